@@ -243,7 +243,9 @@ SIGNALS = Table(
     ("exchange_id",),
     (
         *(EXCHANGES.column(name) for name in _KEPT),
-        Column("sketch", pa.list_(pa.int64(), SKETCH_SIZE), "local fingerprints of the prompt, 0 where there are fewer"),
+        Column(
+            "sketch", pa.list_(pa.int64(), SKETCH_SIZE), "local fingerprints of the prompt, 0 where there are fewer"
+        ),
         Column("text_id", pa.int64(), "hash of the whole normalised prompt"),
         Column("system_prompt_id", pa.int64(), "hash of the normalised system prompt"),
         Column("metadata_keys_id", pa.int64(), "hash of the sorted key names of the client's metadata"),

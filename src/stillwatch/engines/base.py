@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 BatchFunction = Callable[[pa.RecordBatch], pa.RecordBatch]
-IbisTable = Any  # ibis ships types, but its expressions are dynamic; stages annotate with this name
+IbisTable = Any  # an Ibis table expression; its columns are resolved at run time, so no static type says more
 
 
 class Engine(Protocol):
@@ -23,7 +23,7 @@ class Engine(Protocol):
         """Materialise at `path`, atomically and replacing what stood there; return it read back."""
 
     def map_batches(
-        self, batches: Iterable[pa.RecordBatch], function: BatchFunction, schema: pa.Schema, path: Path
+        self, batches: Iterable[pa.RecordBatch] | IbisTable, function: BatchFunction, schema: pa.Schema, path: Path
     ) -> IbisTable:
         """Apply a pure function to every batch, in parallel, and materialise the result at `path`."""
 

@@ -1,0 +1,95 @@
+# Everything a person or a machine runs here. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GATEWAY_VENV := .venv-gateway
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test check bench schemas docs lock new-signal clean clean-all
+
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+FAST_TESTS := tests/test_shape.py tests/test_imports.py tests/test_docs.py tests/test_schemas.py
+
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.runtime ## Install stillwatch itself into .venv
+
+demo: $(VENV)/.runtime ## Simulate a small campaign, scan it, print what was found and name the report
+	rm -rf demo
+	$(BIN)/stillwatch simulate demo/sim --scenario feb2026 --scale 0.01
+	$(BIN)/stillwatch scan 'demo/sim/exchanges/*.parquet' --accounts demo/sim/accounts.parquet --out demo/out
+	@echo
+	@echo "Report: demo/out/report.html (open it in a browser)"
+
+check: $(VENV)/.dev ## Lint, format, types, import contracts, shape, docs and schemas: under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(FAST_TESTS)
+
+test: $(VENV)/.dev $(GATEWAY_VENV)/.installed ## Run every test, the real gateway's included
+	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev ## Run every benchmark in bench/ and print its figures
+	@set -e; shopt -s nullglob; for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+schemas: $(VENV)/.dev ## Publish the JSON Schema of every table again
+	$(BIN)/python scripts/publish_schemas.py
+
+docs: $(VENV)/.dev ## Write docs/cli.md and docs/signals/ again from the code
+	$(BIN)/python scripts/new_signal.py --pages
+	$(BIN)/typer stillwatch.cli utils docs --name stillwatch --title "Command line" --output docs/cli.md
+
+new-signal: $(VENV)/.dev ## Start a signal and its test from the template: make new-signal NAME=<name>
+	@test -n "$(NAME)" || { echo "make: say which signal: make new-signal NAME=<name>" >&2; exit 2; }
+	$(BIN)/python scripts/new_signal.py "$(NAME)"
+
+clean: ## Delete what the other targets made, environments excepted
+	rm -rf demo out sim build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+	find src tests scripts bench -type d -name __pycache__ -prune -exec rm -rf {} +
+
+clean-all: clean ## Delete the environments too
+	rm -rf $(VENV) $(GATEWAY_VENV)
+
+# Locked requirements: hashed, for every platform and Python from 3.11 on, nothing younger than a week.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--exclude-newer "7 days" --custom-compile-command "make lock"
+
+lock: $(VENV)/.dev ## Resolve requirements/*.txt anew; UPGRADE=--upgrade moves what still fits too
+	$(COMPILE) $(UPGRADE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) $(UPGRADE) requirements/dev.in pyproject.toml -c requirements/runtime.txt -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) requirements/gateway.in --excludes requirements/gateway-excluded.in -o requirements/gateway.txt
+
+# Environments. A stamp file says what is installed, so a second run costs nothing.
+$(VENV)/bin/python:
+	@$(call new_environment,$(VENV))
+
+$(VENV)/.runtime: requirements/build.txt requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP_INSTALL) -r requirements/build.txt -r requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	$(BIN)/python $(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+# --no-deps: the lock leaves out parts of litellm[proxy] on purpose (requirements/gateway-excluded.in).
+$(GATEWAY_VENV)/.installed: requirements/gateway.txt
+	@test -x $(GATEWAY_VENV)/bin/python || { $(call new_environment,$(GATEWAY_VENV)); }
+	$(GATEWAY_VENV)/bin/python $(PIP_INSTALL) --no-deps -r requirements/gateway.txt
+	@touch $@
+
+define new_environment
+command -v $(PYTHON) >/dev/null || { \
+	echo "make: $(PYTHON) is not installed. Install Python 3.11 or newer (Debian, Ubuntu: apt install python3 python3-venv), or name one: make PYTHON=python3.12" >&2; exit 1; }; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "make: $$($(PYTHON) --version 2>&1) is too old: stillwatch needs Python 3.11 or newer. Name a newer one: make PYTHON=python3.12" >&2; exit 1; }; \
+$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	echo "make: $(PYTHON) has no venv and ensurepip. Install them (Debian, Ubuntu: apt install python3-venv) and run make again" >&2; exit 1; }; \
+echo "Making $(1) with $$($(PYTHON) --version)"; rm -rf $(1); $(PYTHON) -m venv $(1)
+endef

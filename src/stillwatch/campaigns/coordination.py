@@ -1,0 +1,72 @@
+"""Are these accounts under common control? Independent groups of shared traits, each against chance.
+
+Why:    strangers share one thing; accounts run by one hand share several unrelated things.
+Misses: operators who give every account its own card, device and address and meet only in their templates.
+Source: counting how many members share a value of an independent group with another member, against the chance that
+        accounts holding as many values do; the tail is binomial on half the count, because sharing is mutual.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import log2
+
+from stillwatch.campaigns.facts import Facts, GroupLink
+
+MIN_PRINCIPALS = 3  # fewer independent principals are a household, a couple of partners or one customer
+MIN_GROUPS = 2  # independent groups that must each speak
+GROUP_P_VALUE = 1e-3  # per group, after correction for the number of groups tried
+LINKED_SHARE = 0.1  # a group that ties fewer of the members together describes a part of the cluster only
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measured quantity: its value, the same on ordinary traffic, and the bits it contributes."""
+
+    name: str
+    value: float | None
+    reference: float | None
+    bits: float | None
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """Outcome of a campaign test: `result` is proven, not_proven or not_tested, and `because` says why in words."""
+
+    __test__ = False  # tells pytest that this is no test class
+
+    result: str
+    p_value: float | None
+    bits: float | None
+    because: str
+    measures: Sequence[Measure] = field(default_factory=tuple)
+
+
+def coordination(facts: Facts) -> TestResult:
+    """Test common control; proven needs MIN_GROUPS independent groups and MIN_PRINCIPALS principals."""
+    tried = max(len(facts.links), 1)
+    measures = tuple(_measure(link, tried) for link in facts.links)
+    telling = [link for link in facts.links if _tells(link, tried)]
+    bits = round(sum(m.bits or 0.0 for m, link in zip(measures, facts.links, strict=True) if link in telling), 6)
+    p_values = sorted(min(link.p_value * tried, 1.0) for link in telling)
+    p_value = p_values[MIN_GROUPS - 1] if len(p_values) >= MIN_GROUPS else 1.0
+    names = ", ".join(link.group for link in telling) or "none"
+    if facts.principals < MIN_PRINCIPALS:
+        because = f"only {facts.principals} independent principal(s) stand behind the {len(facts.members)} accounts"
+        return TestResult("not_proven", p_value, bits, because, measures)
+    if len(telling) < MIN_GROUPS:
+        because = f"independent groups of shared traits beyond chance: {names}; at least {MIN_GROUPS} are needed"
+        return TestResult("not_proven", p_value, bits, because, measures)
+    because = f"{facts.principals} principals share traits of {len(telling)} independent groups ({names}) beyond chance"
+    return TestResult("proven", p_value, bits, because, measures)
+
+
+def _tells(link: GroupLink, tried: int) -> bool:
+    return link.p_value * tried <= GROUP_P_VALUE and link.linked >= LINKED_SHARE * link.principals
+
+
+def _measure(link: GroupLink, tried: int) -> Measure:
+    bits = max(-log2(min(max(link.p_value * tried, 1e-30), 1.0)), 0.0)
+    share, expected = link.linked / link.principals, link.expected / link.principals
+    because = f"{link.linked} of {link.principals} principals share a {link.group} trait with another member"
+    return Measure(f"shared {link.group}", round(share, 6), round(expected, 6), round(bits, 6), because)

@@ -1,0 +1,133 @@
+"""What is known about one cluster: who is in it, what they share, what they sent. The tests read only this."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+VERIFIED = ("business", "contract")  # levels at which somebody checked that the organisation exists
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One trait that members share: `account_count` members hold it, `outside_count` other accounts do."""
+
+    kind: str
+    family: str
+    group: str
+    value: str
+    account_count: int
+    outside_count: int
+    weight_bits: float
+    durability: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateUse:
+    """How a cluster uses one of its templates."""
+
+    template_id: int
+    exchanges: int
+    accounts: int
+    items: int
+    capability: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Sums over the exchanges that bear the unit's templates. A unit is a cluster, an organisation or an account.
+
+    `items` distinct slot fillings; `shared_exchanges` exchanges whose item another account of the unit also sent;
+    `repeated_exchanges` exchanges whose item the same account had sent before; `intents` exchanges with each intent;
+    `capabilities` exchanges of each capability.
+    """
+
+    exchanges: int = 0
+    items: int = 0
+    shared_exchanges: int = 0
+    repeated_exchanges: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    intents: tuple[int, ...] = ()
+    capabilities: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What the accounts table says about one member; null where it says nothing."""
+
+    account_id: str
+    organization_id: str | None = None
+    access_program: str | None = None
+    verification_level: str | None = None
+
+    @property
+    def principal(self) -> str:
+        """The verified organisation it belongs to, else the account itself: who answers for it."""
+        if self.organization_id is not None and self.verification_level in VERIFIED:
+            return f"organisation {self.organization_id}"
+        return self.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLink:
+    """How one independent group of traits ties a cluster together.
+
+    `linked` principals that share a value of the group with another principal of the cluster; `expected` how many
+    would by chance; `principals` how many there are; `p_value` of at least `linked`.
+    """
+
+    group: str
+    linked: int
+    expected: float
+    principals: int
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the tests may know about a cluster.
+
+    `timeline` holds day, exchanges and active members; `model_days` day, model and exchanges; `public_share` the share
+    of its core templates' holdings in templates that at least as many outsiders hold; `busiest_days_share` the share of exchanges on
+    its three busiest days; `pardoned` that an analyst found most members innocent.
+    """
+
+    members: Sequence[Member]
+    evidence: Sequence[Evidence]
+    links: Sequence[GroupLink]
+    templates: Sequence[TemplateUse]
+    bearing: Usage
+    first_seen_at: datetime
+    last_seen_at: datetime
+    exchanges: int
+    input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    by_capability: Mapping[str, int]
+    by_model: Mapping[str, int]
+    timeline: Sequence[tuple[date, int, int]]
+    model_days: Sequence[tuple[date, str, int]]
+    has_prompts: bool
+    public_share: float
+    busiest_days_share: float
+    pardoned: bool = False
+
+    @property
+    def account_ids(self) -> list[str]:
+        """Members, sorted."""
+        return [member.account_id for member in self.members]
+
+    @property
+    def principals(self) -> int:
+        """Independent principals among the members."""
+        return len({member.principal for member in self.members})
+
+    @property
+    def template_share(self) -> float | None:
+        """Share of the members' exchanges that bear the cluster's templates; null without prompts."""
+        return self.bearing.exchanges / self.exchanges if self.has_prompts and self.exchanges else None
+
+    @property
+    def item_sharing(self) -> float | None:
+        """Share of template-bearing exchanges whose item another member also sent; null when there are none."""
+        return self.bearing.shared_exchanges / self.bearing.exchanges if self.bearing.exchanges else None

@@ -1,0 +1,272 @@
+"""Gathers what the tests need about every cluster, by joins of the stage tables with the members."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import ibis
+import pyarrow as pa
+
+from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, TemplateUse, Usage
+from stillwatch.engines.base import Engine, IbisTable
+from stillwatch.records import INTENTS
+
+CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
+CORE_KINDS = ("template", "system_prompt")
+BUSY_DAYS = 3  # a deadline shows in this many days
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The stage tables the campaign tests read: Ibis for what is large, Arrow for what fits the driver."""
+
+    templated: IbisTable
+    activity: IbisTable
+    accounts: pa.Table
+    members: pa.Table
+    evidence: pa.Table
+    cohesion: pa.Table
+
+
+def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Iterable[str] = ()) -> list[Facts]:
+    """The facts of every cluster, in cluster order. `pardoned` are accounts an analyst found innocent."""
+    clusters = _by_cluster(tables.members)
+    if not clusters:
+        return []
+    core = _core(tables, {c: len(ids) for c, ids in clusters.items()}, account_count)
+    members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
+    bearing = _bearing(tables.templated, members, engine.memory(core))
+    usages = usage_by(bearing, "cluster_id")
+    context = _Context(
+        tables=tables,
+        people=_people(tables.accounts),
+        evidence=_grouped(tables.evidence),
+        links=_grouped(tables.cohesion),
+        templates=_templates(bearing),
+        usages=usages,
+        totals=_totals(tables.activity, members),
+        bearers=_bearers(core),
+        has_prompts=bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py()),
+        pardoned=frozenset(pardoned),
+    )
+    return [context.facts(cluster, ids) for cluster, ids in sorted(clusters.items())]
+
+
+def ordinary_usage(tables: Tables, engine: Engine) -> list[Usage]:
+    """Usage of every unit outside the clusters: one unit per organisation, else per account."""
+    outside = tables.templated.anti_join(engine.memory(tables.members.select(["account_id"])), "account_id")
+    declared = engine.memory(tables.accounts.select(["account_id", "organization_id"]))
+    units = outside.left_join(declared, "account_id").drop("account_id_right")
+    units = units.mutate(unit=ibis.coalesce(units.organization_id, units.account_id))
+    return [usage for _, usage in sorted(usage_by(units, "unit").items())]
+
+
+def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
+    """Usage of each value of `key` over rows of templated exchanges."""
+    items = rows.group_by([key, "item_id"]).aggregate(exchanges=ibis._.count(), accounts=ibis._.account_id.nunique())
+    spread = items.group_by(key).aggregate(
+        items=ibis._.item_id.nunique(),
+        shared=ibis._.exchanges.sum(where=ibis._.accounts >= 2).fill_null(0),
+        repeated=(ibis._.exchanges - ibis._.accounts).sum(),
+    )
+    sums = rows.group_by(key).aggregate(
+        exchanges=ibis._.count(),
+        output_tokens=ibis._.output_tokens.fill_null(0).sum(),
+        reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
+        **{name: _intent_count(bit) for bit, name in enumerate(INTENTS)},
+    )
+    mixes: dict[Any, dict[str, int]] = {}
+    for row in rows.group_by([key, "capability"]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist():
+        if row["capability"] is not None:
+            mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
+    joined = sums.join(spread, key).to_pyarrow().to_pylist()
+    return {row[key]: _usage(row, mixes.get(row[key], {})) for row in joined}
+
+
+def _intent_count(bit: int) -> IbisTable:
+    """Exchanges with the intent of that bit; arithmetic, because bit operators differ between engines."""
+    return ((ibis._.intents.fill_null(0) // (1 << bit)) % 2).sum()
+
+
+def _usage(row: Mapping[str, Any], mix: Mapping[str, int]) -> Usage:
+    return Usage(
+        exchanges=int(row["exchanges"]),
+        items=int(row["items"]),
+        shared_exchanges=int(row["shared"]),
+        repeated_exchanges=int(row["repeated"]),
+        output_tokens=int(row["output_tokens"]),
+        reasoning_tokens=int(row["reasoning_tokens"]),
+        intents=tuple(int(row[name]) for name in INTENTS),
+        capabilities=dict(mix),
+    )
+
+
+def _core(tables: Tables, sizes: Mapping[int, int], account_count: int) -> pa.Table:
+    """The templates and system prompts that are each cluster's own: cluster_id, kind, value, inside, outside."""
+    rows = [row for row in tables.evidence.to_pylist() if row["kind"] in CORE_KINDS]
+    kept = [row for row in rows if _is_core(row, sizes[row["cluster_id"]], account_count)]
+    schema = [("cluster_id", pa.int64()), ("kind", pa.string()), ("value", pa.int64())]
+    schema += [("inside", pa.int64()), ("outside", pa.int64())]
+    columns = {
+        "cluster_id": [row["cluster_id"] for row in kept],
+        "kind": [row["kind"] for row in kept],
+        "value": [int(row["value"]) for row in kept],
+        "inside": [row["account_count"] for row in kept],
+        "outside": [row["outside_count"] for row in kept],
+    }
+    return pa.table(columns, schema=pa.schema(schema))
+
+
+def _is_core(row: Mapping[str, Any], size: int, account_count: int) -> bool:
+    inside = (row["account_count"] + 0.5) / (size + 1.0)
+    outside = (row["outside_count"] + 0.5) / (account_count - size + 1.0)
+    return bool(inside >= outside * 2.0**CORE_BITS)
+
+
+def _bearing(templated: IbisTable, members: IbisTable, core: IbisTable) -> IbisTable:
+    """The members' exchanges that bear a core template or a core system prompt of their own cluster."""
+    rows = templated.inner_join(members, "account_id")
+    templates = core.filter(core.kind == "template").select("cluster_id", template_id=core.value)
+    prompts = core.filter(core.kind == "system_prompt").select("cluster_id", system_prompt_id=core.value)
+    by_template = rows.semi_join(templates, ["cluster_id", "template_id"])
+    by_prompt = rows.semi_join(prompts, ["cluster_id", "system_prompt_id"])
+    only_prompt = by_prompt.anti_join(templates, ["cluster_id", "template_id"])
+    return by_template.union(only_prompt)
+
+
+def _templates(bearing: IbisTable) -> dict[int, list[TemplateUse]]:
+    grouped = bearing.filter(bearing.template_id.notnull()).group_by(["cluster_id", "template_id"])
+    rows = grouped.aggregate(
+        exchanges=ibis._.count(),
+        accounts=ibis._.account_id.nunique(),
+        items=ibis._.item_id.nunique(),
+        capability=ibis._.capability.mode(),
+    )
+    found: dict[int, list[TemplateUse]] = {}
+    for row in rows.order_by([ibis.desc("exchanges"), "template_id"]).to_pyarrow().to_pylist():
+        use = TemplateUse(row["template_id"], row["exchanges"], row["accounts"], row["items"], row["capability"])
+        found.setdefault(row["cluster_id"], []).append(use)
+    return found
+
+
+def _bearers(core: pa.Table) -> dict[int, tuple[int, int]]:
+    """Holdings of core templates, in all and of those that at least as many outsiders hold, of each cluster."""
+    found: dict[int, tuple[int, int]] = {}
+    for row in core.to_pylist():
+        total, public = found.get(row["cluster_id"], (0, 0))
+        is_public = row["outside"] >= row["inside"]
+        found[row["cluster_id"]] = (total + row["inside"], public + row["inside"] * is_public)
+    return found
+
+
+def _totals(activity: IbisTable, members: IbisTable) -> dict[int, list[Mapping[str, Any]]]:
+    """Activity of the members per cluster, day, model and capability."""
+    rows = activity.inner_join(members, "account_id")
+    rows = rows.mutate(day=(rows.hour_at.epoch_seconds() // 86400).cast("int64"))
+    sums = rows.group_by(["cluster_id", "day", "model", "capability"]).aggregate(
+        **{name: rows[name].sum().cast("int64") for name in _SUMMED},
+        first=rows.hour_at.min(),
+        last=rows.hour_at.max(),
+    )
+    accounts = rows.group_by(["cluster_id", "day"]).aggregate(accounts=rows.account_id.nunique())
+    joined = sums.join(accounts, ["cluster_id", "day"])
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for row in joined.to_pyarrow().to_pylist():
+        found.setdefault(row["cluster_id"], []).append(row)
+    return found
+
+
+_SUMMED = ("exchanges", "input_tokens", "output_tokens", "reasoning_tokens")
+
+
+def _by_cluster(members: pa.Table) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for account_id, cluster in zip(members["account_id"].to_pylist(), members["cluster_id"].to_pylist(), strict=True):
+        found.setdefault(cluster, []).append(account_id)
+    return {cluster: sorted(ids) for cluster, ids in found.items()}
+
+
+def _people(accounts: pa.Table) -> dict[str, Member]:
+    names = ["account_id", "organization_id", "access_program", "verification_level"]
+    columns = [accounts[name].to_pylist() for name in names]
+    return {row[0]: Member(*row) for row in zip(*columns, strict=True)}
+
+
+def _grouped(table: pa.Table) -> dict[int, list[Mapping[str, Any]]]:
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for row in table.to_pylist():
+        found.setdefault(row["cluster_id"], []).append(row)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """Lookups shared by all clusters while their facts are put together."""
+
+    tables: Tables
+    people: Mapping[str, Member]
+    evidence: Mapping[int, list[Mapping[str, Any]]]
+    links: Mapping[int, list[Mapping[str, Any]]]
+    templates: Mapping[int, list[TemplateUse]]
+    usages: Mapping[int, Usage]
+    totals: Mapping[int, list[Mapping[str, Any]]]
+    bearers: Mapping[int, tuple[int, int]]
+    has_prompts: bool
+    pardoned: frozenset[str]
+
+    def facts(self, cluster: int, ids: Sequence[str]) -> Facts:
+        """The facts of one cluster."""
+        totals = self.totals.get(cluster, [])
+        timeline = _timeline(totals)
+        total, public = self.bearers.get(cluster, (0, 0))
+        summed = {name: sum(row[name] for row in totals) for name in _SUMMED}
+        busiest = sorted((n for _, n, _ in timeline), reverse=True)[:BUSY_DAYS]
+        return Facts(
+            members=[self.people.get(account_id, Member(account_id)) for account_id in ids],
+            evidence=[Evidence(**_without_cluster(row)) for row in self.evidence.get(cluster, [])],
+            links=[GroupLink(**_without_cluster(row)) for row in self.links.get(cluster, [])],
+            templates=self.templates.get(cluster, []),
+            bearing=self.usages.get(cluster, Usage(intents=(0,) * len(INTENTS))),
+            first_seen_at=_moment(min((row["first"] for row in totals), default=None)),
+            last_seen_at=_moment(max((row["last"] for row in totals), default=None)),
+            **summed,
+            by_capability=_summed_by(totals, "capability"),
+            by_model=_summed_by(totals, "model"),
+            timeline=timeline,
+            model_days=[(_day(row["day"]), row["model"], row["exchanges"]) for row in totals],
+            has_prompts=self.has_prompts,
+            public_share=public / total if total else 0.0,
+            busiest_days_share=sum(busiest) / max(summed["exchanges"], 1),
+            pardoned=bool(ids) and sum(i in self.pardoned for i in ids) * 2 > len(ids),
+        )
+
+
+def _without_cluster(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "cluster_id"}
+
+
+def _timeline(totals: Sequence[Mapping[str, Any]]) -> list[tuple[date, int, int]]:
+    days: dict[int, tuple[int, int]] = {}
+    for row in totals:
+        exchanges, _ = days.get(row["day"], (0, 0))
+        days[row["day"]] = (exchanges + row["exchanges"], row["accounts"])
+    return [(_day(day), *counts) for day, counts in sorted(days.items())]
+
+
+def _day(number: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=number)
+
+
+def _summed_by(totals: Sequence[Mapping[str, Any]], key: str) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for row in totals:
+        if row[key] is not None:
+            sums[row[key]] = sums.get(row[key], 0) + row["exchanges"]
+    return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _moment(value: datetime | None) -> datetime:
+    if value is None:
+        return datetime(1970, 1, 1, tzinfo=UTC)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

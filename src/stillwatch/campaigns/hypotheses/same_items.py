@@ -1,0 +1,26 @@
+"""Everybody asks the same questions: an evaluation suite, a benchmark, a tutorial, an assignment.
+
+Why:    users of a suite run the same template over the same items; a harvest shares its corpus out, so that items
+        hardly repeat between accounts.
+Misses: harvests that send every item from several accounts on purpose, at a multiple of the cost.
+Source: own; the contrast of template overlap with item overlap is the core of the harvest test.
+"""
+
+from stillwatch.campaigns.coordination import TestResult
+from stillwatch.campaigns.facts import Facts
+from stillwatch.campaigns.hypotheses.base import Finding
+
+SHARED_SHARE = 0.5
+
+
+def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
+    """Survives when most template-bearing exchanges carry an item that another member also sent."""
+    del harvest  # the items decide
+    name = "same items"
+    sharing = facts.item_sharing
+    if sharing is None:
+        return Finding(name, False, "no prompts, so items cannot be compared")
+    survives = sharing >= SHARED_SHARE
+    return Finding(
+        name, survives, f"{sharing:.0%} of the template-bearing exchanges carry an item another account also sent"
+    )

@@ -1,0 +1,134 @@
+"""The engine for one machine: DuckDB under Ibis for tables, a pool of threads for text kernels."""
+
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stillwatch.engines.base import BatchFunction, IbisTable
+from stillwatch.errors import EngineError
+
+ROWS_PER_PART = 4_000_000  # rows per Parquet file of a mapped table: few files, and no file too large to move
+READ_ROWS = 65_536  # rows per batch handed to a kernel: large enough to amortise the call, small enough to cache
+
+
+class EmbeddedEngine:
+    """DuckDB in this process; spills to `folder` when a query outgrows `memory_limit`.
+
+    Extensions are never installed or loaded from the network, and no file outside what a query names is read.
+    """
+
+    def __init__(self, folder: Path, *, memory_limit: str = "4GB", threads: int | None = None) -> None:
+        """Open an in-memory database that spills to `folder`.
+
+        Raises:
+            EngineError: the memory limit cannot be read, or the folder cannot be made.
+        """
+        self._threads = threads or os.cpu_count() or 1
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "memory_limit": memory_limit,
+            "threads": self._threads,
+            "temp_directory": str(folder / "spill"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+            "preserve_insertion_order": False,
+        }
+        try:
+            self._connection = ibis.duckdb.connect(**config)
+        except Exception as error:
+            message = (
+                f"DuckDB did not start with memory limit {memory_limit!r}: {error}. Write it as in '4GB' or '800MB'."
+            )
+            raise EngineError(message) from error
+
+    def read(self, path: Path) -> IbisTable:
+        """The Parquet dataset at `path` (a file, or a folder of parts) as an Ibis table."""
+        source = path / "*.parquet" if path.is_dir() else path
+        return self._connection.read_parquet(str(source))
+
+    def memory(self, table: pa.Table) -> IbisTable:
+        """A small Arrow table as an Ibis table of this engine."""
+        return ibis.memtable(table)
+
+    def write(self, table: IbisTable, path: Path) -> IbisTable:
+        """Materialise at `path`, atomically and replacing what stood there; return it read back."""
+        partial = _partial(path)
+        self._connection.to_parquet(table, partial, compression="zstd")
+        _replace(partial, path)
+        return self.read(path)
+
+    def map_batches(
+        self, batches: Iterable[pa.RecordBatch] | IbisTable, function: BatchFunction, schema: pa.Schema, path: Path
+    ) -> IbisTable:
+        """Apply a pure function to every batch, in parallel and in order, and materialise the result at `path`."""
+        source = batches.to_pyarrow_batches(chunk_size=READ_ROWS) if hasattr(batches, "to_pyarrow_batches") else batches
+        partial = _partial(path)
+        partial.mkdir(parents=True)
+        _write_parts(self._mapped(source, function), schema, partial)
+        _replace(partial, path)
+        return self.read(path)
+
+    def _mapped(self, batches: Iterable[pa.RecordBatch], function: BatchFunction) -> Iterator[pa.RecordBatch]:
+        """Results in input order, with at most two batches per thread in flight."""
+        pending: deque[Future[pa.RecordBatch]] = deque()
+        with ThreadPoolExecutor(self._threads) as pool:
+            for batch in batches:
+                pending.append(pool.submit(function, batch))
+                if len(pending) >= 2 * self._threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+    def close(self) -> None:
+        """Close the database and remove what it spilled."""
+        self._connection.disconnect()
+
+
+def _write_parts(batches: Iterator[pa.RecordBatch], schema: pa.Schema, folder: Path) -> None:
+    """Write numbered Parquet files; an empty input still leaves one, so that the schema survives."""
+    writer: pq.ParquetWriter | None = None
+    part, rows = 0, 0
+    try:
+        for batch in batches:
+            if writer is None or rows >= ROWS_PER_PART:
+                if writer is not None:
+                    writer.close()
+                writer = pq.ParquetWriter(folder / f"part-{part:05d}.parquet", schema, compression="zstd")
+                part, rows = part + 1, 0
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    if part == 0:
+        pq.write_table(schema.empty_table(), folder / "part-00000.parquet")
+
+
+def _partial(path: Path) -> Path:
+    """A sibling to write to; whatever a crashed run left there is removed."""
+    partial = path.with_name(f".{path.name}.partial")
+    _remove(partial)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return partial
+
+
+def _replace(partial: Path, path: Path) -> None:
+    """Put the finished file or folder in place. A folder cannot replace a folder, so the old one goes first."""
+    if path.is_dir():
+        _remove(path)
+    partial.replace(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

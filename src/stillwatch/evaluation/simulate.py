@@ -1,0 +1,225 @@
+"""Write a world: accounts, exchanges by day, and the truth about them."""
+
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stillwatch.errors import SettingsError
+from stillwatch.evaluation import hostile
+from stillwatch.evaluation.arrivals import BUILT_IN_RHYTHM
+from stillwatch.evaluation.days import SCHEMA, Population, World, day_batches
+from stillwatch.evaluation.grammar import grammar
+from stillwatch.evaluation.legitimate import SEGMENTS
+from stillwatch.evaluation.parts import hex_ids, mix, stream
+from stillwatch.evaluation.people import DAY_S, Columns, Networks, Plan
+from stillwatch.evaluation.registry import accounts_table, instant_us, truth_table
+from stillwatch.evaluation.samples import read_prompts, read_rhythm
+from stillwatch.evaluation.scenarios import Scenario, scenarios
+from stillwatch.evaluation.templates import Library
+
+FEWEST_ACCOUNTS = 12  # of a campaign, at any scale
+WRITERS = 2  # days written at once: more would only need more memory
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was written."""
+
+    scenario: str
+    scale: float
+    days: int
+    seed: int
+    accounts: int
+    hostile_accounts: int
+    exchanges: int
+    campaigns: dict[str, int]  # accounts of each
+    segments: dict[str, int]  # legitimate accounts of each
+    starts_at: str
+    release_at: str
+    with_text: bool
+
+
+def simulate(
+    out: Path,
+    *,
+    scenario: str,
+    scale: float,
+    days: int | None = None,
+    seed: int = 0,
+    prompts: Path | None = None,
+    timing: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Write OUT/accounts.parquet, OUT/exchanges/<date>.parquet, OUT/truth.parquet and OUT/world.json.
+
+    Raises:
+        SettingsError: the scenario is unknown, or scale or days is not positive.
+        InputError: the file of prompts or of timing cannot be used.
+    """
+    chosen = _scenario(scenario, scale, days)
+    plan = _plan(chosen, scale, days or chosen.days, seed)
+    if prompts is not None:
+        plan.files.update(read_prompts(prompts, plan.library))
+    world, people = _world(chosen, plan, BUILT_IN_RHYTHM if timing is None else read_rhythm(timing))
+    (out / "exchanges").mkdir(parents=True, exist_ok=True)
+    pq.write_table(accounts_table(people, world.account_ids, world.addresses, world.starts_us), out / "accounts.parquet")
+    pq.write_table(truth_table(people, world.account_ids), out / "truth.parquet")
+    exchanges = _write_days(world, out / "exchanges", on_progress or (lambda done, total: None))
+    summary = _summary(chosen, plan, world, people, exchanges)
+    (out / "world.json").write_text(json.dumps(asdict(summary), indent=2) + "\n")
+    return summary
+
+
+def _scenario(name: str, scale: float, days: int | None) -> Scenario:
+    known = scenarios()
+    if name not in known:
+        raise SettingsError(f"no scenario {name!r}; choose one of {', '.join(known)}")
+    if not 0 < scale <= 10:
+        raise SettingsError(f"scale {scale} is outside (0, 10]; 1 is the disclosed size, 0.02 a quick look")
+    if days is not None and not 1 <= days <= 366:
+        raise SettingsError(f"{days} days is outside 1 to 366; leave it out for the scenario's own window")
+    return known[name]
+
+
+def _plan(chosen: Scenario, scale: float, days: int, seed: int) -> Plan:
+    return Plan(
+        seed=seed,
+        scale=scale,
+        days=days,
+        networks=Networks(seed, scale),
+        library=Library(grammar()),
+        release_s=chosen.release_share * days * DAY_S,
+        corpora=tuple(dict.fromkeys(campaign.aim for campaign in chosen.campaigns)),
+    )
+
+
+def _world(chosen: Scenario, plan: Plan, rhythm: object) -> tuple[World, Columns]:
+    campaigns = _hostile_populations(chosen, plan)
+    customers = _legitimate_populations(chosen, plan, sum(len(p["rate"]) for p in campaigns.values()))
+    _balance(chosen, plan, campaigns, customers)
+    populations, first = [], 0
+    for name, people in {**campaigns, **customers}.items():
+        populations.append(Population(name, people, first))
+        first += len(people["rate"])
+    merged = _merged(populations)
+    numbers = np.concatenate([mix(np.arange(len(p.people["rate"])), _salt(plan.seed, p.name)) for p in populations])
+    world = World(
+        seed=plan.seed,
+        starts_us=instant_us(chosen.starts_at),
+        days=plan.days,
+        populations=tuple(populations),
+        account_ids=hex_ids("acct_", numbers),
+        organization_ids=pa.array(merged["organization"].tolist(), pa.string()),
+        parts=plan.library.pool.freeze(),
+        templates=plan.library.freeze_templates(),
+        workloads=plan.library.freeze_workloads(),
+        kinds=plan.library.freeze_kinds(),
+        addresses=plan.networks.table(),
+        rhythm=rhythm,  # type: ignore[arg-type]
+        with_text=chosen.with_text,
+    )
+    return world, merged
+
+
+def _salt(seed: int, name: str) -> int:
+    return int(stream(seed, "ids", name).integers(2**62))
+
+
+def _hostile_populations(chosen: Scenario, plan: Plan) -> dict[str, Columns]:
+    populations = {}
+    for campaign in chosen.campaigns:
+        count = max(FEWEST_ACCOUNTS, round(campaign.accounts * plan.scale))
+        sized = replace(campaign, exchanges=round(campaign.exchanges * plan.days / chosen.days))
+        people = hostile.accounts(sized, plan, stream(plan.seed, "campaign", campaign.name), count)
+        people["campaign"] = np.full(count, campaign.name, object)
+        populations[campaign.name] = people
+    return populations
+
+
+def _legitimate_populations(chosen: Scenario, plan: Plan, hostile_count: int) -> dict[str, Columns]:
+    populations = {}
+    total = hostile_count * chosen.customers_per_hostile
+    for segment, share in chosen.customers.items():
+        count = max(8, round(total * share / sum(chosen.customers.values())))
+        people = SEGMENTS[segment](plan, stream(plan.seed, "segment", segment), count)
+        people["from_s"] = np.maximum(people["from_s"], people["created_s"])
+        people["to_s"] = np.maximum(people["to_s"], people["from_s"])
+        people["campaign"] = np.full(count, None, object)
+        people["role"] = np.full(count, None, object)
+        people["segment"] = np.full(count, segment, object)
+        populations[segment] = people
+    return populations
+
+
+def _expected(people: Columns) -> float:
+    return float((people["rate"] * np.maximum(people["to_s"] - people["from_s"], 0)).sum() / DAY_S)
+
+
+def _balance(chosen: Scenario, plan: Plan, campaigns: dict[str, Columns], customers: dict[str, Columns]) -> None:
+    """Scale the customers' rates together so that their traffic outweighs the campaigns' as the scenario says."""
+    wanted = chosen.traffic_per_hostile * sum(_expected(people) for people in campaigns.values())
+    factor = wanted / sum(_expected(people) for people in customers.values())
+    for people in customers.values():
+        people["rate"] = people["rate"] * factor
+
+
+def _merged(populations: list[Population]) -> Columns:
+    names = ("created_s", "organization", "mail_style", "mail_domain", "phone", "card", "device", "program", "level")
+    names = (*names, "plan", "country", "signup", "campaign", "role", "segment")
+    return {name: np.concatenate([p.people[name] for p in populations]) for name in names}
+
+
+def _write_days(world: World, folder: Path, on_progress: Callable[[int, int], None]) -> int:
+    done, exchanges = 0, 0
+    with ThreadPoolExecutor(WRITERS) as writers:
+        for written in writers.map(lambda day: _write_day(world, day, folder), range(world.days)):
+            done, exchanges = done + 1, exchanges + written
+            on_progress(done, world.days)
+    return exchanges
+
+
+def _write_day(world: World, day: int, folder: Path) -> int:
+    on = datetime.fromtimestamp(world.starts_us / 1e6, UTC) + timedelta(days=day)
+    path, rows = folder / f"{on:%Y-%m-%d}.parquet", 0
+    partial = path.with_suffix(".partial")
+    plain = ["exchange_id", "prompt"]
+    repeated = [name for name in SCHEMA.names if name not in plain]
+    with pq.ParquetWriter(
+        partial, SCHEMA, compression="snappy", use_dictionary=repeated, store_schema=False, write_statistics=["started_at"]
+    ) as writer:
+        for batch in day_batches(world, day):
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    os.replace(partial, path)
+    return rows
+
+
+def _summary(chosen: Scenario, plan: Plan, world: World, people: Columns, exchanges: int) -> Summary:
+    is_hostile = np.array([campaign is not None for campaign in people["campaign"]])
+    counted = {
+        name: int((people["campaign"] == name).sum()) for name in dict.fromkeys(c.name for c in chosen.campaigns)
+    }
+    segments = {name: int((~is_hostile & (people["segment"] == name)).sum()) for name in chosen.customers}
+    at = datetime.fromtimestamp(world.starts_us / 1e6, UTC)
+    return Summary(
+        scenario=chosen.name,
+        scale=plan.scale,
+        days=plan.days,
+        seed=plan.seed,
+        accounts=len(is_hostile),
+        hostile_accounts=int(is_hostile.sum()),
+        exchanges=exchanges,
+        campaigns=counted,
+        segments=segments,
+        starts_at=at.isoformat(),
+        release_at=(at + timedelta(seconds=plan.release_s)).isoformat(),
+        with_text=chosen.with_text,
+    )

@@ -1,0 +1,95 @@
+"""An evaluation as titled rows of text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ABSENT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A title, column heads and rows of text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tables(numbers: Mapping[str, Any]) -> list[Table]:
+    """Lay out the JSON of an evaluation."""
+    return [_accounts(numbers), _campaigns(numbers["campaigns"]), _segments(numbers["wronged"]), _rest(numbers)]
+
+
+def _accounts(numbers: Mapping[str, Any]) -> Table:
+    rows = []
+    for name, label in (("distillation", "distillation"), ("distillation_or_coordinated", "or coordinated")):
+        measured = numbers[name]
+        rows.append((label, _interval(measured["precision"]), _interval(measured["recall"]), _decimal(measured["f1"])))
+    return Table("Accounts", ("accused of", "precision (95 %)", "recall (95 %)", "F1"), tuple(rows))
+
+
+def _campaigns(numbers: Mapping[str, Any]) -> Table:
+    rows = [
+        (
+            each["campaign"],
+            "yes" if each["is_found"] else "no",
+            _count(each["accused"]),
+            _percent(each["accused"]["share"]),
+            _percent(each["linked"]["share"]),
+            str(each["spread_over"]),
+        )
+        for each in numbers["each"]
+    ]
+    return Table("Campaigns", ("campaign", "found", "accused", "recall", "linked", "in campaigns"), tuple(rows))
+
+
+def _segments(numbers: Mapping[str, Any]) -> Table:
+    rows = [
+        (name, _count(share), _interval(share), _count(numbers["segments_linked"][name]))
+        for name, share in numbers["segments"].items()
+    ]
+    rows.append(("all", _count(numbers["all"]), _interval(numbers["all"]), ABSENT))
+    return Table("Legitimate accounts accused", ("population", "accused", "share (95 %)", "or coordinated"), tuple(rows))
+
+
+def _rest(numbers: Mapping[str, Any]) -> Table:
+    campaigns, exposure = numbers["campaigns"], numbers["exposure"]
+    million = numbers["wronged"]["per_million"]
+    leaked = "; ".join(f"{name} {_percent(share)}" for name, share in exposure["before_detection"].items())
+    rows = (
+        ("campaign recall", _count(campaigns["recall"])),
+        ("campaign precision", _count(campaigns["precision"])),
+        ("purity", _decimal(campaigns["purity"])),
+        ("B-cubed precision", _decimal(campaigns["b_cubed_precision"])),
+        ("B-cubed recall", _decimal(campaigns["b_cubed_recall"])),
+        ("wrongly accused per million", f"{_whole(million['observed'])} (at most {_whole(million['high'])})"),
+        ("accounts with stolen keys found", _count(numbers["compromised"])),
+        ("exposure accounted for", exposure["accounted_note"] or _percent(exposure["accounted"])),
+        ("exposure before detection", exposure["before_detection_note"] or leaked),
+        ("campaigns returned", ", ".join(f"{n} {verdict}" for verdict, n in campaigns["verdicts"].items()) or "none"),
+        ("accounts unknown to the truth", str(numbers["unknown_accounts"])),
+    )
+    return Table("Summary", ("measure", "value"), rows)
+
+
+def _count(share: Mapping[str, Any]) -> str:
+    return f"{share['hits']} of {share['total']}"
+
+
+def _percent(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.1%}"
+
+
+def _decimal(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3f}"
+
+
+def _whole(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.0f}"
+
+
+def _interval(share: Mapping[str, Any]) -> str:
+    if share["share"] is None:
+        return ABSENT
+    return f"{share['share']:.2%} ({share['low']:.2%} to {share['high']:.2%})"

@@ -1,0 +1,96 @@
+"""Raw columns become exchanges: typed, required fields checked, identifiers hashed, an id made where there is none."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stillwatch.ingest.cells import typed_columns
+from stillwatch.ingest.keys import Key, hashed, hashed_addresses, hashed_lists, present
+from stillwatch.ingest.readers import Raw, Rejection
+from stillwatch.ingest.times import ACCEPTED
+from stillwatch.records import EXCHANGES, REJECTED, arrow_schema
+
+UNKNOWN_MODEL = "unknown"
+_SCHEMA = arrow_schema(EXCHANGES)
+_REJECTED = arrow_schema(REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Where account and time were looked for, in words for a rejection, and the operator's constants."""
+
+    account_field: str
+    clock: str
+    constants: Mapping[str, Any]
+
+
+def exchange_batch(raw: Raw, key: Key, looked: Looked) -> tuple[pa.RecordBatch, Sequence[Rejection]]:
+    """The rows that are exchanges, and why the others are not."""
+    columns = typed_columns(EXCHANGES.columns, raw.columns, len(raw.lines), looked.constants)
+    has_account, has_time = columns["account_id"].is_valid(), columns["started_at"].is_valid()
+    is_good = pc.and_(has_account, has_time)
+    rejections = list(raw.rejections)
+    if not pc.all(is_good).as_py():
+        rejections += _why(raw.lines.filter(pc.invert(has_account)), f"no account: looked for {looked.account_field}")
+        late = pc.and_(has_account, pc.invert(has_time))
+        rejections += _why(raw.lines.filter(late), f"no usable time: looked for {looked.clock}; accepted is {ACCEPTED}")
+        columns = {name: values.filter(is_good) for name, values in columns.items()}
+    columns["model"] = pc.fill_null(columns["model"], UNKNOWN_MODEL)
+    columns = _with_identifiers(columns, key)
+    columns["exchange_id"] = _with_ids(columns)
+    return pa.RecordBatch.from_arrays([columns[name] for name in _SCHEMA.names], schema=_SCHEMA), rejections
+
+
+def rejected_batch(file: str, rejections: Sequence[Rejection]) -> pa.RecordBatch:
+    """Rejections of one file as rows of `rejected`."""
+    rows = [[file] * len(rejections), [r.line for r in rejections], [r.reason for r in rejections]]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(cells, kind) for cells, kind in zip(rows, _REJECTED.types, strict=True)], schema=_REJECTED
+    )
+
+
+def _why(lines: pa.Array, reason: str) -> list[Rejection]:
+    return [Rejection(line, reason) for line in lines.to_pylist()]
+
+
+def _with_identifiers(columns: Mapping[str, pa.Array], key: Key) -> dict[str, pa.Array]:
+    addresses, prefixes = hashed_addresses(key, present(columns["client_ip"]))
+    given = hashed(key, "ip_prefix", present(columns["client_ip_prefix"]))
+    return {
+        **columns,
+        "client_ip": addresses,
+        "client_ip_prefix": pc.coalesce(given, prefixes),
+        "end_user_id": hashed(key, "end_user", columns["end_user_id"]),
+        "reasoning_issued": hashed_lists(key, "reasoning", columns["reasoning_issued"]),
+        "reasoning_replayed": hashed_lists(key, "reasoning", columns["reasoning_replayed"]),
+    }
+
+
+def _with_ids(columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Ids, made from the row's content where the log has none: the same row has the same id in any order and file."""
+    ids = columns["exchange_id"]
+    if ids.null_count == 0:
+        return ids
+    missing = ids.is_null()
+    content = _content([values.filter(missing) for name, values in columns.items() if name != "exchange_id"])
+    made = [hashlib.blake2b(row, digest_size=16).hexdigest() for row in content.to_pylist()]
+    return pc.replace_with_mask(ids, missing, pa.array(made, pa.string()))
+
+
+def _content(columns: Sequence[pa.Array]) -> pa.Array:
+    """Each row as one binary value; lengths stand before texts so that no two rows can spell the same."""
+    parts = []
+    for values in columns:
+        if pa.types.is_timestamp(values.type):
+            values = values.cast(pa.int64())  # noqa: PLW2901
+        if pa.types.is_list(values.type):
+            values = pc.binary_join(values, " ")  # noqa: PLW2901 - elements are hex by now
+        if pa.types.is_string(values.type):
+            parts.append(pc.binary_length(values).cast(pa.string()))
+        parts.append(values.cast(pa.string()))
+    filled = [pc.fill_null(part, "~").cast(pa.binary()) for part in parts]
+    return pc.binary_join_element_wise(*filled, b"\x1f")

@@ -1,0 +1,159 @@
+"""Identifiers become HMACs under the deployment's key, the same in every table and on every day.
+
+Why:    a plain hash of an address, a phone number or a card is undone by trying them all; an HMAC needs the key.
+Misses: whoever holds the key can still try them all, so the key file is as sensitive as the logs.
+Source: RFC 2104 (HMAC), Krawczyk, Bellare & Canetti, 1997.
+"""
+
+import hmac
+import ipaddress
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+HEX_CHARS = 32  # 128 bits: a chance collision needs about 2^64 values
+KEY_ID_CHARS = 12
+CACHED_ADDRESSES = 1 << 18  # about 80 MB; clients come back, and hashing them again would be most of the work
+_ABSENT = frozenset({"", "-", "null", "none", "unknown"})  # how logs write "no address"
+_DIALLED = re.compile(r"[+()\d\s./-]+")
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.%]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The deployment's secret. Equal values of one kind get equal identifiers; kinds never meet."""
+
+    secret: bytes = field(repr=False)
+    _addresses: dict[str, tuple[str, str | None]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def key_id(self) -> str:
+        """Names the key without giving it away; stored beside everything made with it."""
+        return self.digest("key_id", b"")[:KEY_ID_CHARS]
+
+    def digest(self, kind: str, value: bytes) -> str:
+        """HMAC-SHA256(secret, kind, 0, value) as 32 hex digits, the value taken as it is."""
+        return hmac.digest(self.secret, kind.encode() + b"\0" + value, "sha256").hex()[:HEX_CHARS]
+
+    def identifier(self, kind: str, value: str) -> str:
+        """The identifier of one value, normalised as its kind asks."""
+        normalise = _NORMALISERS.get(kind, str.strip)
+        return self.digest(kind, normalise(value).encode("utf-8", "replace"))
+
+    def address_identifiers(self, value: str) -> tuple[str, str | None]:
+        """Identifiers of an address and of its prefix; a value that is no address has no prefix."""
+        found = self._addresses.get(value)
+        if found is None:
+            if len(self._addresses) >= CACHED_ADDRESSES:
+                self._addresses.clear()
+            found = self._addresses[value] = _address_identifiers(self, value)
+        return found
+
+
+def address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The IP address a log wrote, in any spelling; null when it is none (a hash, a name).
+
+    A port, brackets, a zone and IPv4-in-IPv6 are undone. Of a list the last counts: a proxy appends what it saw, and
+    everything before that was written by the client.
+    """
+    text = value.rpartition(",")[2].strip()
+    with_port = _WITH_PORT.fullmatch(text)
+    if with_port:
+        text = with_port[1] or with_port[2]
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def prefix(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """The network an address is handed out from: /24 of IPv4, /48 of IPv6."""
+    length = 24 if found.version == 4 else 48
+    return str(ipaddress.ip_network((found, length), strict=False))
+
+
+def hashed(key: Key, kind: str, values: pa.Array) -> pa.Array:
+    """A string array with every value replaced by its identifier; each distinct value is hashed once."""
+    encoded = values.dictionary_encode()
+    distinct = [key.identifier(kind, value) for value in encoded.dictionary.to_pylist()]
+    return pa.array(distinct, pa.string()).take(encoded.indices)
+
+
+def hashed_addresses(key: Key, values: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Identifiers of the addresses and of their prefixes; a value that is no address has no prefix."""
+    encoded = values.dictionary_encode()
+    distinct = [key.address_identifiers(value) for value in encoded.dictionary.to_pylist()]
+    whole = pa.array([pair[0] for pair in distinct], pa.string())
+    networks = pa.array([pair[1] for pair in distinct], pa.string())
+    return whole.take(encoded.indices), networks.take(encoded.indices)
+
+
+def hashed_lists(key: Key, kind: str, values: pa.Array) -> pa.Array:
+    """A list<string> array with every element hashed; nulls inside a list are dropped, an empty list becomes null."""
+    rows: list[list[str] | None] = values.to_pylist()
+    made = [[key.identifier(kind, cell) for cell in row if cell] if row else None for row in rows]
+    return pa.array([row or None for row in made], pa.list_(pa.string()))
+
+
+def present(values: pa.Array) -> pa.Array:
+    """Null where a log wrote a dash or a word for "none"."""
+    return pc.if_else(pc.is_in(pc.utf8_lower(values), pa.array(sorted(_ABSENT))), pa.scalar(None, pa.string()), values)
+
+
+def _address_identifiers(key: Key, value: str) -> tuple[str, str | None]:
+    try:
+        packed = socket.inet_pton(socket.AF_INET, value)  # ten times faster than ipaddress, and the usual case
+    except (OSError, ValueError):
+        found = address(value)
+        if found is None:
+            return key.digest("ip", _plain(value)), None
+        return key.digest("ip", str(found).encode()), key.digest("ip_prefix", prefix(found).encode())
+    network = b"%d.%d.%d.0/24" % tuple(packed[:3])
+    return key.digest("ip", value.encode()), key.digest("ip_prefix", network)
+
+
+def _plain(value: str) -> bytes:
+    return value.strip().encode("utf-8", "replace")
+
+
+def _ip(value: str) -> str:
+    return str(address(value) or value.strip())
+
+
+def _ip_prefix(value: str) -> str:
+    found = address(value)
+    if found is not None:
+        return prefix(found)
+    try:
+        network = ipaddress.ip_network(value.strip(), strict=False)
+    except ValueError:
+        return value.strip()
+    return (
+        prefix(network.network_address) if network.prefixlen >= (24 if network.version == 4 else 48) else str(network)
+    )
+
+
+def _phone(value: str) -> str:
+    """Digits only, international prefix undone; what holds letters is a hash already and stays."""
+    if not _DIALLED.fullmatch(value):
+        return value.strip()
+    digits = re.sub(r"\D", "", value)
+    return digits.removeprefix("00")
+
+
+def _email(value: str) -> str:
+    return value.strip().lower()
+
+
+_NORMALISERS: Mapping[str, Callable[[str], str]] = {
+    "ip": _ip,
+    "ip_prefix": _ip_prefix,
+    "email": _email,
+    "phone": _phone,
+}

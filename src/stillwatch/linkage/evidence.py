@@ -1,0 +1,128 @@
+"""What holds each cluster together, as tables: links, members, evidence by trait, cohesion by group of traits."""
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from stillwatch.linkage.clusters import Clusters, holding_counts
+from stillwatch.linkage.holdings import GROUPS, KINDS, Holdings
+from stillwatch.linkage.weights import Weights
+from stillwatch.records import CLUSTERS, LINKS, arrow_schema
+
+MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
+TELLING_P_VALUE = 1e-3  # of one value, corrected for the values of its group tried in the cluster
+
+EVIDENCE_SCHEMA = pa.schema(
+    [
+        ("cluster_id", pa.int64()),
+        ("kind", pa.string()),
+        ("family", pa.string()),
+        ("group", pa.string()),
+        ("value", pa.string()),
+        ("account_count", pa.int64()),
+        ("outside_count", pa.int64()),
+        ("weight_bits", pa.float64()),
+        ("durability", pa.string()),
+    ]
+)
+COHESION_SCHEMA = pa.schema(
+    [
+        ("cluster_id", pa.int64()),
+        ("group", pa.string()),
+        ("linked", pa.int64()),
+        ("expected", pa.float64()),
+        ("principals", pa.int64()),
+        ("p_value", pa.float64()),
+    ]
+)
+
+
+def members(of: Holdings, found: Clusters) -> pa.Table:
+    """One row per account in a cluster; columns as in `records.CLUSTERS`."""
+    inside = np.flatnonzero(found.of_account >= 0)
+    columns = {
+        "account_id": pa.array([of.account_ids[i] for i in inside], pa.string()),
+        "cluster_id": pa.array(found.of_account[inside]),
+        "membership_bits": pa.array(found.bits[inside]),
+        "families": pa.array(found.groups[inside].astype(np.int32)),
+    }
+    return pa.table(columns, schema=arrow_schema(CLUSTERS))
+
+
+def links(of: Holdings, weighed: Weights) -> pa.Table:
+    """One row per account and validated trait; columns as in `records.LINKS`."""
+    kept = np.flatnonzero(weighed.valid[of.held])
+    held = of.held[kept]
+    kinds = [of.kinds[v] for v in held]
+    columns = {
+        "account_id": pa.array([of.account_ids[a] for a in of.accounts[kept]], pa.string()),
+        "kind": pa.array(kinds, pa.string()),
+        "family": pa.array([KINDS[kind][0] for kind in kinds], pa.string()),
+        "value": pa.array([of.values[v] for v in held], pa.string()),
+        "account_count": pa.array(of.holder_counts[held]),
+        "weight_bits": pa.array(weighed.bits[held]),
+        "durability": pa.array([KINDS[kind][2] for kind in kinds], pa.string()),
+    }
+    return pa.table(columns, schema=arrow_schema(LINKS))
+
+
+def evidence(of: Holdings, weighed: Weights, found: Clusters) -> pa.Table:
+    """One row per cluster and trait that at least MIN_INSIDE members hold and that weighs anything."""
+    counts = holding_counts(of, found.of_account, found.count).tocoo()
+    keep = (counts.data >= MIN_INSIDE) & (weighed.bits[counts.col] > 0) & (weighed.control[counts.col] > 0.01)
+    cluster, value = counts.row[keep].astype(np.int64), counts.col[keep]
+    inside = counts.data[keep].astype(np.int64)
+    kinds = [of.kinds[v] for v in value]
+    columns = {
+        "cluster_id": pa.array(cluster),
+        "kind": pa.array(kinds, pa.string()),
+        "family": pa.array([KINDS[kind][0] for kind in kinds], pa.string()),
+        "group": pa.array([KINDS[kind][1] for kind in kinds], pa.string()),
+        "value": pa.array([of.values[v] for v in value], pa.string()),
+        "account_count": pa.array(inside),
+        "outside_count": pa.array(of.holder_counts[value] - inside),
+        "weight_bits": pa.array(weighed.bits[value]),
+        "durability": pa.array([KINDS[kind][2] for kind in kinds], pa.string()),
+    }
+    return pa.table(columns, schema=EVIDENCE_SCHEMA)
+
+
+def cohesion(of: Holdings, found: Clusters, principals: list[str]) -> pa.Table:
+    """How each independent group ties each cluster together; `principals` answers for each account, in order.
+
+    A value ties a cluster when more of its principals hold it than a random set of as many principals would: the
+    hypergeometric tail, times the number of values of the group tried. `linked` counts principals that hold such a
+    value; `expected` how many holders of those values chance would put in the cluster.
+    """
+    names, principal = np.unique(np.array(principals), return_inverse=True)
+    cluster_of = np.full(len(names), -1, dtype=np.int64)
+    cluster_of[principal] = found.of_account
+    held = np.unique(np.stack([of.held, principal[of.accounts]]), axis=1)
+    value, holder = held[0], held[1]
+    totals = np.bincount(value, minlength=len(of.values))
+    rows: list[dict[str, object]] = []
+    for cluster in range(found.count):
+        stands = int((cluster_of == cluster).sum())
+        inside = cluster_of[holder] == cluster
+        within = np.bincount(value[inside], minlength=len(of.values))
+        p_values = stats.hypergeom.sf(within - 1, len(names), totals, stands)
+        for group, name in enumerate(GROUPS):
+            tried = (of.group == group) & (within >= MIN_INSIDE)
+            corrected = np.minimum(p_values * max(int(tried.sum()), 1), 1.0)
+            telling = tried & (corrected <= TELLING_P_VALUE)
+            if telling.any():
+                linked = len(np.unique(holder[inside & telling[value]]))
+                expected = min(float(totals[telling].sum()) * stands / len(names), float(stands))
+                rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min())))
+    return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
+
+
+def _row(cluster: int, group: str, linked: int, expected: float, principals: int, p_value: float) -> dict[str, object]:
+    return {
+        "cluster_id": cluster,
+        "group": group,
+        "linked": linked,
+        "expected": round(expected, 6),
+        "principals": principals,
+        "p_value": p_value,
+    }

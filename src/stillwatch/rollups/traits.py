@@ -1,0 +1,87 @@
+"""What accounts show in their exchanges: addresses, client software, system prompts, metadata, reasoning artefacts.
+
+Why:    accounts under one control share infrastructure and tooling that independent customers do not.
+Misses: anything an operator takes care to keep apart; templates, which linkage finds across exchanges.
+Source: the indicator catalogues of providers' 2026 disclosures; see docs/concepts.md, "trait".
+"""
+
+import ibis
+
+from stillwatch.engines.base import IbisTable
+
+_SEPARATOR = "\x1f"  # unit separator: cannot occur in a user agent or a JA4 string
+
+
+def exchange_traits(signals: IbisTable) -> IbisTable:
+    """One row per account, kind and value that its exchanges show; columns as in `records.TRAITS`."""
+    client = signals.user_agent.fill_null("") + _SEPARATOR + signals.tls_fingerprint.fill_null("")
+    has_client = signals.user_agent.notnull() | signals.tls_fingerprint.notnull()
+    single_valued = {
+        "ip": signals.client_ip,
+        "ip_prefix": signals.client_ip_prefix,
+        "client": ibis.ifelse(has_client, client, ibis.null("string")),
+        "system_prompt": signals.system_prompt_id.cast("string"),
+        "metadata": signals.metadata_keys_id.cast("string"),
+    }
+    parts = [_shown(signals, kind, value) for kind, value in single_valued.items()]
+    parts += [_shown_in_list(signals, "artefact", column) for column in ("reasoning_issued", "reasoning_replayed")]
+    rows = ibis.union(*parts)
+    return rows.group_by(["account_id", "kind", "value"]).aggregate(
+        exchanges=ibis._.exchanges.sum().cast("int64"),
+        first_seen_at=ibis._.first_seen_at.min(),
+        last_seen_at=ibis._.last_seen_at.max(),
+    )
+
+
+def _shown(signals: IbisTable, kind: str, value: IbisTable) -> IbisTable:
+    rows = signals.select("account_id", "started_at", value=value)
+    return _counted(rows.filter(rows.value.notnull()), kind)
+
+
+def _shown_in_list(signals: IbisTable, kind: str, column: str) -> IbisTable:
+    rows = signals.filter(signals[column].notnull())
+    return _counted(rows.select("account_id", "started_at", value=rows[column].unnest()), kind)
+
+
+def _counted(rows: IbisTable, kind: str) -> IbisTable:
+    counted = rows.group_by(["account_id", "value"]).aggregate(
+        exchanges=ibis._.count().cast("int64"),
+        first_seen_at=ibis._.started_at.min(),
+        last_seen_at=ibis._.started_at.max(),
+    )
+    return counted.mutate(kind=ibis.literal(kind)).select(
+        "account_id", "kind", "value", "exchanges", "first_seen_at", "last_seen_at"
+    )
+
+
+def account_traits(accounts: IbisTable) -> IbisTable:
+    """One row per account, kind and value that its registration shows; columns as in `records.TRAITS`.
+
+    Sign-up addresses share kind and value with client addresses: signing up from where another account works counts.
+    """
+    hour = (accounts.created_at.epoch_seconds() // 3600).cast("string")
+    domain = accounts.email_domain
+    values = {
+        "ip": [accounts.signup_ip],
+        "ip_prefix": [accounts.signup_ip_prefix],
+        "payment": [accounts.payment_fingerprint],
+        "device": [accounts.device_fingerprint],
+        "email": [accounts.email_hash],
+        "phone": [accounts.phone_hash],
+        "email_domain": [domain],
+        "email_pattern": [accounts.email_pattern + "@" + domain],
+        "signup_cohort": [domain + "@" + hour],
+    }
+    parts = [
+        accounts.filter(value.notnull()).select(
+            "account_id",
+            kind=ibis.literal(kind),
+            value=value,
+            exchanges=ibis.literal(0, type="int64"),
+            first_seen_at=accounts.created_at,
+            last_seen_at=accounts.created_at,
+        )
+        for kind, columns in values.items()
+        for value in columns
+    ]
+    return ibis.union(*parts)

@@ -1,0 +1,181 @@
+"""One scan, from flags to files: the run boundary around the pipeline."""
+
+import importlib.metadata
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from stillwatch import __version__, ingest, sharing, store
+from stillwatch.engines.embedded import EmbeddedEngine
+from stillwatch.intake import Intake, intake, too_many_rejected
+from stillwatch.pipeline import Campaign, Earlier, Found, found
+from stillwatch.records import ACCOUNT_VERDICTS, arrow_schema
+from stillwatch.report import report
+from stillwatch.settings import Settings, checked, key_path, key_secret
+
+Progress = Callable[[str, int, int], None]
+_LIBRARIES = ("duckdb", "ibis-framework", "numba", "numpy", "pyarrow", "graspologic-native")
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What a scan found and wrote."""
+
+    campaigns: list[Campaign]
+    run: dict[str, Any]
+
+
+def scan(settings: Settings, *, progress: Progress) -> Scanned:
+    """Read logs, find campaigns, write every output file. Running again gives the same and replaces what stood there.
+
+    Raises:
+        StillwatchError: settings, input, store or engine; nothing that stood in the folder is lost.
+    """
+    checked(settings)
+    key = ingest.Key(key_secret(key_path()))
+    clock = _Clock(progress)
+    with store.locked(settings.out) as work:
+        store.check_key(settings.out, key.key_id)
+        earlier = Earlier(store.read_campaigns(settings.out), store.read_verdicts(settings.out))
+        engine = EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads)
+        try:
+            taken = intake(settings, engine, key=key, work=work, progress=clock)
+            store.write_table(settings.out / store.REJECTED, taken.rejected)
+            refusal = too_many_rejected(taken, settings.max_rejected_share)
+            if refusal is not None:
+                raise refusal
+            result = found(taken, engine, settings, earlier=earlier, progress=clock)
+        finally:
+            engine.close()
+        return _written(settings, taken, result, clock)
+
+
+def account_verdicts(campaigns: list[Campaign]) -> pa.Table:
+    """One row per account in a campaign; columns as in `records.ACCOUNT_VERDICTS`."""
+    rows = []
+    for campaign in campaigns:
+        decided = {
+            account_id: decision
+            for decision in campaign["recommended_decisions"]
+            for account_id in decision["account_ids"]
+        }
+        for account_id in campaign["account_ids"]:
+            decision = decided.get(account_id, {})
+            rows.append(
+                {
+                    "account_id": account_id,
+                    "campaign_id": campaign["campaign_id"],
+                    "verdict": campaign["verdict"],
+                    "probability": campaign["probability"],
+                    "decision": decision.get("action"),
+                    "check": decision.get("check"),
+                    "reason": decision.get("because"),
+                }
+            )
+    rows.sort(key=lambda row: row["account_id"])
+    return pa.Table.from_pylist(rows, schema=arrow_schema(ACCOUNT_VERDICTS))
+
+
+def _written(settings: Settings, taken: Intake, result: Found, clock: "_Clock") -> Scanned:
+    """Write the output files, the record of the run last."""
+    clock("report", 0, 0)
+    out, verdicts = settings.out, account_verdicts(result.campaigns)
+    now = datetime.now(UTC)
+    run = _run(settings, taken, result, clock, now)
+    store.write_json(out / store.CAMPAIGNS, result.campaigns)
+    store.write_table(out / store.ACCOUNTS, verdicts)
+    store.write_table(out / store.LINKS, result.links)
+    bundle = sharing.bundle(result.campaigns, now=now, tlp=settings.tlp, key_id=taken.key.key_id)
+    store.write_text(out / store.BUNDLE, bundle)
+    text = report(result.campaigns, links=result.links, accounts=verdicts, run=run)
+    store.write_text(out / store.REPORT, text)
+    run["seconds"] = clock.seconds()
+    run["peak_memory_bytes"] = peak_memory_bytes()
+    run["finished_at"] = datetime.now(UTC).isoformat()
+    store.write_json(out / store.RUN, run)
+    return Scanned(result.campaigns, run)
+
+
+def _run(settings: Settings, taken: Intake, result: Found, clock: "_Clock", now: datetime) -> dict[str, Any]:
+    """What run.json says: versions, inputs, counts, seconds per stage, peak memory, and what could not be judged."""
+    told = {name: value for name, value in asdict(settings).items() if name not in ("logs", "out")}
+    return {
+        "version": __version__,
+        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "key_id": taken.key.key_id,
+        "started_at": clock.started_at.isoformat(),
+        "finished_at": now.isoformat(),
+        "settings": {
+            name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in told.items()
+        },
+        "inputs": taken.inputs,
+        "counts": {
+            "exchanges": taken.exchanges,
+            "accounts": result.account_count,
+            "rejected": taken.rejected.num_rows,
+            "duplicates": taken.duplicates,
+            "campaigns_by_verdict": dict(Counter(campaign["verdict"] for campaign in result.campaigns)),
+        },
+        "not_judged": _not_judged(taken, result),
+        "minimum_detectable_campaign": None
+        if result.minimum_detectable is None
+        else {"accounts": result.minimum_detectable, "assumes": "one shared template and one further shared trait"},
+        "seconds": clock.seconds(),
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+
+
+def _not_judged(taken: Intake, result: Found) -> list[str]:
+    """What the input does not allow to be judged, in words."""
+    columns = {
+        "sketch": "The logs hold no prompts: templates, items and harvesting could not be judged.",
+        "client_ip": "The logs hold no client addresses: shared networks could not be judged.",
+        "user_agent": "The logs hold no user agents: shared tooling rests on prompts alone.",
+    }
+    told = (
+        [text for name, text in columns.items() if not bool(taken.signals[name].notnull().any().to_pyarrow().as_py())]
+        if taken.exchanges
+        else []
+    )
+    if taken.accounts.num_rows == 0:
+        told.append("No accounts were given: payment, devices, sign-up and verified organisations could not be judged.")
+    if taken.exchanges == 0:
+        told.append("The input holds no exchanges.")
+    if result.minimum_detectable is None and taken.exchanges:
+        told.append("With so few accounts no campaign, however large, would stand out from chance.")
+    missing = {text for campaign in result.campaigns for text in campaign["missing"]}
+    return told + sorted(missing)
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class _Clock:
+    """Passes progress on and notes when each stage began."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.started_at = datetime.now(UTC)
+        self._progress = progress
+        self._began: dict[str, float] = {}
+        self._start = time.monotonic()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self._began.setdefault(stage, time.monotonic())
+        self._progress(stage, done, total)
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds each stage took so far, and in all."""
+        now = time.monotonic()
+        ends = [*list(self._began.values())[1:], now]
+        spent = {stage: end - began for (stage, began), end in zip(self._began.items(), ends, strict=True)}
+        return {stage: round(s, 3) for stage, s in {**spent, "total": now - self._start}.items()}

@@ -1,0 +1,147 @@
+"""The STIX objects every bundle draws on: ids, producer, our extension, times and rounding.
+
+Why:    ids are UUIDv5 of what an object is about, so sending the same campaign twice updates it instead of doubling it.
+Source: OASIS, "STIX Version 2.1", 2021, sections 2.9 (identifiers) and 7.3 (extension definitions).
+"""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from stillwatch.errors import SharingError
+from stillwatch.sharing.words import DEPLOYMENT, EXTENSION_DESCRIPTION, EXTENSION_NAME, PROJECT
+
+NAMESPACE: Final = uuid.UUID("5b0c7d1e-8f0e-4a44-9d55-6f1a1c1d7a20")  # drawn once, at random
+UNCHANGING: Final = "2026-01-01T00:00:00.000Z"  # objects that say the same in every bundle never get a new version
+EXTENSION_VERSION: Final = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every object of one bundle carries: who made it, how it is marked, when the bundle was made."""
+
+    producer_id: str
+    marking_id: str
+    now: datetime
+
+    def changing(self, kind: str, object_id: str, since: datetime, /, **properties: object) -> dict[str, Any]:
+        """An object about a campaign: created when the campaign began, as it stands now."""
+        return self._object(kind, object_id, stix_time(since), stix_time(max(self.now, since)), properties)
+
+    def unchanging(self, kind: str, object_id: str, /, **properties: object) -> dict[str, Any]:
+        """An object that is the same in every bundle."""
+        return self._object(kind, object_id, UNCHANGING, UNCHANGING, properties)
+
+    def _object(
+        self, kind: str, object_id: str, created: str, modified: str, properties: Mapping[str, object]
+    ) -> dict[str, Any]:
+        return {
+            "type": kind,
+            "spec_version": "2.1",
+            "id": object_id,
+            "created_by_ref": self.producer_id,
+            "created": created,
+            "modified": modified,
+            "object_marking_refs": [self.marking_id],
+            **properties,
+        }
+
+
+def stix_id(kind: str, *about: str) -> str:
+    """The id of the object of that kind about these things; the same things give the same id."""
+    return f"{kind}--{uuid.uuid5(NAMESPACE, json.dumps([kind, *about]))}"
+
+
+EXTENSION_ID: Final = stix_id("extension-definition", "stillwatch", EXTENSION_VERSION)
+
+
+def identity(name: str, *about: str) -> dict[str, Any]:
+    """Who makes an object: a system, told from others by what it is about, never by a company's name."""
+    return {
+        "type": "identity",
+        "spec_version": "2.1",
+        "id": stix_id("identity", *about),
+        "created": UNCHANGING,
+        "modified": UNCHANGING,
+        "name": name,
+        "identity_class": "system",
+    }
+
+
+def producer(key_id: str | None) -> dict[str, Any]:
+    """The deployment that makes the bundle: the holder of that key."""
+    return identity(DEPLOYMENT, "deployment", key_id or "unkeyed")
+
+
+def extension_definition() -> list[dict[str, Any]]:
+    """The definition of our property extension and its author: the same two objects in every bundle."""
+    author = identity(PROJECT, "project")
+    definition = {
+        "type": "extension-definition",
+        "spec_version": "2.1",
+        "id": EXTENSION_ID,
+        "created_by_ref": author["id"],
+        "created": UNCHANGING,
+        "modified": UNCHANGING,
+        "name": EXTENSION_NAME,
+        "description": EXTENSION_DESCRIPTION,
+        "schema": extension_schema(),
+        "version": EXTENSION_VERSION,
+        "extension_types": ["property-extension"],
+    }
+    return [author, definition]
+
+
+@cache
+def extension_schema() -> str:
+    """The JSON Schema of our extension as compact text; it travels inside the definition."""
+    text = resources.files(__package__).joinpath("extension.schema.json").read_text(encoding="utf-8")
+    return json.dumps(json.loads(text), separators=(",", ":"), sort_keys=True)
+
+
+def extension(**properties: object) -> dict[str, Any]:
+    """The value of an object's `extensions`: our properties, without those that are null."""
+    stated = {name: value for name, value in properties.items() if value is not None}
+    return {EXTENSION_ID: {"extension_type": "property-extension", **stated}}
+
+
+def pattern(kind: str, values: Sequence[str]) -> str:
+    """The STIX pattern that an account bearing one of these traits matches; the account carries our extension."""
+    path = f"user-account:extensions.'{EXTENSION_ID}'"
+    literals = ", ".join(f"'{value}'" for value in values)
+    return f"[{path}.kind = '{kind}' AND {path}.value IN ({literals})]"
+
+
+def stix_time(moment: datetime) -> str:
+    """The moment as STIX writes it, in UTC to the millisecond."""
+    utc = _utc(moment)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def hours(first: str, last: str) -> tuple[datetime, datetime]:
+    """The whole hours around two RFC 3339 times: an exact instant could point at one exchange.
+
+    Raises:
+        SharingError: one of them is no time.
+    """
+    try:
+        start, end = (_utc(datetime.fromisoformat(text)) for text in (first, last))
+    except ValueError as error:
+        raise SharingError("first_seen_at or last_seen_at is no RFC 3339 time. Scan again and share that.") from error
+    floor = start.replace(minute=0, second=0, microsecond=0)
+    ceiling = end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    return floor, max(floor, ceiling)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def two_digits(count: float) -> int:
+    """The count to two significant digits: enough to compare, too little to recognise a customer by."""
+    return int(float(f"{count:.1e}"))

@@ -1,0 +1,155 @@
+"""The output folder of a scan: written file by file, each in one step, and read again by the next run.
+
+campaigns.json  accounts.parquet  links.parquet  rejected.parquet  bundle.json  report.html  run.json
+verdicts.jsonl (what analysts said; the next scan reads it)
+.work (intermediate tables; removed at the end, and at the start when a run was killed)
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stillwatch.errors import StoreError
+from stillwatch.records import VERDICT_RECORDS, arrow_schema
+
+CAMPAIGNS, ACCOUNTS, LINKS, REJECTED = "campaigns.json", "accounts.parquet", "links.parquet", "rejected.parquet"
+BUNDLE, REPORT, RUN, VERDICTS = "bundle.json", "report.html", "run.json", "verdicts.jsonl"
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[Path]:
+    """Hold the output folder, so that two runs cannot mix; yields an empty work folder that is removed afterwards.
+
+    Raises:
+        StoreError: the folder cannot be made, or another run holds it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise StoreError(f"cannot write to {out}: {error.strerror}. Choose another folder with --out.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(f"another run is writing to {out}. Wait for it, or choose another folder.") from error
+        work = out / ".work"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step: readers see the old content or the new."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON in one step."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write Parquet in one step."""
+    partial = path.with_name(f".{path.name}.partial")
+    pq.write_table(table, partial, compression="zstd")
+    partial.replace(path)
+
+
+def read_run(out: Path) -> dict[str, Any]:
+    """What the last scan wrote about itself; empty when there was none.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    return dict(_read_json(out / RUN, {}))
+
+
+def read_campaigns(out: Path) -> list[dict[str, Any]]:
+    """The campaigns of the last scan; empty when there was none.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    return list(_read_json(out / CAMPAIGNS, []))
+
+
+def read_table(out: Path, name: str) -> pa.Table:
+    """A Parquet table of the output folder.
+
+    Raises:
+        StoreError: there is none, or it is damaged.
+    """
+    path = out / name
+    if not path.is_file():
+        raise StoreError(f"there is no {path}. Run `stillwatch scan` with --out {out} first.")
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(f"{path} is damaged. Remove it and scan again.") from error
+
+
+def check_key(out: Path, key_id: str) -> None:
+    """Refuse to mix outputs made under different keys.
+
+    Raises:
+        StoreError: the last scan used another key.
+    """
+    earlier = read_run(out).get("key_id")
+    if earlier is not None and earlier != key_id:
+        message = (
+            f"{out} was made under key {earlier}, this run has key {key_id}: their hashes cannot be compared. "
+            "Restore the earlier key file, or choose another folder with --out."
+        )
+        raise StoreError(message)
+
+
+def write_verdict(out: Path, verdict: Mapping[str, Any]) -> None:
+    """Append one analyst's verdict; columns as in `records.VERDICT_RECORDS`."""
+    path = out / VERDICTS
+    lines = path.read_text(encoding="utf-8") if path.exists() else ""
+    write_text(path, lines + json.dumps(dict(verdict), ensure_ascii=False) + "\n")
+
+
+def read_verdicts(out: Path) -> pa.Table:
+    """Every verdict so far.
+
+    Raises:
+        StoreError: a line is damaged; it is named.
+    """
+    path, rows = out / VERDICTS, []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            rows.append({**row, "decided_at": datetime.fromisoformat(row["decided_at"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path}, line {number} is no verdict. Correct or remove the line.") from error
+    return pa.Table.from_pylist(rows, schema=arrow_schema(VERDICT_RECORDS))
+
+
+def write_verdicts(out: Path, verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Replace all verdicts."""
+    write_text(out / VERDICTS, "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in verdicts))
+
+
+def _read_json(path: Path, missing: object) -> Any:
+    if not path.exists():
+        return missing
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged. Remove it, or choose another folder with --out.") from error
