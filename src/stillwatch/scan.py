@@ -52,9 +52,9 @@ def scan(settings: Settings, *, progress: Progress) -> Scanned:
             if refusal is not None:
                 raise refusal
             result = found(taken, engine, settings, earlier=earlier, progress=clock)
+            return _written(settings, taken, result, clock)
         finally:
             engine.close()
-        return _written(settings, taken, result, clock)
 
 
 def account_verdicts(campaigns: list[Campaign]) -> pa.Table:

@@ -10,9 +10,26 @@ import pyarrow.parquet as pq
 from sklearn.tree import DecisionTreeClassifier
 
 # An identifier names one thing: only how many share it is an attribute. A category names a kind: its values are.
-ACCOUNT_IDENTIFIERS = ("account_id", "organization_id", "email_hash", "phone_hash", "payment_fingerprint", "device_fingerprint", "signup_ip")
+ACCOUNT_IDENTIFIERS = (
+    "account_id",
+    "organization_id",
+    "email_hash",
+    "phone_hash",
+    "payment_fingerprint",
+    "device_fingerprint",
+    "signup_ip",
+)
 ACCOUNT_CATEGORIES = ("email_domain", "signup_country", "access_program", "verification_level", "plan")
-EXCHANGE_IDENTIFIERS = ("exchange_id", "organization_id", "api_key_id", "end_user_id", "session_id", "client_ip", "system_prompt", "prompt")
+EXCHANGE_IDENTIFIERS = (
+    "exchange_id",
+    "organization_id",
+    "api_key_id",
+    "end_user_id",
+    "session_id",
+    "client_ip",
+    "system_prompt",
+    "prompt",
+)
 EXCHANGE_CATEGORIES = ("access_path", "model", "user_agent", "tls_fingerprint", "finish_reason", "status", "metadata")
 EXCHANGE_NUMBERS = ("turn_count", "tool_count", "image_count", "input_tokens", "output_tokens", "reasoning_tokens")
 
@@ -89,7 +106,9 @@ def _account_columns(folder: Path) -> dict[str, pd.DataFrame]:
     columns = {f"accounts.{name}": _identifier(accounts[name]) for name in ACCOUNT_IDENTIFIERS}
     columns |= {f"accounts.{name}": _category(accounts[name]) for name in ACCOUNT_CATEGORIES}
     created = accounts["created_at"]
-    columns["accounts.created_at"] = pd.DataFrame({"at": created.astype("int64"), "hour": created.dt.hour, "weekday": created.dt.weekday})
+    columns["accounts.created_at"] = pd.DataFrame(
+        {"at": created.astype("int64"), "hour": created.dt.hour, "weekday": created.dt.weekday}
+    )
     verified = accounts["verified_at"]
     columns["accounts.verified_at"] = pd.DataFrame({"at": verified.astype("int64"), "null": verified.isna()})
     local = accounts["email_hash"].str.split("@").str[0]
@@ -102,7 +121,8 @@ def _account_columns(folder: Path) -> dict[str, pd.DataFrame]:
 
 def _identifier(values: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(
-        {"null": values.isna(), "sharing": _decade(values.map(values.value_counts())), "length": values.str.len()}, index=values.index
+        {"null": values.isna(), "sharing": _decade(values.map(values.value_counts())), "length": values.str.len()},
+        index=values.index,
     )
 
 
@@ -118,10 +138,14 @@ def _exchange_columns(folder: Path) -> dict[str, pd.DataFrame]:
     columns = {f"exchanges.{name}": _identifier_use(exchanges, name) for name in EXCHANGE_IDENTIFIERS}
     columns |= {f"exchanges.{name}": _category_use(exchanges, name) for name in EXCHANGE_CATEGORIES}
     for name in EXCHANGE_NUMBERS:
-        columns[f"exchanges.{name}"] = exchanges.groupby("account_id")[name].agg(["mean", "std", "min", "max", "median"])
+        columns[f"exchanges.{name}"] = exchanges.groupby("account_id")[name].agg(
+            ["mean", "std", "min", "max", "median"]
+        )
     columns["exchanges.started_at"] = _times(exchanges)
     prefix = exchanges["client_ip"].str.rsplit(".", n=1).str[0]
-    columns["exchanges.client_ip_prefix"] = _identifier_use(exchanges.assign(client_ip_prefix=prefix), "client_ip_prefix")
+    columns["exchanges.client_ip_prefix"] = _identifier_use(
+        exchanges.assign(client_ip_prefix=prefix), "client_ip_prefix"
+    )
     return columns
 
 

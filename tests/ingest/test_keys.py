@@ -116,3 +116,9 @@ def test_the_cache_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     first = [key.address_identifiers(f"10.0.0.{i}") for i in range(100)]
     assert len(key._addresses) <= 10
     assert first == [key.address_identifiers(f"10.0.0.{i}") for i in range(100)]
+
+
+def test_a_long_value_is_not_cached() -> None:
+    key = Key(b"3" * 32)
+    assert key.address_identifiers("x" * 10_000) == (key.identifier("ip", "x" * 10_000), None)
+    assert not key._addresses

@@ -175,8 +175,8 @@ def test_rows_without_account_or_time_are_rejected_by_line(read: Any) -> None:
 def test_no_account_column_at_all_names_what_was_looked_for(read: Any, parquet: Any) -> None:
     _, rejected = read(parquet({"started_at": [1772452800], "prompt": ["x"]}))
     assert [(r["line"], r["reason"].partition(":")[0]) for r in rejected] == [(None, "no column account_id")]
-    _, rejected = read("started_at,prompt\n1772452800,x\n", input_format="csv")
-    assert "no column account_id" in rejected[0]["reason"]
+    _, rejected = read("started_at,prompt\n1772452800,x\n1772452800,y\n", input_format="csv")
+    assert [(r["line"], r["reason"].partition(":")[0]) for r in rejected] == [(None, "no column account_id")]
 
 
 def test_no_prompt_column_at_all_is_fine(read: Any, parquet: Any) -> None:
@@ -366,3 +366,33 @@ def test_of_two_formats_the_one_that_knows_more_rows_is_chosen(read: Any) -> Non
     assert (len(rows), len(rejected)) == (3, 1)
     _, rejected = read(log(1) + spans + "\n")
     assert "could be more than one of jsonl, otlp: name it with --input-format" in rejected[0]["reason"]
+
+
+def test_a_disk_that_fails_half_way_keeps_what_came_before(
+    tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    path.write_text(log(20_000))
+    real = Path.open
+
+    class Failing:
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def __enter__(self) -> "Failing":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.file.close()
+
+        def read(self, size: int) -> bytes:
+            if self.file.tell() >= 1 << 20:
+                raise OSError(5, "Input/output error")
+            return self.file.read(size)
+
+    monkeypatch.setattr(Path, "open", lambda self, mode="r": Failing(real(self, mode)))
+    rows, rejected = read(path)
+    assert 5_000 < len(rows) < 20_000
+    assert [(r["line"], r["reason"]) for r in rejected] == [
+        (len(rows) + 1, "cannot be read from here on: Input/output error")
+    ]

@@ -88,7 +88,7 @@ class Facts:
     """Everything the tests may know about a cluster.
 
     `timeline` holds day, exchanges and active members; `model_days` day, model and exchanges; `public_share` the share
-    of its core templates' holdings in templates that at least as many outsiders hold; `busiest_days_share` the share of exchanges on
+    of exchanges with a shared template whose template at least as many outsiders hold; `busiest_days_share` the share of exchanges on
     its three busiest days; `pardoned` that an analyst found most members innocent.
     """
 

@@ -36,7 +36,8 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         return []
     core = _core(tables, {c: len(ids) for c, ids in clusters.items()}, account_count)
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
-    bearing = _bearing(tables.templated, members, engine.memory(core))
+    borne = _bearing(tables.templated, members, engine.memory(core))
+    bearing = borne.filter(~borne.is_public)
     usages = usage_by(bearing, "cluster_id")
     context = _Context(
         tables=tables,
@@ -46,7 +47,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         templates=_templates(bearing),
         usages=usages,
         totals=_totals(tables.activity, members),
-        bearers=_bearers(core),
+        public_shares=_public_shares(borne),
         has_prompts=bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py()),
         pardoned=frozenset(pardoned),
     )
@@ -103,17 +104,18 @@ def _usage(row: Mapping[str, Any], mix: Mapping[str, int]) -> Usage:
 
 
 def _core(tables: Tables, sizes: Mapping[int, int], account_count: int) -> pa.Table:
-    """The templates and system prompts that are each cluster's own: cluster_id, kind, value, inside, outside."""
+    """Templates and system prompts far commoner inside each cluster: cluster_id, kind, value, is_public.
+
+    A public one is held by at least as many outsiders as members; only the others are the cluster's own.
+    """
     rows = [row for row in tables.evidence.to_pylist() if row["kind"] in CORE_KINDS]
     kept = [row for row in rows if _is_core(row, sizes[row["cluster_id"]], account_count)]
-    schema = [("cluster_id", pa.int64()), ("kind", pa.string()), ("value", pa.int64())]
-    schema += [("inside", pa.int64()), ("outside", pa.int64())]
+    schema = [("cluster_id", pa.int64()), ("kind", pa.string()), ("value", pa.int64()), ("is_public", pa.bool_())]
     columns = {
         "cluster_id": [row["cluster_id"] for row in kept],
         "kind": [row["kind"] for row in kept],
         "value": [int(row["value"]) for row in kept],
-        "inside": [row["account_count"] for row in kept],
-        "outside": [row["outside_count"] for row in kept],
+        "is_public": [row["outside_count"] >= row["account_count"] for row in kept],
     }
     return pa.table(columns, schema=pa.schema(schema))
 
@@ -125,14 +127,25 @@ def _is_core(row: Mapping[str, Any], size: int, account_count: int) -> bool:
 
 
 def _bearing(templated: IbisTable, members: IbisTable, core: IbisTable) -> IbisTable:
-    """The members' exchanges that bear a core template or a core system prompt of their own cluster."""
+    """The members' exchanges that bear a core template or system prompt of their cluster, with `is_public`.
+
+    An exchange is public only when nothing it bears is the cluster's own.
+    """
     rows = templated.inner_join(members, "account_id")
-    templates = core.filter(core.kind == "template").select("cluster_id", template_id=core.value)
-    prompts = core.filter(core.kind == "system_prompt").select("cluster_id", system_prompt_id=core.value)
-    by_template = rows.semi_join(templates, ["cluster_id", "template_id"])
-    by_prompt = rows.semi_join(prompts, ["cluster_id", "system_prompt_id"])
-    only_prompt = by_prompt.anti_join(templates, ["cluster_id", "template_id"])
-    return by_template.union(only_prompt)
+    templates = core.filter(core.kind == "template")
+    templates = templates.select("cluster_id", template_id=core.value, public_template=core.is_public)
+    prompts = core.filter(core.kind == "system_prompt")
+    prompts = prompts.select("cluster_id", system_prompt_id=core.value, public_prompt=core.is_public)
+    rows = rows.left_join(templates, ["cluster_id", "template_id"]).select(*rows.columns, "public_template")
+    rows = rows.left_join(prompts, ["cluster_id", "system_prompt_id"]).select(*rows.columns, "public_prompt")
+    borne = rows.filter(rows.public_template.notnull() | rows.public_prompt.notnull())
+    return borne.mutate(is_public=borne.public_template.fill_null(True) & borne.public_prompt.fill_null(True))
+
+
+def _public_shares(borne: IbisTable) -> dict[int, float]:
+    """Share of each cluster's borne exchanges that bear public templates only."""
+    rows = borne.group_by("cluster_id").aggregate(share=borne.is_public.mean()).to_pyarrow().to_pylist()
+    return {row["cluster_id"]: row["share"] for row in rows}
 
 
 def _templates(bearing: IbisTable) -> dict[int, list[TemplateUse]]:
@@ -147,16 +160,6 @@ def _templates(bearing: IbisTable) -> dict[int, list[TemplateUse]]:
     for row in rows.order_by([ibis.desc("exchanges"), "template_id"]).to_pyarrow().to_pylist():
         use = TemplateUse(row["template_id"], row["exchanges"], row["accounts"], row["items"], row["capability"])
         found.setdefault(row["cluster_id"], []).append(use)
-    return found
-
-
-def _bearers(core: pa.Table) -> dict[int, tuple[int, int]]:
-    """Holdings of core templates, in all and of those that at least as many outsiders hold, of each cluster."""
-    found: dict[int, tuple[int, int]] = {}
-    for row in core.to_pylist():
-        total, public = found.get(row["cluster_id"], (0, 0))
-        is_public = row["outside"] >= row["inside"]
-        found[row["cluster_id"]] = (total + row["inside"], public + row["inside"] * is_public)
     return found
 
 
@@ -211,7 +214,7 @@ class _Context:
     templates: Mapping[int, list[TemplateUse]]
     usages: Mapping[int, Usage]
     totals: Mapping[int, list[Mapping[str, Any]]]
-    bearers: Mapping[int, tuple[int, int]]
+    public_shares: Mapping[int, float]
     has_prompts: bool
     pardoned: frozenset[str]
 
@@ -219,7 +222,6 @@ class _Context:
         """The facts of one cluster."""
         totals = self.totals.get(cluster, [])
         timeline = _timeline(totals)
-        total, public = self.bearers.get(cluster, (0, 0))
         summed = {name: sum(row[name] for row in totals) for name in _SUMMED}
         busiest = sorted((n for _, n, _ in timeline), reverse=True)[:BUSY_DAYS]
         return Facts(
@@ -236,7 +238,7 @@ class _Context:
             timeline=timeline,
             model_days=[(_day(row["day"]), row["model"], row["exchanges"]) for row in totals],
             has_prompts=self.has_prompts,
-            public_share=public / total if total else 0.0,
+            public_share=self.public_shares.get(cluster, 0.0),
             busiest_days_share=sum(busiest) / max(summed["exchanges"], 1),
             pardoned=bool(ids) and sum(i in self.pardoned for i in ids) * 2 > len(ids),
         )

@@ -1,8 +1,8 @@
 """When requests arrive: how many per account and day, grouped into sessions, waves, shifts, batches or a deadline.
 
-Why:    lockstep and round-the-clock use are published signs; nightly jobs, classes and continuous integration show them too.
+Why:    lockstep and round-the-clock use are published signs; nightly jobs and classes show them too.
 Misses: holidays, outages, and accounts whose habits drift.
-Source: Wang et al. (2024), BurstGPT, arXiv:2401.17644: bursty arrivals with heavy-tailed gaps; the shapes here are simpler.
+Source: Wang et al. (2024), BurstGPT, arXiv:2401.17644: bursty, heavy-tailed gaps. Simpler here.
 """
 
 from dataclasses import dataclass

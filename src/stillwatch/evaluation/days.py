@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stillwatch.evaluation.arrivals import Arrivals, Rhythm, arrivals
 from stillwatch.evaluation.parts import NONE, Parts, hex_ids, mix, stream
-from stillwatch.evaluation.people import BATCH, CLIENTS, DAY_S, HARNESS, PATHS, Columns
+from stillwatch.evaluation.people import BATCH, CLIENTS, HARNESS, PATHS, Columns
 from stillwatch.evaluation.templates import Dealing, Kinds, Templates, Workloads, prompt_parts
 from stillwatch.records import EXCHANGES, TIMESTAMP
 
-Draws = dict[str, npt.NDArray[np.generic]]
+Draws = dict[str, npt.NDArray[Any]]
 
 MODELS = ("atlas-large-2", "atlas-mid-2", "atlas-small-2", "atlas-code-1", "atlas-large-3")
 NEW_MODEL = len(MODELS) - 1
@@ -36,7 +38,10 @@ REPEATED_ITEMS = 0.04  # of a corpus asked again, after a failure or by another 
 _SMALL = pa.dictionary(pa.int8(), pa.string())
 _DICTIONARIES = ("access_path", "model", "user_agent", "tls_fingerprint", "finish_reason", "status", "metadata")
 SCHEMA = pa.schema(
-    [pa.field(c.name, _SMALL if c.name in _DICTIONARIES else c.type, nullable=not c.required) for c in EXCHANGES.columns]
+    [
+        pa.field(c.name, _SMALL if c.name in _DICTIONARIES else c.type, nullable=not c.required)
+        for c in EXCHANGES.columns
+    ]
 )
 
 
@@ -126,7 +131,12 @@ def _work(people: Columns, came: Arrivals, chance: npt.NDArray[np.uint64]) -> np
 
 
 def _items(
-    world: World, work: npt.NDArray[np.int64], came: Arrivals, chance: npt.NDArray[np.uint64], day: int, rng: np.random.Generator
+    world: World,
+    work: npt.NDArray[np.int64],
+    came: Arrivals,
+    chance: npt.NDArray[np.uint64],
+    day: int,
+    rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint64]]:
     loads = world.workloads
     pick = (_unit(mix(chance, 2), 0) * loads.templates[work]).astype(np.int32)
@@ -152,7 +162,9 @@ def _rank(work: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return rank
 
 
-def _models(people: Columns, came: Arrivals, work: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int8]:
+def _models(
+    people: Columns, came: Arrivals, work: npt.NDArray[np.int64], rng: np.random.Generator
+) -> npt.NDArray[np.int8]:
     account = came.account
     adopted = came.at_s > people["adopts_s"][account]
     aside = work == people["side"][account]
@@ -162,7 +174,7 @@ def _models(people: Columns, came: Arrivals, work: npt.NDArray[np.int64], rng: n
 
 def _either(
     people: Columns, name: str, account: npt.NDArray[np.int64], chance: npt.NDArray[np.uint64], shift: int
-) -> npt.NDArray[np.generic]:
+) -> npt.NDArray[Any]:
     other = _unit(chance, shift) < people[f"{name}_other_share"][account]
     return np.where(other, people[f"{name}_other"][account], people[name][account])
 
@@ -175,7 +187,9 @@ def _addresses(people: Columns, came: Arrivals, chance: npt.NDArray[np.uint64], 
     return (first + (visit % size.astype(np.uint64)).astype(np.int64)).astype(np.int32)
 
 
-def _end_users(people: Columns, account: npt.NDArray[np.int64], chance: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _end_users(
+    people: Columns, account: npt.NDArray[np.int64], chance: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.uint64]:
     """A number per end user of an account's own service, 0 where it has none."""
     users = people["end_users"][account]
     number = mix(account * 4096 + (_unit(mix(chance, 13), 8) ** 2 * users).astype(np.int64), 31) | np.uint64(1)
@@ -227,7 +241,9 @@ def _batch(world: World, rows: Draws) -> pa.RecordBatch:
         "started_at": pa.array(rows["at_us"] + world.starts_us).cast(TIMESTAMP),
         "account_id": world.account_ids.take(accounts),
         "organization_id": world.organization_ids.take(accounts),
-        "api_key_id": hex_ids("key_", mix(rows["account"] * np.int64(16) + rows["key"].astype(np.int64), 43), rows["path"] == 1),
+        "api_key_id": hex_ids(
+            "key_", mix(rows["account"] * np.int64(16) + rows["key"].astype(np.int64), 43), rows["path"] == 1
+        ),
         "end_user_id": hex_ids("user_", rows["end_user"], rows["end_user"] == 0),
         "session_id": hex_ids("sess_", rows["session"], ~rows["has_session"]),
         "access_path": _named(PATHS, rows["path"]),
@@ -261,7 +277,7 @@ def _bytes(text: pa.Array) -> npt.NDArray[np.int64]:
     return np.diff(np.frombuffer(text.buffers()[1], np.int32)[: len(text) + 1]).astype(np.int64)
 
 
-def _named(names: tuple[str, ...] | list[str], index: npt.NDArray[np.generic]) -> pa.Array:
+def _named(names: tuple[str, ...] | list[str], index: npt.NDArray[Any]) -> pa.Array:
     """A dictionary column; negative numbers are null."""
     values, inverse = np.unique(np.array(names), return_inverse=True)
     index = index.astype(np.int8)
@@ -274,12 +290,8 @@ _OCTETS = pa.array([str(octet) for octet in range(256)])
 
 def dotted(addresses: npt.NDArray[np.uint32]) -> pa.Array:
     """IPv4 addresses in dotted form."""
-    import pyarrow.compute as pc
-
-    octets = [_OCTETS.take(pa.array((addresses >> np.uint32(shift) & np.uint32(255)).astype(np.int32))) for shift in (24, 16, 8, 0)]
+    octets = [
+        _OCTETS.take(pa.array((addresses >> np.uint32(shift) & np.uint32(255)).astype(np.int32)))
+        for shift in (24, 16, 8, 0)
+    ]
     return pc.binary_join_element_wise(*octets, ".")
-
-
-def day_start_us(world: World, day: int) -> int:
-    """First microsecond of a day."""
-    return world.starts_us + day * DAY_S * 1_000_000

@@ -211,7 +211,9 @@ def _true_campaign(name: str, known: _Truth, accused: Mapping[str, str], linked:
 
 def _campaign_precision(accused: Mapping[str, str], truths: Mapping[str, str | None]) -> Share:
     sizes = Counter(accused.values())
-    origins = Counter((campaign, truths[account]) for account, campaign in accused.items() if truths[account] is not None)
+    origins = Counter(
+        (campaign, truths[account]) for account, campaign in accused.items() if truths[account] is not None
+    )
     right = {campaign for (campaign, _), count in origins.items() if count >= FOUND_SHARE * sizes[campaign]}
     return Share(len(right), len(sizes))
 
@@ -300,4 +302,3 @@ def _campaign_json(campaign: TrueCampaign) -> dict[str, object]:
         "is_found": campaign.is_found,
         "spread_over": campaign.spread_over,
     }
-

@@ -57,7 +57,9 @@ class Grammar:
 def grammar() -> Grammar:
     """The built-in grammar."""
     folder = files("stillwatch.evaluation") / "text"
-    read = {name: tomllib.loads((folder / f"{name}.toml").read_text("utf-8")) for name in ("slots", "frames", "recipes")}
+    read = {
+        name: tomllib.loads((folder / f"{name}.toml").read_text("utf-8")) for name in ("slots", "frames", "recipes")
+    }
     recipes = {name: _recipe(name, fields) for name, fields in read["recipes"]["recipes"].items()}
     return Grammar({**read["slots"], **_made()}, read["frames"], read["recipes"]["wordings"], recipes)
 

@@ -1,6 +1,6 @@
 """Campaigns: ordinary-looking accounts under one control that share out a corpus over a few templates.
 
-Why:    rates, sizes and habits follow what providers disclosed; hygiene is mixed, so that no attribute is shared by all.
+Why:    rates, sizes and habits follow what providers disclosed; hygiene is mixed, so no attribute is shared by all.
 Misses: transcripts bought from a reseller leave no trace at the provider and are not simulated.
 """
 
@@ -51,7 +51,13 @@ class Campaign:
     timing: tuple[float, float, float] = (0.5, 0.2, 0.3)  # shares of waves, shifts and mimicry
     hygiene: Hygiene = field(default_factory=Hygiene)
     camouflage: tuple[float, float] = (0.0, 0.1)  # range of the share of unrelated traffic
-    programs: tuple[tuple[str, float], ...] = (("free", 0.35), ("paid", 0.5), ("education", 0.06), ("startup", 0.06), ("research", 0.03))
+    programs: tuple[tuple[str, float], ...] = (
+        ("free", 0.35),
+        ("paid", 0.5),
+        ("education", 0.06),
+        ("startup", 0.06),
+        ("research", 0.03),
+    )
     paths: tuple[float, ...] = (0.8, 0.06, 0.06, 0.04, 0.04)  # api, web, bedrock, vertex, azure
     from_share: float = 0.0  # part of the window in which it is active
     to_share: float = 1.0
@@ -59,7 +65,7 @@ class Campaign:
     pivot: bool = False  # moves half of its harvest to the new model within a day
     late_recipes: tuple[str, ...] = ()  # what it asks for in the last third
     reworded: bool = False
-    bare: float = 0.15  # templates that send the item alone
+    bare: float = 0.2  # templates that send the item alone
     relays: bool = False  # its accounts resell access
     compromised: float = 0.02  # accounts with a stolen key
     corpus: str = ""  # campaigns with the same corpus share templates and items; empty means its own
@@ -95,7 +101,9 @@ def _lives(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: Col
     start, end = campaign.from_share * window_s, campaign.to_share * window_s
     kind = rng.choice(3, count, p=(1 - campaign.churn, campaign.churn / 2, campaign.churn / 2))
     banned = start + (end - start) * rng.beta(2, 2, count)
-    people["from_s"] = np.where(kind == 2, banned + rng.uniform(0, 6, count) * 3600, start + (end - start) * rng.beta(0.35, 3, count))
+    people["from_s"] = np.where(
+        kind == 2, banned + rng.uniform(0, 6, count) * 3600, start + (end - start) * rng.beta(0.35, 3, count)
+    )
     people["to_s"] = np.where(kind == 1, banned, end)
     people["from_s"] = np.minimum(people["from_s"], people["to_s"] - 0.25 * DAY_S)
     life = people["to_s"] - people["from_s"]
@@ -111,16 +119,22 @@ def _sign_up(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: C
     given[np.arange(count), rng.integers(len(chances), size=count)] &= ~given.all(axis=1)
     given[rng.random(count) < hygiene.careful] = False
     card, device, mail, cohort, people["exits"] = given.T
-    program = rng.choice(np.array([name for name, _ in campaign.programs], object), count, p=[p for _, p in campaign.programs])
+    program = rng.choice(
+        np.array([name for name, _ in campaign.programs], object), count, p=[p for _, p in campaign.programs]
+    )
     people["program"] = program
     free = program == "free"
-    people["plan"] = np.where(free, "free", np.where(people["plan"] == "free", "pay-as-you-go", people["plan"])).astype(object)
+    people["plan"] = np.where(free, "free", np.where(people["plan"] == "free", "pay-as-you-go", people["plan"])).astype(
+        object
+    )
     people["level"] = np.where(free & (people["level"] == "payment"), "email", people["level"]).astype(object)
     people["card"] = np.where(card, _reused(rng, count, 3, 40), people["card"])
     people["device"] = np.where(device, _reused(rng, count, 2, 30), people["device"])
     people["mail_style"] = np.where(mail, rng.choice([1, 3, 3, 4]), people["mail_style"])
     short = mail & (rng.random(count) < 0.12)
-    people["mail_domain"] = np.where(short, rng.choice(np.array(SHORT_LIVED_DOMAINS, object), count), people["mail_domain"])
+    people["mail_domain"] = np.where(
+        short, rng.choice(np.array(SHORT_LIVED_DOMAINS, object), count), people["mail_domain"]
+    )
     aged = rng.random(count) < 0.45
     recent = people["from_s"] - rng.exponential(25, count) * DAY_S
     people["created_s"] = np.where(aged, people["created_s"], recent)
@@ -128,7 +142,9 @@ def _sign_up(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: C
     days = (people["from_s"] // DAY_S) * DAY_S
     together = days - (burst % 17 + 1) * DAY_S + burst % 79_200 + rng.exponential(1800, count)
     people["created_s"] = np.where(cohort, together, people["created_s"])
-    subnets = plan.networks.add(plan.networks.homes(rng, 256) & np.uint32(0xFFFFFF00) | rng.integers(1, 255, 256).astype(np.uint32))
+    subnets = plan.networks.add(
+        plan.networks.homes(rng, 256) & np.uint32(0xFFFFFF00) | rng.integers(1, 255, 256).astype(np.uint32)
+    )
     people["signup"] = np.where(cohort & (rng.random(count) < 0.6), subnets + burst % 256, people["signup"])
     invented = rng.random(count) < 0.12
     organizations = np.array([f"org-{number % 2**32:08x}" for number in _reused(rng, count, 3, 20)], object)
@@ -195,7 +211,7 @@ def _harvest(campaign: Campaign, plan: Plan, rng: np.random.Generator, recipe: s
             rng,
             item=kinds[k % len(kinds)] if kinds else None,
             reworded=campaign.reworded,
-            bare=bool(kinds) and bool(rng.random() < campaign.bare),
+            bare=bool(rng.random() < campaign.bare),
         )
         for k in range(2)
     ]

@@ -5,6 +5,7 @@ Misses: the shares of the populations are ours; no provider has published its ow
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,9 +56,12 @@ def developers(plan: Plan, rng: np.random.Generator, count: int) -> Columns:
     people = _programmers(plan, rng, count, rate=3.0)
     people["work"] = np.array([_own_work(plan, rng, 1 + int(rng.integers(6))) for _ in range(count)])
     team, teams = _groups(rng, count, 1, 9)
-    named = (rng.random(teams) < 0.35)[team]
+    named = (rng.random(teams) < 0.4)[team]
+    people["work"] = np.where(named, people["work"][np.searchsorted(team, team)], people["work"])
     people["organization"] = np.where(named, _names(rng, teams, "org")[team], None)
-    people["card"] = np.where(named & (rng.random(count) < 0.7), people["card"][np.searchsorted(team, team)], people["card"])
+    people["card"] = np.where(
+        named & (rng.random(count) < 0.7), people["card"][np.searchsorted(team, team)], people["card"]
+    )
     serves = rng.random(count) < 0.25
     people["end_users"] = np.where(serves, rng.lognormal(4.5, 1.5, count), people["end_users"]).astype(np.int64)
     return people
@@ -198,7 +202,9 @@ def credit_abusers(plan: Plan, rng: np.random.Generator, count: int) -> Columns:
     people["program"][:] = "free"
     people["plan"][:] = "free"
     people["country"] = rng.integers(len(COUNTRIES), size=groups)[group]
-    apps = np.array([_own_work(plan, rng, 1, recipes=("support", "extract", "draft", "translate", "rag")) for _ in range(groups)])
+    apps = np.array(
+        [_own_work(plan, rng, 1, recipes=("support", "extract", "draft", "translate", "rag")) for _ in range(groups)]
+    )
     people["work"] = np.where((rng.random(groups) < 0.45)[group], apps[group], chats(plan, rng, people["country"]))
     people["rate"] *= 1.6
     _onboarded(rng, people, group, groups)
@@ -244,7 +250,7 @@ SEGMENTS: Mapping[str, Builder] = {
 }
 
 
-def chats(plan: Plan, rng: np.random.Generator, country: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+def chats(plan: Plan, rng: np.random.Generator, country: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """A way of chatting in the language of each account's country; some prefer English."""
     ways = np.array([[_chat_work(plan, language, way) for way in range(CHAT_WAYS)] for language in LANGUAGES])
     spoken = np.array([LANGUAGES.index(row[2]) for row in COUNTRIES])[country]
@@ -258,11 +264,12 @@ def customers(plan: Plan, rng: np.random.Generator, templates: int) -> int:
     library = plan.library
     chosen = []
     for _ in range(templates):
-        if rng.random() < 0.3:
+        if rng.random() < 0.25:
             language = str(rng.choice(LANGUAGES, p=(0.44, 0.2, 0.08, 0.08, 0.06, 0.06, 0.05, 0.03)))
             chosen.append(library.template("chat", rng, item=_chat_kind(plan, language), bare=True))
         else:
-            chosen.append(library.template(str(rng.choice(APP_RECIPES)), rng, item=_app_kind(plan, rng)))
+            recipe = "paste" if rng.random() < 0.35 else str(rng.choice(APP_RECIPES))
+            chosen.append(library.template(recipe, rng, item=_app_kind(plan, rng)))
     return library.workload(chosen, Dealing.FREE)
 
 
@@ -362,21 +369,24 @@ def _group_works(
     plan: Plan, rng: np.random.Generator, group: npt.NDArray[np.int64], groups: int, low: int, high: int
 ) -> npt.NDArray[np.int64]:
     """Each account uses one of its company's few applications."""
-    apps = [[_own_work(plan, rng, 1 + int(rng.integers(3))) for _ in range(int(rng.integers(low, high + 1)))] for _ in range(groups)]
+    apps = [
+        [_own_work(plan, rng, 1 + int(rng.integers(3))) for _ in range(int(rng.integers(low, high + 1)))]
+        for _ in range(groups)
+    ]
     draw = rng.random(len(group))
     return np.array([apps[g][int(u * len(apps[g]))] for g, u in zip(group, draw, strict=True)])
 
 
-def _sheets(
-    plan: Plan, rng: np.random.Generator, group: npt.NDArray[np.int64], groups: int
-) -> npt.NDArray[np.int64]:
+def _sheets(plan: Plan, rng: np.random.Generator, group: npt.NDArray[np.int64], groups: int) -> npt.NDArray[np.int64]:
     kinds = plan.files.get("person_homework", [None])
     works = []
     for _ in range(groups):
         bare = bool(rng.random() < 0.4)
         template = plan.library.template("tutor", rng, item=kinds[int(rng.integers(len(kinds)))], bare=bare)
         works.append(
-            plan.library.workload([template], Dealing.SET, items=int(rng.integers(6, 14)), salt=int(rng.integers(2**40)))
+            plan.library.workload(
+                [template], Dealing.SET, items=int(rng.integers(6, 14)), salt=int(rng.integers(2**40))
+            )
         )
     return np.array(works)[group]
 
@@ -433,10 +443,12 @@ def _onboarded(rng: np.random.Generator, people: Columns, group: npt.NDArray[np.
     first = people["created_s"][np.unique(group, return_index=True)[1]]
     spread = np.where(rng.random(groups) < 0.6, 3_600.0, 9 * DAY_S)[group]
     together = rng.random(len(group)) < 0.8
-    people["created_s"] = np.where(together, first[group] + rng.exponential(1, len(group)) * spread, people["created_s"])
+    people["created_s"] = np.where(
+        together, first[group] + rng.exponential(1, len(group)) * spread, people["created_s"]
+    )
 
 
-def _some_short_lived(rng: np.random.Generator, domains: npt.NDArray[np.generic], share: float) -> npt.NDArray[np.generic]:
+def _some_short_lived(rng: np.random.Generator, domains: npt.NDArray[Any], share: float) -> npt.NDArray[Any]:
     short = rng.choice(np.array(SHORT_LIVED_DOMAINS, object), len(domains))
     return np.where(rng.random(len(domains)) < share, short, domains)
 

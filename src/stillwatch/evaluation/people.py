@@ -5,6 +5,7 @@ Misses: real correlations between an account's attributes are richer than these.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from stillwatch.evaluation.parts import stream
 from stillwatch.evaluation.templates import Library
 
-Columns = dict[str, npt.NDArray[np.generic]]
+Columns = dict[str, npt.NDArray[Any]]  # one array per column, one entry per account
 DAY_S = 86_400
 
 # code, hours ahead of UTC, language, share of accounts
@@ -93,7 +94,9 @@ class Networks:
     def homes(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.uint32]:
         """Residential addresses, thinly spread."""
         block = rng.choice(np.array([24, 62, 67, 71, 73, 76, 81, 86, 88, 92, 98, 114, 121, 175, 203]), count)
-        homes: npt.NDArray[np.uint32] = (block.astype(np.int64) * 2**24 + rng.integers(256, 2**24, count)).astype(np.uint32)
+        homes: npt.NDArray[np.uint32] = (block.astype(np.int64) * 2**24 + rng.integers(256, 2**24, count)).astype(
+            np.uint32
+        )
         return homes
 
     def pool(self, name: str, block: int, count: int, *, width: int = 256) -> tuple[int, int]:
@@ -178,7 +181,9 @@ def _identity(plan: Plan, rng: np.random.Generator, count: int) -> Columns:
         "device": np.where(rng.random(count) < 0.94, rng.integers(1, 2**62, count), -1),
         "program": program,
         "level": level,
-        "plan": np.where(paid, rng.choice(np.array(PLANS[1:4], object), count, p=(0.5, 0.38, 0.12)), "free").astype(object),
+        "plan": np.where(paid, rng.choice(np.array(PLANS[1:4], object), count, p=(0.5, 0.38, 0.12)), "free").astype(
+            object
+        ),
     }
 
 

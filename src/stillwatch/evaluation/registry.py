@@ -1,6 +1,7 @@
 """The accounts table an operator would hold: plain e-mail, phone, card, device and address of every account."""
 
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,24 @@ from stillwatch.evaluation.people import COUNTRIES, PLANS, Columns
 from stillwatch.records import ACCOUNTS, TIMESTAMP, TRUTH, arrow_schema
 
 _CODES = np.array([row[0] for row in COUNTRIES], object)
-_SURNAMES = ("moreau", "tanaka", "silva", "novak", "okafor", "lindgren", "rossi", "haddad", "kim", "ferrer", "walsh", "bauer", "chen", "dubois", "iyer", "marsh")
+_SURNAMES = (
+    "moreau",
+    "tanaka",
+    "silva",
+    "novak",
+    "okafor",
+    "lindgren",
+    "rossi",
+    "haddad",
+    "kim",
+    "ferrer",
+    "walsh",
+    "bauer",
+    "chen",
+    "dubois",
+    "iyer",
+    "marsh",
+)
 
 
 def accounts_table(people: Columns, ids: pa.Array, addresses: npt.NDArray[np.uint32], starts_us: int) -> pa.Table:
@@ -50,7 +68,7 @@ def truth_table(people: Columns, ids: pa.Array) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=arrow_schema(TRUTH)).sort_by("account_id")
 
 
-def _text(values: npt.NDArray[np.generic]) -> pa.Array:
+def _text(values: npt.NDArray[Any]) -> pa.Array:
     return pa.array(values.tolist(), pa.string())
 
 
@@ -59,7 +77,9 @@ def _addresses_of(people: Columns, number: npt.NDArray[np.uint64]) -> npt.NDArra
     first_names = [name.lower() for name in grammar().slots["name"]]
     words = [word.split()[-1] for word in grammar().slots["goods"]]
     out = np.empty(len(number), object)
-    for i, (n, style, domain) in enumerate(zip(number.tolist(), people["mail_style"].tolist(), people["mail_domain"].tolist(), strict=True)):
+    for i, (n, style, domain) in enumerate(
+        zip(number.tolist(), people["mail_style"].tolist(), people["mail_domain"].tolist(), strict=True)
+    ):
         first, last = first_names[n % 40], _SURNAMES[n // 40 % 16]
         tail = n // 640 % 10**6
         local = (

@@ -1,7 +1,7 @@
 """Real prompts and real arrival times from files, for worlds whose text and rhythm are not ours.
 
 Why:    wordings of our own flatter a detector of our own; text and timing written by others do not know it.
-Misses: the columns label, capability, family and language are taken on trust; sources are told apart but never known by name.
+Misses: the columns label, capability, family and language are taken on trust; sources are never known by name.
 """
 
 import re
@@ -47,9 +47,15 @@ def read_prompts(path: Path, library: Library) -> dict[str, list[int]]:
     Raises:
         InputError: the file cannot be read, lacks `text` or `label`, or has no usable text.
     """
-    rows = [row for row in _rows(path, PROMPT_COLUMNS, ("text", "label")) if row["text"] and 4 <= len(row["text"]) <= LONGEST]
+    rows = [
+        row
+        for row in _rows(path, PROMPT_COLUMNS, ("text", "label"))
+        if row["text"] and 4 <= len(row["text"]) <= LONGEST
+    ]
     if not rows:
-        raise InputError(f"{path} has no text of 4 to {LONGEST} characters; pass a file of prompts with a column `text`")
+        raise InputError(
+            f"{path} has no text of 4 to {LONGEST} characters; pass a file of prompts with a column `text`"
+        )
     harvest = [row for row in rows if row["label"] == "distillation"] or rows
     customers = [row for row in rows if row["label"] == "legitimate"] or rows
     return {**_harvest_kinds(harvest, library), **_customer_kinds(customers, library)}

@@ -31,7 +31,7 @@ PROGRAMS_VARIED = (("free", 0.2), ("paid", 0.36), ("education", 0.16), ("startup
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A world at its disclosed size; `--scale` multiplies the accounts, `--days` changes the window at the same rates."""
+    """A world at its disclosed size; scale multiplies the accounts, days changes the window at the same rates."""
 
     name: str
     sentence: str
@@ -147,28 +147,32 @@ def scenarios() -> Mapping[str, Scenario]:
     worlds = (
         Scenario(
             "feb2026",
-            "Three campaigns: one synchronised over shared cards, one spread over access paths and programmes, one behind a reselling proxy that pivots to a new model.",
+            "Three campaigns: one synchronised over shared cards, one spread over access paths and programmes, "
+            "one behind a reselling proxy that pivots to a new model.",
             _FEBRUARY,
             28,
             datetime(2026, 1, 19, tzinfo=UTC),
         ),
         Scenario(
             "jun2026",
-            "One campaign of 25,000 accounts and 28.8 million exchanges in 45 days, after software engineering and agentic reasoning.",
+            "One campaign of 25,000 accounts and 28.8 million exchanges in 45 days, after software engineering "
+            "and agentic reasoning.",
             (_JUNE,),
             45,
             datetime(2026, 4, 22, tzinfo=UTC),
         ),
         Scenario(
             "two-pools",
-            "A pool of accounts is banned half-way and its work moves within hours to a second pool with other infrastructure.",
+            "A pool of accounts is banned half-way and its work moves within hours to a second pool on other "
+            "infrastructure.",
             _POOLS,
             28,
             datetime(2026, 5, 4, tzinfo=UTC),
         ),
         Scenario(
             "cot-cleaner",
-            "273 rotating accounts feed reasoning traces back to be cleaned, judged and normalised: 770,000 exchanges in ten days.",
+            "273 rotating accounts feed reasoning traces back to be cleaned, judged and normalised: 770,000 "
+            "exchanges in ten days.",
             (_CLEANER,),
             10,
             datetime(2026, 6, 8, tzinfo=UTC),

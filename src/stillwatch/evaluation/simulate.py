@@ -1,7 +1,6 @@
 """Write a world: accounts, exchanges by day, and the truth about them."""
 
 import json
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 
 from stillwatch.errors import SettingsError
 from stillwatch.evaluation import hostile
-from stillwatch.evaluation.arrivals import BUILT_IN_RHYTHM
+from stillwatch.evaluation.arrivals import BUILT_IN_RHYTHM, Rhythm
 from stillwatch.evaluation.days import SCHEMA, Population, World, day_batches
 from stillwatch.evaluation.grammar import grammar
 from stillwatch.evaluation.legitimate import SEGMENTS
@@ -70,7 +69,9 @@ def simulate(
         plan.files.update(read_prompts(prompts, plan.library))
     world, people = _world(chosen, plan, BUILT_IN_RHYTHM if timing is None else read_rhythm(timing))
     (out / "exchanges").mkdir(parents=True, exist_ok=True)
-    pq.write_table(accounts_table(people, world.account_ids, world.addresses, world.starts_us), out / "accounts.parquet")
+    pq.write_table(
+        accounts_table(people, world.account_ids, world.addresses, world.starts_us), out / "accounts.parquet"
+    )
     pq.write_table(truth_table(people, world.account_ids), out / "truth.parquet")
     exchanges = _write_days(world, out / "exchanges", on_progress or (lambda done, total: None))
     summary = _summary(chosen, plan, world, people, exchanges)
@@ -101,7 +102,7 @@ def _plan(chosen: Scenario, scale: float, days: int, seed: int) -> Plan:
     )
 
 
-def _world(chosen: Scenario, plan: Plan, rhythm: object) -> tuple[World, Columns]:
+def _world(chosen: Scenario, plan: Plan, rhythm: Rhythm) -> tuple[World, Columns]:
     campaigns = _hostile_populations(chosen, plan)
     customers = _legitimate_populations(chosen, plan, sum(len(p["rate"]) for p in campaigns.values()))
     _balance(chosen, plan, campaigns, customers)
@@ -123,7 +124,7 @@ def _world(chosen: Scenario, plan: Plan, rhythm: object) -> tuple[World, Columns
         workloads=plan.library.freeze_workloads(),
         kinds=plan.library.freeze_kinds(),
         addresses=plan.networks.table(),
-        rhythm=rhythm,  # type: ignore[arg-type]
+        rhythm=rhythm,
         with_text=chosen.with_text,
     )
     return world, merged
@@ -172,8 +173,21 @@ def _balance(chosen: Scenario, plan: Plan, campaigns: dict[str, Columns], custom
 
 
 def _merged(populations: list[Population]) -> Columns:
-    names = ("created_s", "organization", "mail_style", "mail_domain", "phone", "card", "device", "program", "level")
-    names = (*names, "plan", "country", "signup", "campaign", "role", "segment")
+    names = [
+        "created_s",
+        "organization",
+        "mail_style",
+        "mail_domain",
+        "phone",
+        "card",
+        "device",
+        "program",
+        "level",
+        "plan",
+        "country",
+        "signup",
+    ]
+    names += ["campaign", "role", "segment"]
     return {name: np.concatenate([p.people[name] for p in populations]) for name in names}
 
 
@@ -193,12 +207,17 @@ def _write_day(world: World, day: int, folder: Path) -> int:
     plain = ["exchange_id", "prompt"]
     repeated = [name for name in SCHEMA.names if name not in plain]
     with pq.ParquetWriter(
-        partial, SCHEMA, compression="snappy", use_dictionary=repeated, store_schema=False, write_statistics=["started_at"]
+        partial,
+        SCHEMA,
+        compression="snappy",
+        use_dictionary=repeated,
+        store_schema=False,
+        write_statistics=["started_at"],
     ) as writer:
         for batch in day_batches(world, day):
             writer.write_batch(batch)
             rows += batch.num_rows
-    os.replace(partial, path)
+    partial.replace(path)
     return rows
 
 

@@ -50,7 +50,9 @@ def _segments(numbers: Mapping[str, Any]) -> Table:
         for name, share in numbers["segments"].items()
     ]
     rows.append(("all", _count(numbers["all"]), _interval(numbers["all"]), ABSENT))
-    return Table("Legitimate accounts accused", ("population", "accused", "share (95 %)", "or coordinated"), tuple(rows))
+    return Table(
+        "Legitimate accounts accused", ("population", "accused", "share (95 %)", "or coordinated"), tuple(rows)
+    )
 
 
 def _rest(numbers: Mapping[str, Any]) -> Table:

@@ -89,7 +89,13 @@ class Library:
         self.followup = self.template("followup", stream("followup"), bare=True)
 
     def template(
-        self, recipe: str, rng: np.random.Generator, *, item: int | None = None, reworded: bool = False, bare: bool = False
+        self,
+        recipe: str,
+        rng: np.random.Generator,
+        *,
+        item: int | None = None,
+        reworded: bool = False,
+        bare: bool = False,
     ) -> int:
         """Fix one template of a recipe; `bare` sends the item alone under its system prompt."""
         form = self.words.recipes[recipe]
@@ -163,7 +169,7 @@ def prompt_parts(
     item: npt.NDArray[np.uint64],
     wording: npt.NDArray[np.uint64],
 ) -> npt.NDArray[np.int32]:
-    """The parts of each prompt: the template's wordings around its item (or two).  # (rows, PROMPT_PARTS) int32"""
+    """The parts of each prompt: the template's wordings around its item, or two: int32 of shape (rows, PROMPT_PARTS)."""
     low, choices = templates.low[template], templates.wordings[template]
     places = np.arange(FIXED_PARTS, dtype=np.uint64)
     drawn = (wording[:, None] >> (places * np.uint64(8))) % choices.astype(np.uint64)

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from stillwatch.errors import InputError
 from stillwatch.ingest.cells import strings, typed_columns
 from stillwatch.ingest.exchange_batches import rejected_batch
-from stillwatch.ingest.fieldmap import ACCOUNT_EXTRAS, FieldMap
+from stillwatch.ingest.fieldmap import ACCOUNT_EXTRAS, FieldMap, Names
 from stillwatch.ingest.keys import Key, hashed, hashed_addresses, present
 from stillwatch.ingest.readers import Raw, Rejection, Source
-from stillwatch.ingest.reading import raw_slices
+from stillwatch.ingest.reading import converted, raw_slices
 from stillwatch.records import ACCOUNTS, REJECTED, Column, arrow_schema
 
 PATTERN_CHARS = 32  # longer local parts are random, and their shape says no more
@@ -38,9 +38,9 @@ def accounts(path: Path, *, key: Key, field_map: FieldMap | None = None) -> tupl
     source = Source(path, columns=wanted, required=("account_id",), names=names)
     batches, rejections = [], list[Rejection]()
     for raw in raw_slices(source, is_mapped=True)[1]:
-        batch, refused = _account_batch(raw, key, names.columns.get("account_id", "account_id"), names.constants)
-        batches.append(batch)
-        rejections += refused
+        for batch, refused in converted(raw, lambda part: _account_batch(part, key, names)):
+            batches.append(batch)
+            rejections += refused
     table, repeated = _one_row_each(pa.Table.from_batches(batches, _SCHEMA))
     rejected = rejected_batch(str(path), [*rejections, *repeated])
     return table, pa.Table.from_batches([rejected], arrow_schema(REJECTED))
@@ -66,10 +66,8 @@ def _character_kind(character: str) -> str:
     return "d" if character.isnumeric() else character
 
 
-def _account_batch(
-    raw: Raw, key: Key, account_field: str, constants: Mapping[str, object]
-) -> tuple[pa.RecordBatch, Sequence[Rejection]]:
-    columns = typed_columns((*ACCOUNTS.columns, *_EXTRAS), raw.columns, len(raw.lines), constants)
+def _account_batch(raw: Raw, key: Key, names: Names) -> tuple[pa.RecordBatch, Sequence[Rejection]]:
+    columns = typed_columns((*ACCOUNTS.columns, *_EXTRAS), raw.columns, len(raw.lines), names.constants)
     rejections = [*raw.rejections, *_unreadable_times(raw, columns)]
     for column in ACCOUNTS.columns:
         if column.values:
@@ -77,7 +75,8 @@ def _account_batch(
             rejections += refused
     has_account = columns["account_id"].is_valid()
     lost = raw.lines.filter(pc.invert(has_account)).to_pylist()
-    rejections += [Rejection(line, f"no account: looked for {account_field}") for line in lost]
+    looked_for = names.columns.get("account_id", "account_id")
+    rejections += [Rejection(line, f"no account: looked for {looked_for}") for line in lost]
     kept = {name: values.filter(has_account) for name, values in columns.items()}
     kept = _with_identifiers(kept, key)
     return pa.RecordBatch.from_arrays([kept[name] for name in _SCHEMA.names], schema=_SCHEMA), rejections

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from stillwatch.ingest.cells import count
 from stillwatch.ingest.documents import Json, parsed
 
 # canonical column -> attribute names, the preferred (newest) first. `llm.*` are ours: there is no convention for them.
@@ -49,14 +50,14 @@ def attributes(entries: Json) -> dict[str, Any]:
 
 
 def any_value(value: Json) -> Json:
-    """An AnyValue as the Python value it stands for. Its 64-bit integers are strings."""
+    """An AnyValue as the Python value it stands for. Its 64-bit integers are strings; a negative one is null."""
     if not isinstance(value, dict):
         return value
     for kind in ("stringValue", "boolValue", "doubleValue"):
         if kind in value:
             return value[kind]
     if "intValue" in value:
-        return int(value["intValue"])
+        return count(value["intValue"])
     if "arrayValue" in value:
         return [any_value(item) for item in (value["arrayValue"] or {}).get("values") or []]
     if "kvlistValue" in value:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+# What probing a JSON value of another shape than expected may raise.
+ODD_SHAPE = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 Json = Any  # a parsed JSON value: readers probe it, and what has another shape than they expect is null to them
 
 MAX_LINE_BYTES = 16 * 2**20  # a request with a dozen inline images; the largest context windows are below half of it

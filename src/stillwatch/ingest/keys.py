@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 HEX_CHARS = 32  # 128 bits: a chance collision needs about 2^64 values
 KEY_ID_CHARS = 12
 CACHED_ADDRESSES = 1 << 18  # about 80 MB; clients come back, and hashing them again would be most of the work
+_ADDRESS_CHARS = 64  # what is longer is no address but a list or worse, and clients choose how long: not cached
 _ABSENT = frozenset({"", "-", "null", "none", "unknown"})  # how logs write "no address"
 _DIALLED = re.compile(r"[+()\d\s./-]+")
 _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.%]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+")
@@ -47,6 +48,8 @@ class Key:
     def address_identifiers(self, value: str) -> tuple[str, str | None]:
         """Identifiers of an address and of its prefix; a value that is no address has no prefix."""
         found = self._addresses.get(value)
+        if found is None and len(value) > _ADDRESS_CHARS:
+            return _address_identifiers(self, value)
         if found is None:
             if len(self._addresses) >= CACHED_ADDRESSES:
                 self._addresses.clear()
@@ -96,6 +99,8 @@ def hashed_addresses(key: Key, values: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 def hashed_lists(key: Key, kind: str, values: pa.Array) -> pa.Array:
     """A list<string> array with every element hashed; nulls inside a list are dropped, an empty list becomes null."""
+    if values.null_count == len(values):
+        return values
     rows: list[list[str] | None] = values.to_pylist()
     made = [[key.identifier(kind, cell) for cell in row if cell] if row else None for row in rows]
     return pa.array([row or None for row in made], pa.list_(pa.string()))

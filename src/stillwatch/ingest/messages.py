@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stillwatch.ingest.cells import count
-from stillwatch.ingest.documents import Json
+from stillwatch.ingest.documents import ODD_SHAPE, Json
 
 # What a gateway writes in place of content it was told not to log.
 _WITHHELD = frozenset({"redacted-by-litellm", "redacted by litellm", "[redacted]", "redacted"})
@@ -27,7 +27,27 @@ _CACHE_PARTS = (
 
 
 def request_columns(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Prompt, system prompt and counts of a request body."""
+    """Prompt, system prompt and counts of a request body.
+
+    A body of a shape nobody foresaw has none: clients write it, and must not be able to hide the request with it.
+    """
+    try:
+        return _request_columns(body)
+    except ODD_SHAPE:
+        return {}
+
+
+def response_columns(body: Json) -> dict[str, Any]:
+    """Completion, finish reason, token counts and reasoning artefacts of a response body; likewise."""
+    if not isinstance(body, dict):
+        return {"completion": _text(body)} if isinstance(body, str) else {}
+    try:
+        return _response_columns(body)
+    except ODD_SHAPE:
+        return {}
+
+
+def _request_columns(body: Mapping[str, Any]) -> dict[str, Any]:
     turns = _turns(body)
     users = [turn for turn in turns if turn.get("role") in ("user", "human")]
     systems = [turn.get("content") for turn in turns if turn.get("role") in ("system", "developer")]
@@ -46,10 +66,7 @@ def request_columns(body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def response_columns(body: Json) -> dict[str, Any]:
-    """Completion, finish reason, token counts and reasoning artefacts of a response body."""
-    if not isinstance(body, dict):
-        return {"completion": _text(body)}
+def _response_columns(body: Mapping[str, Any]) -> dict[str, Any]:
     answers = list(_answers(body))
     texts = [_text(answer.get("content", answer.get("parts"))) or answer.get("text") for answer in answers]
     return {

@@ -9,16 +9,15 @@ from typing import Any
 import pyarrow as pa
 
 from stillwatch.ingest.cells import RawColumn
-from stillwatch.ingest.documents import Document, documents
+from stillwatch.ingest.documents import ODD_SHAPE, Document, documents
 from stillwatch.ingest.fieldmap import Names
-from stillwatch.ingest.streams import BrokenStream, Position, chunks
+from stillwatch.ingest.streams import BrokenStream, Position, Unusable, chunks
 from stillwatch.records import EXCHANGES
 
 MAX_ROWS = 50_000
 MAX_TEXT_BYTES = 64 * 2**20
 _GATHERED_ROWS = 16_384  # a row is worth several times its bytes while it is Python objects
 _GATHERED_BYTES = 32 * 2**20
-_ODD_SHAPE = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
 Row = Mapping[str, Any]  # canonical column -> the log's value, of any type; absent is null
 
@@ -144,7 +143,7 @@ def gathered(items: Iterator[Any], add: Callable[[Any, Gathering], None], wanted
             if gathering.is_full():
                 yield gathering.taken(wanted)
     except BrokenStream as broken:
-        gathering.reject(last + 1, str(broken))
+        gathering.reject(None if isinstance(broken, Unusable) else last + 1, str(broken))
     yield gathering.taken(wanted)
 
 
@@ -158,7 +157,7 @@ def _add(
     else:
         try:
             found = list(rows(document.value, source))
-        except _ODD_SHAPE as error:
+        except ODD_SHAPE as error:
             gathering.reject(document.number, f"a field has an unexpected shape ({type(error).__name__})")
         else:
             gathering.add(document.number, found, document.size_bytes)

@@ -18,6 +18,7 @@ from stillwatch.records import EXCHANGES, arrow_schema
 
 _NO_EXCHANGES = pa.RecordBatch.from_pylist([], schema=arrow_schema(EXCHANGES))
 _UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, pa.ArrowException)
+Convert = Callable[[Raw], tuple[pa.RecordBatch, Sequence[Rejection]]]
 OnFile = Callable[[Path, str], None]
 
 
@@ -71,36 +72,44 @@ def raw_slices(
         return None, iter([_unreadable(str(problem))])
     except OSError as error:
         return None, iter([_unreadable(f"cannot be read: {error.strerror}")])
-    return (None, iter(())) if found is None else (found, found.read(source))
+    return (None, iter(())) if found is None else (found, _until_failure(found.read(source)))
+
+
+def converted(raw: Raw, convert: Convert) -> list[tuple[pa.RecordBatch, Sequence[Rejection]]]:
+    """The slice as a table. A row that no rule of ours foresaw is found by halving, so that it costs only itself."""
+    try:
+        return [convert(raw)]
+    except _UNFORESEEN as error:
+        if len(raw.lines) <= 1:
+            reason = f"a value could not be converted ({type(error).__name__})"
+            refused = [Rejection(line, reason) for line in raw.lines.to_pylist()]
+            nothing = Raw({}, pa.array([], pa.int64()), (*raw.rejections, *refused))
+            return [convert(nothing)]
+    return [part for half in raw.halves() for part in converted(half, convert)]
 
 
 def _batches(source: Source, key: Key, found: Format | None, slices: Iterator[Raw]) -> Iterator[Batch]:
     file = str(source.path)
     size = source.path.stat().st_size if source.path.exists() else 0
-    looked = _looked(found, source.names) if found else None
+    looked = _looked(found, source.names)
     for raw in slices:
-        parts = _converted(raw, key, looked) if looked and len(raw.lines) else [(_NO_EXCHANGES, raw.rejections)]
-        for rows, rejections in parts:
+        for rows, rejections in converted(raw, lambda part: exchange_batch(part, key, looked)):
             yield Batch(file, rows, rejected_batch(file, rejections), source.position.bytes_read, size)
     yield Batch(file, _NO_EXCHANGES, rejected_batch(file, ()), size, size)
 
 
-def _converted(raw: Raw, key: Key, looked: Looked) -> list[tuple[pa.RecordBatch, Sequence[Rejection]]]:
-    """The slice as exchanges. A row that no rule of ours foresaw is found by halving, so that it costs only itself."""
+def _until_failure(slices: Iterator[Raw]) -> Iterator[Raw]:
+    """The slices; when the file cannot be opened again, or not read to its end, a word about that."""
     try:
-        return [exchange_batch(raw, key, looked)]
-    except _UNFORESEEN as error:
-        if len(raw.lines) == 1:
-            line = raw.lines[0].as_py()
-            reason = f"a value could not be converted ({type(error).__name__})"
-            return [(_NO_EXCHANGES, (*raw.rejections, Rejection(line, reason)))]
-    return [part for half in raw.halves() for part in _converted(half, key, looked)]
+        yield from slices
+    except OSError as error:
+        yield _unreadable(f"cannot be read to its end: {error.strerror}")
 
 
-def _looked(found: Format, names: Names) -> Looked:
-    theirs = names.columns if found.name in MAPPED else {}
-    account_field, clock = theirs.get("account_id", found.account_field), theirs.get("started_at", found.clock)
-    return Looked(account_field, clock, names.constants)
+def _looked(found: Format | None, names: Names) -> Looked:
+    theirs = names.columns if found and found.name in MAPPED else {}
+    account_field = theirs.get("account_id", found.account_field if found else "account_id")
+    return Looked(account_field, theirs.get("started_at", found.clock if found else "started_at"), names.constants)
 
 
 def _format(source: Source, input_format: str | None, is_mapped: bool) -> Format | None:

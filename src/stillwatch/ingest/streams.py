@@ -58,6 +58,10 @@ class _Member:
     piece_bytes: int
 
 
+class Unusable(BrokenStream):
+    """No part of a file can be used."""
+
+
 @dataclass(slots=True)
 class Position:
     """How many bytes of the file on disk have been consumed, for a progress bar and the ratio check."""
@@ -89,7 +93,13 @@ def chunks(path: Path, position: Position) -> Iterator[bytes]:
 
 
 def _read(file: BinaryIO, position: Position, size: int) -> Iterator[bytes]:
-    while piece := file.read(size):
+    while True:
+        try:
+            piece = file.read(size)
+        except OSError as error:
+            raise BrokenStream(f"cannot be read from here on: {error.strerror}") from error
+        if not piece:
+            return
         position.bytes_read += len(piece)
         yield piece
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, special
 
-from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints, degrees
+from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.weights import Weights
 
 RESOLUTIONS = (0.004, 0.008, 0.016, 0.032, 0.064)  # CPM densities; from sparse campaigns to tight cliques
@@ -216,9 +216,7 @@ def _members(of: Holdings, weighed: Weights, vouching: Ints, labels: Ints) -> tu
     return best, best_bits, best_groups
 
 
-def _ties(
-    of: Holdings, weighed: Weights, vouching: Ints, labels: Ints, count: int
-) -> tuple[Ints, Ints, Ints, Floats]:
+def _ties(of: Holdings, weighed: Weights, vouching: Ints, labels: Ints, count: int) -> tuple[Ints, Ints, Ints, Floats]:
     """Every way a validated value ties an account to a cluster: account, value, cluster and bits.
 
     The account itself is left out, and members that do not vouch count neither inside nor outside.
@@ -256,8 +254,7 @@ def _best_sums(of: Holdings, owner: Ints, row: Ints, value: Ints, bits: Floats) 
     running = np.cumsum(ordered)
     chosen = np.arange(len(slot)) - start + 1.0
     summed = running - (running[start] - ordered[start])
-    held = degrees(of, np.ones(len(of.values), dtype=bool)).astype(np.float64)
-    tries = held[owner[slot // len(GROUPS)], slot % len(GROUPS)]
+    tries = of.degree[owner[slot // len(GROUPS)], slot % len(GROUPS)].astype(np.float64)
     choices = special.gammaln(tries + 1) - special.gammaln(chosen + 1) - special.gammaln(tries - chosen + 1)
     net = np.minimum(summed - choices / np.log(2), MAX_GROUP_BITS)
     best = np.zeros(len(owner) * len(GROUPS))

@@ -67,11 +67,18 @@ def links(of: Holdings, weighed: Weights) -> pa.Table:
 
 
 def evidence(of: Holdings, weighed: Weights, found: Clusters) -> pa.Table:
-    """One row per cluster and trait that at least MIN_INSIDE members hold and that weighs anything."""
+    """One row per cluster and trait that at least MIN_INSIDE members hold and that weighs anything.
+
+    `outside_count` is how many strangers hold it: accounts in no cluster, and every other cluster as one.
+    """
     counts = holding_counts(of, found.of_account, found.count).tocoo()
     keep = (counts.data >= MIN_INSIDE) & (weighed.bits[counts.col] > 0) & (weighed.control[counts.col] > 0.01)
     cluster, value = counts.row[keep].astype(np.int64), counts.col[keep]
     inside = counts.data[keep].astype(np.int64)
+    held_by = counts.tocsc()
+    clusters_holding = np.diff(held_by.indptr)[value]
+    clustered = np.asarray(held_by.sum(axis=0)).ravel()[value].astype(np.int64)
+    strangers = of.holder_counts[value] - clustered + clusters_holding - 1
     kinds = [of.kinds[v] for v in value]
     columns = {
         "cluster_id": pa.array(cluster),
@@ -80,7 +87,7 @@ def evidence(of: Holdings, weighed: Weights, found: Clusters) -> pa.Table:
         "group": pa.array([KINDS[kind][1] for kind in kinds], pa.string()),
         "value": pa.array([of.values[v] for v in value], pa.string()),
         "account_count": pa.array(inside),
-        "outside_count": pa.array(of.holder_counts[value] - inside),
+        "outside_count": pa.array(strangers),
         "weight_bits": pa.array(weighed.bits[value]),
         "durability": pa.array([KINDS[kind][2] for kind in kinds], pa.string()),
     }

@@ -40,7 +40,8 @@ class Holdings:
 
     `account_ids` (accounts,) sorted strings; `kinds`, `values` (values,) names of the value nodes, sorted by group,
     kind and value; `group` (values,) index into GROUPS; `accounts`, `held` (edges,) account and value of each edge,
-    sorted by account then value; `start` (accounts + 1,) first edge of each account; `exchanges` (edges,).
+    sorted by account then value; `start` (accounts + 1,) first edge of each account; `exchanges` (edges,); `degree`
+    (accounts, groups) values held of each group, those nobody else holds included.
     """
 
     account_ids: list[str]
@@ -51,6 +52,7 @@ class Holdings:
     held: Ints
     start: Ints
     exchanges: Ints
+    degree: Ints
 
     @property
     def account_count(self) -> int:
@@ -95,12 +97,16 @@ def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
         held=np.asarray(edges["node"], dtype=np.int64),
         start=np.searchsorted(accounts, np.arange(len(known) + 1)).astype(np.int64),
         exchanges=np.asarray(edges["exchanges_sum"], dtype=np.int64),
+        degree=_degrees(totals.join(owners, "account_id", join_type="inner"), group_of, len(known)),
     )
 
 
-def degrees(of: Holdings, counted: NDArray[np.bool_]) -> Ints:
-    """Counted values of each group that each account holds: (accounts, groups)."""
-    counts = np.zeros((of.account_count, len(GROUPS)), dtype=np.int64)
-    keep = counted[of.held]
-    np.add.at(counts, (of.accounts[keep], of.group[of.held[keep]]), 1)
+def _degrees(totals: pa.Table, group_of: dict[str, int], account_count: int) -> Ints:
+    """Values of each group that each account holds: (accounts, groups)."""
+    kinds = totals["kind"].combine_chunks().dictionary_encode()
+    groups = np.array([group_of[kind] for kind in kinds.dictionary.to_pylist()], dtype=np.int64)
+    counts = np.zeros((account_count, len(GROUPS)), dtype=np.int64)
+    owners = np.asarray(totals["account"], dtype=np.int64)
+    if len(owners):
+        np.add.at(counts, (owners, groups[np.asarray(kinds.indices)]), 1)
     return counts

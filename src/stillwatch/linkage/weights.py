@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints, degrees
+from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 
 COMMON_SHARE = 0.25  # a value held by more accounts than this corroborates nothing
 MIN_OVERLAP = 2  # accounts that must hold both values
@@ -63,7 +63,7 @@ def associations(of: Holdings, *, fdr: float) -> tuple[Ints, Ints]:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     left, right = overlap.row.astype(np.int64), overlap.col.astype(np.int64)
     holders = of.holder_counts.astype(np.float64)
-    expected = holders[left] * holders[right] * _mixing(of, rare)[of.group[left], of.group[right]]
+    expected = holders[left] * holders[right] * _mixing(of)[of.group[left], of.group[right]]
     p_values = stats.poisson.sf(overlap.data - 1, expected)
     kept = _below(p_values, fdr, _pairs_tried(of, rare))
     return left[kept], right[kept]
@@ -90,12 +90,12 @@ def _among_rarest(of: Holdings) -> NDArray[np.bool_]:
     return rank < MAX_HELD
 
 
-def _mixing(of: Holdings, rare: NDArray[np.bool_]) -> Floats:
+def _mixing(of: Holdings) -> Floats:
     """Expected overlap of two values per product of their holders, by pair of groups: (groups, groups).
 
     Were all accounts alike it would be one over the accounts; accounts that hold much in both groups raise it.
     """
-    held = degrees(of, rare).astype(np.float64)
+    held = of.degree.astype(np.float64)
     totals = held.sum(axis=0)
     return np.asarray((held.T @ held) / np.maximum(np.outer(totals, totals), 1.0))
 

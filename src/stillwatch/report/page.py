@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from stillwatch.records import DURABILITIES
 from stillwatch.report import charts, view, wording
-from stillwatch.report.neutral import terminal
+from stillwatch.neutral import terminal
 from stillwatch.report.picture import short
 
 

@@ -13,10 +13,10 @@ PUBLIC_SHARE = 0.5
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
-    """Survives when most of what members hold are templates that at least as many outsiders hold."""
-    del harvest  # whose template it is decides
+    """Survives when most of the shared templates' traffic bears templates that at least as many outsiders hold."""
     name = "public template"
-    if facts.bearing.exchanges == 0:
-        return Finding(name, False, "the accounts share no template of their own")
     share = facts.public_share
-    return Finding(name, share >= PUBLIC_SHARE, f"{share:.0%} of their templates are held by as many outsiders as members")
+    if harvest.result == "proven":
+        return Finding(name, False, "the harvest is proven on templates that mostly these accounts hold")
+    because = f"{share:.0%} of the traffic that bears shared templates bears ones that as many outsiders hold"
+    return Finding(name, share >= PUBLIC_SHARE, because)

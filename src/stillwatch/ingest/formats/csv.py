@@ -7,7 +7,7 @@ from typing import Any
 
 from stillwatch.ingest.documents import MAX_LINE_BYTES, Line, lines
 from stillwatch.ingest.readers import Format, Gathering, Head, Raw, Source, gathered
-from stillwatch.ingest.streams import BrokenStream, chunks
+from stillwatch.ingest.streams import Unusable, chunks
 
 _DELIMITERS = ",;\t"
 
@@ -38,7 +38,7 @@ def _read(source: Source) -> Iterator[Raw]:
             header.extend(name.strip() for name in record.cells)
             problem = source.missing(source.names.row(dict.fromkeys(header, "")))
             if problem:
-                raise BrokenStream(problem)
+                raise Unusable(problem)
         elif len(record.cells) != len(header):
             gathering.reject(record.number, f"{len(record.cells)} fields where the header has {len(header)}")
         else:

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from stillwatch.ingest.cells import RawColumn
 from stillwatch.ingest.readers import MAX_ROWS, MAX_TEXT_BYTES, Format, Raw, Rejection, Source
 
-MAGIC = b"PAR1"
 # Below this many stored bytes per row, values repeat: a dictionary of long texts may stand behind few bytes.
 _REPETITIVE_BYTES = 256
 _SLICE_BYTES = 16 * 2**20  # stored bytes decoded at once

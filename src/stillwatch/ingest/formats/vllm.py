@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from stillwatch.ingest.documents import Json, Line, lines, parsed
+from stillwatch.ingest.documents import ODD_SHAPE, Json, Line, lines, parsed
 from stillwatch.ingest.messages import request_columns
 from stillwatch.ingest.readers import Format, Gathering, Head, Raw, Row, Source, gathered
 from stillwatch.ingest.streams import chunks
@@ -64,7 +64,7 @@ def _add_body(line: Line, found: re.Match[bytes], gathering: Gathering, source: 
     try:
         body = parsed(found["body"])
         gathering.add(line.number, [_row(body, found, started_at)], len(line.content))
-    except (AttributeError, RecursionError, TypeError, ValueError):
+    except ODD_SHAPE:
         gathering.reject(line.number, "the request's JSON body cannot be read; --max-log-len may have cut it")
 
 

@@ -1,0 +1,416 @@
+"""The command line: thin, and quick to start because every heavy import waits for its command.
+
+Data goes to standard output, words and progress to standard error. Exit 0 is fine, 1 failed, 2 wrong usage, and 3
+means campaigns were found where `--fail-on-campaigns` asked for none.
+"""
+
+import csv
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stillwatch import __version__
+from stillwatch.errors import InputError, SettingsError, StillwatchError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_CAMPAIGNS = 1, 2, 3
+
+app = typer.Typer(
+    name="stillwatch",
+    help="Find distillation campaigns in the logs of a language-model API, and say who, why and how much has leaked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+campaigns_app = typer.Typer(help="List, show and export the campaigns of the last scan.", no_args_is_help=True)
+app.add_typer(campaigns_app, name="campaigns")
+policy_app = typer.Typer(help="Work with policies, the files that turn campaigns into decisions.", no_args_is_help=True)
+app.add_typer(policy_app, name="policy")
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+class Finding(StrEnum):
+    """What an analyst may find."""
+
+    guilty = "guilty"
+    innocent = "innocent"
+
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the scan.", file_okay=False)]
+As = Annotated[Format, typer.Option("--format", help="How to print it.")]
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose become one line and an exit code."""
+    try:
+        app()
+    except SettingsError as error:
+        _say(f"stillwatch: {error}")
+        sys.exit(EXIT_USAGE)
+    except StillwatchError as error:
+        _say(f"stillwatch: {error}")
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        _say("stillwatch: interrupted; what stood in the output folder is untouched")
+        sys.exit(130)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write the world to.", file_okay=False)],
+    scenario: Annotated[str, typer.Option(help="Name of the scenario; `--list` shows them.")] = "feb2026",
+    scale: Annotated[float, typer.Option(help="1 is the size that providers disclosed.", min=1e-6)] = 0.01,
+    days: Annotated[int | None, typer.Option(help="Days to simulate; the scenario's own when left out.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same world.")] = 0,
+    prompts: Annotated[Path | None, typer.Option(help="Parquet of real prompts to use as items.")] = None,
+    timing: Annotated[Path | None, typer.Option(help="Parquet of real request traces to take timing from.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="List the scenarios and stop.")] = False,
+) -> None:
+    """Make a world with known campaigns: accounts, exchanges by day, and the truth.
+
+    Example: stillwatch simulate sim --scenario feb2026 --scale 0.02
+    """
+    from stillwatch import evaluation
+
+    if show:
+        for name, known in evaluation.scenarios().items():
+            typer.echo(f"{name:14} {known.sentence}")
+        return
+    with _progress() as progress:
+        made = evaluation.simulate(
+            out,
+            scenario=scenario,
+            scale=scale,
+            days=days,
+            seed=seed,
+            prompts=prompts,
+            timing=timing,
+            on_progress=lambda done, total: progress("simulate", done, total),
+        )
+    _say(f"{out}: {made.accounts:,} accounts, {made.hostile_accounts:,} of them hostile, {made.exchanges:,} exchanges.")
+    typer.echo(str(out))
+
+
+@app.command()
+def scan(
+    logs: Annotated[list[str], typer.Argument(help="Log files, folders or globs (quote globs).")],
+    out: Out = Path("out"),
+    accounts: Annotated[Path | None, typer.Option(help="Accounts: Parquet, JSON lines or CSV.")] = None,
+    input_format: Annotated[str | None, typer.Option(help="Force a log format instead of recognising it.")] = None,
+    field_map: Annotated[Path | None, typer.Option(help="TOML that maps your field names to ours.")] = None,
+    started_at: Annotated[datetime | None, typer.Option(help="When requests without a clock were made (UTC).")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Policy file; the built-in one when left out.")] = None,
+    memory_limit: Annotated[str, typer.Option(help="What tables may take before they spill to disk.")] = "4GB",
+    threads: Annotated[int | None, typer.Option(help="Threads; all cores when left out.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    fdr: Annotated[float, typer.Option(help="False-discovery rate of shared traits.")] = 0.01,
+    max_rejected_share: Annotated[float, typer.Option(help="Fail when more of the input cannot be read.")] = 0.2,
+    exemplars: Annotated[bool, typer.Option(help="Show template skeletons, from prompts sampled in memory.")] = True,
+    tlp: Annotated[
+        str, typer.Option(help="Marking of the shared bundle: clear, green, amber, amber+strict, red.")
+    ] = "amber",
+    fail_on_campaigns: Annotated[bool, typer.Option(help="Exit 3 when a distillation campaign is found.")] = False,
+    output: As = Format.table,
+) -> None:
+    """Find campaigns in log files and write campaigns, accounts, bundle and report to a folder.
+
+    Nothing acts on any account: decisions are recommended, in shadow.
+
+    Example: stillwatch scan 'logs/*.jsonl.gz' --accounts accounts.csv --out out
+    """
+    from stillwatch.scan import scan as run_scan
+    from stillwatch.settings import Settings
+
+    settings = Settings(
+        logs=tuple(logs),
+        out=out,
+        accounts=accounts,
+        input_format=input_format,
+        field_map=field_map,
+        started_at=started_at.replace(tzinfo=UTC) if started_at and started_at.tzinfo is None else started_at,
+        policy=policy,
+        memory_limit=memory_limit,
+        threads=threads,
+        seed=seed,
+        false_discovery_rate=fdr,
+        max_rejected_share=max_rejected_share,
+        exemplars=exemplars,
+        tlp=tlp,
+    )
+    with _progress() as progress:
+        done = run_scan(settings, progress=progress)
+    _print_campaigns(done.campaigns, output)
+    _say_summary(done.run, out)
+    if fail_on_campaigns and any(campaign["verdict"] == "distillation" for campaign in done.campaigns):
+        raise typer.Exit(EXIT_CAMPAIGNS)
+
+
+@app.command()
+def evaluate(
+    out: Annotated[Path, typer.Argument(help="Folder of the scan.", exists=True, file_okay=False)],
+    truth: Annotated[Path, typer.Option(help="Truth that `simulate` wrote, or your own labels.")],
+    output: As = Format.table,
+) -> None:
+    """Hold a scan against the truth: precision, recall, false positives per population, exposure.
+
+    Example: stillwatch evaluate out --truth sim/truth.parquet
+    """
+    from stillwatch import evaluation
+
+    measured = evaluation.evaluate(out, truth)
+    if output is Format.json:
+        typer.echo(measured.as_json())
+        return
+    for table in measured.as_tables():
+        _print_rows(table.title, table.columns, table.rows, output)
+
+
+@campaigns_app.command("list")
+def campaigns_list(out: Out = Path("out"), output: As = Format.table) -> None:
+    """List the campaigns of the last scan, worst verdict first."""
+    from stillwatch import store
+
+    _print_campaigns(store.read_campaigns(_scanned(out)), output)
+
+
+@campaigns_app.command("show")
+def campaigns_show(campaign_id: str, out: Out = Path("out")) -> None:
+    """Print one campaign with everything it rests on, as JSON."""
+    from stillwatch import store
+    from stillwatch.subjects import as_json
+
+    for campaign in store.read_campaigns(_scanned(out)):
+        if campaign["campaign_id"] == campaign_id:
+            typer.echo(as_json(campaign))
+            return
+    raise InputError(f"there is no campaign {campaign_id} in {out}; see `stillwatch campaigns list --out {out}`")
+
+
+@campaigns_app.command("export")
+def campaigns_export(
+    out: Out = Path("out"), tlp: Annotated[str, typer.Option(help="TLP 2.0 marking.")] = "amber"
+) -> None:
+    """Print a STIX 2.1 bundle of the campaigns: no prompts, no raw identifiers, no account ids."""
+    from stillwatch import sharing, store
+
+    run = store.read_run(_scanned(out))
+    bundle = sharing.bundle(store.read_campaigns(out), now=datetime.now(UTC), tlp=tlp, key_id=run.get("key_id"))
+    typer.echo(bundle)
+
+
+@app.command()
+def verdict(
+    subject: Annotated[str, typer.Argument(help="An account or a campaign of the last scan.")],
+    finding: Annotated[Finding, typer.Argument(help="What you found.")],
+    because: Annotated[str, typer.Option(help="What it rests on, in words.")],
+    out: Out = Path("out"),
+    author: Annotated[str | None, typer.Option(help="Who decided; you when left out.")] = None,
+) -> None:
+    """Record an analyst's verdict; the next scan reads it.
+
+    Example: stillwatch verdict c-0123456789ab innocent --because "known customer, spoke to them"
+    """
+    from stillwatch.subjects import record_verdict
+
+    row = record_verdict(out, subject, finding.value, because, author=author)
+    _say(f"{row['subject_kind']} {subject}: {finding.value}. The next scan with --out {out} reads it.")
+
+
+@app.command()
+def erase(
+    account: Annotated[str, typer.Option(help="Account whose data goes.")],
+    out: Out = Path("out"),
+    holds: Annotated[Path | None, typer.Option(help="CSV of legal holds: account_id, reason, until.")] = None,
+) -> None:
+    """Erase an account from every file of the output folder; refused under legal hold.
+
+    Logs are yours to erase: a later scan of logs that still hold the account finds it again.
+    """
+    from stillwatch.subjects import erase as run_erase
+
+    removed = run_erase(out, account, holds=holds, today=datetime.now(UTC).date())
+    _say(f"{account} erased: " + ", ".join(f"{count} from {name}" for name, count in removed.items()) + ".")
+
+
+@policy_app.command("check")
+def policy_check(
+    file: Annotated[Path | None, typer.Argument(help="Policy file; the built-in one when left out.")] = None,
+) -> None:
+    """Check a policy file and say what it holds."""
+    from stillwatch.decisions import load_policy
+
+    policy = load_policy(file)
+    typer.echo(f"{file or 'built-in policy'}: fine, {len(policy.rules)} rules")
+
+
+@app.command()
+def doctor() -> None:
+    """Check that this installation can work: key, libraries, kernels."""
+    import importlib.metadata
+
+    from stillwatch.settings import key_path, key_secret
+
+    path = key_path()
+    typer.echo(f"key file      {path} ({len(key_secret(path))} bytes)")
+    for name in ("duckdb", "ibis-framework", "pyarrow", "numba", "numpy", "graspologic-native", "stix2"):
+        typer.echo(f"{name:13} {importlib.metadata.version(name)}")
+    _check_kernels()
+    typer.echo("kernels       compiled")
+
+
+def _check_kernels() -> None:
+    """Derive signals of an empty batch, which compiles or loads every kernel."""
+    import pyarrow as pa
+
+    from stillwatch.records import EXCHANGES, arrow_schema
+    from stillwatch.signals import signals
+
+    signals(pa.RecordBatch.from_pylist([], schema=arrow_schema(EXCHANGES)))
+
+
+def _scanned(out: Path) -> Path:
+    """The folder, if there was a scan in it."""
+    from stillwatch import store
+
+    if not (out / store.RUN).exists():
+        raise InputError(f"there was no scan in {out}; run `stillwatch scan LOGS --out {out}` first")
+    return out
+
+
+CAMPAIGN_COLUMNS = (
+    "campaign",
+    "verdict",
+    "accounts",
+    "exchanges",
+    "output tokens",
+    "first seen",
+    "last seen",
+    "because",
+)
+
+
+def _print_campaigns(campaigns: Sequence[Mapping[str, Any]], output: Format) -> None:
+    if output is Format.json:
+        from stillwatch.subjects import as_json
+
+        typer.echo(as_json(list(campaigns)))
+        return
+    rows = [_campaign_row(campaign, grouped=output is Format.table) for campaign in campaigns]
+    _print_rows("Campaigns", CAMPAIGN_COLUMNS, rows, output)
+
+
+def _campaign_row(campaign: Mapping[str, Any], *, grouped: bool) -> list[str]:
+    holds = [hypothesis for hypothesis in campaign["benign_hypotheses"] if hypothesis["survives"]]
+    because = campaign["coordination"]["because"]
+    if campaign["verdict"] == "distillation":
+        because = campaign["harvest"]["because"]
+    elif campaign["verdict"] == "explained" and holds:
+        because = f"{holds[0]['name']}: {holds[0]['because']}"
+    exposure = campaign["exposure"]
+    number = "{:,}" if grouped else "{}"
+    counts = (len(campaign["account_ids"]), exposure["exchanges"], exposure["output_tokens"])
+    return [
+        campaign["campaign_id"],
+        campaign["verdict"],
+        *(number.format(count) for count in counts),
+        campaign["first_seen_at"][:10],
+        campaign["last_seen_at"][:10],
+        because,
+    ]
+
+
+def _print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], output: Format) -> None:
+    """Print rows as a table or as CSV, with what an attacker may have written made harmless."""
+    from stillwatch.neutral import csv_cell, terminal
+
+    if output is Format.csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows([csv_cell(cell) for cell in row] for row in rows)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, expand=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=i == 0)
+    for row in rows:
+        table.add_row(*(Text(terminal(str(cell))) for cell in row))
+    console = Console()
+    console.print(table if rows else Text(f"{title}: none"))
+
+
+def _say_summary(run: Mapping[str, Any], out: Path) -> None:
+    """What was read, what was left out and where the results are, on standard error."""
+    counts, seconds = run["counts"], run["seconds"]["total"]
+    _say(f"{counts['exchanges']:,} exchanges of {counts['accounts']:,} accounts in {seconds:.1f} s.")
+    if counts["duplicates"]:
+        _say(f"{counts['duplicates']:,} duplicate exchanges were dropped.")
+    if counts["rejected"]:
+        _say(f"{counts['rejected']:,} rows were rejected; {out / 'rejected.parquet'} says which and why.")
+    for text in run["not_judged"]:
+        _say(text)
+    if run["minimum_detectable_campaign"]:
+        _say(f"Smallest campaign this traffic would show: {run['minimum_detectable_campaign']['accounts']} accounts.")
+    _say(f"Report: {out / 'report.html'}")
+
+
+def _say(text: str) -> None:
+    """Words for a person, on standard error, with control characters made harmless."""
+    from stillwatch.neutral import terminal
+
+    typer.echo(terminal(text), err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A progress callback: bars on a terminal, silence elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description:10}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                for task in tasks.values():
+                    bars.update(task, total=1, completed=1)
+                tasks[stage] = bars.add_task(stage, total=total or None)
+            bars.update(tasks[stage], completed=done, total=total or None)
+
+        yield advance
+
+
+if __name__ == "__main__":
+    main()

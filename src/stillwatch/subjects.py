@@ -1,0 +1,140 @@
+"""What a person says about an account or a campaign: verdicts that the next scan reads, and erasure."""
+
+import csv
+import getpass
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stillwatch import sharing, store
+from stillwatch.errors import InputError, StoreError
+from stillwatch.records import HOLDS, arrow_schema
+from stillwatch.report import report
+
+
+def record_verdict(out: Path, subject: str, verdict: str, because: str, *, author: str | None = None) -> dict[str, Any]:
+    """Record that an analyst found an account or campaign guilty or innocent; the newest verdict counts.
+
+    Raises:
+        InputError: the subject is in no campaign of the last scan, or no grounds are given.
+        StoreError: there was no scan.
+    """
+    if not because.strip():
+        raise InputError("--because is empty: say what the verdict rests on; it is shown on appeal")
+    campaigns = _campaigns(out)
+    kind = _kind(campaigns, subject)
+    if kind is None:
+        raise InputError(
+            f"{subject} is no campaign and no account in a campaign of {out}; see `stillwatch campaigns list`"
+        )
+    row = {
+        "subject": subject,
+        "subject_kind": kind,
+        "verdict": verdict,
+        "because": because.strip(),
+        "author": author or getpass.getuser(),
+        "decided_at": datetime.now(UTC).isoformat(),
+    }
+    with store.locked(out):
+        store.write_verdict(out, row)
+    return row
+
+
+def erase(out: Path, account_id: str, *, holds: Path | None, today: date) -> dict[str, int]:
+    """Remove an account's data from every file of the output folder; how much was removed from each.
+
+    Raises:
+        StoreError: the account is under legal hold, or there was no scan.
+    """
+    held = _hold(holds, account_id, today)
+    if held is not None:
+        until = held["until"] or "further notice"
+        raise StoreError(f"{account_id} is under legal hold until {until} ({held['reason']}): nothing was erased")
+    campaigns = _campaigns(out)
+    with store.locked(out):
+        removed = {"campaigns": _erase_from_campaigns(campaigns, account_id)}
+        accounts, removed["accounts"] = _without(out, store.ACCOUNTS, account_id)
+        links, removed["links"] = _without(out, store.LINKS, account_id)
+        removed["verdicts"] = _erase_verdicts(out, account_id)
+        run = store.read_run(out)
+        store.write_json(out / store.CAMPAIGNS, campaigns)
+        store.write_table(out / store.ACCOUNTS, accounts)
+        store.write_table(out / store.LINKS, links)
+        now = datetime.now(UTC)
+        store.write_text(out / store.BUNDLE, sharing.bundle(campaigns, now=now, key_id=run.get("key_id")))
+        store.write_text(out / store.REPORT, report(campaigns, links=links, accounts=accounts, run=run))
+    return removed
+
+
+def read_holds(path: Path) -> pa.Table:
+    """The file of legal holds: CSV with the columns account_id, reason, until (a date, or empty).
+
+    Raises:
+        InputError: the file is missing, lacks a column, or holds a date that is none.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file of holds {path}; check --holds")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows, start=2):
+        if not row.get("account_id") or not row.get("reason"):
+            raise InputError(f"{path}, line {number}: account_id and reason are both needed")
+        try:
+            row["until"] = date.fromisoformat(row["until"]).isoformat() if row.get("until") else None
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: until must be YYYY-MM-DD or empty") from error
+    return pa.Table.from_pylist([{name: row[name] for name in HOLDS.names} for row in rows], arrow_schema(HOLDS))
+
+
+def _hold(path: Path | None, account_id: str, today: date) -> dict[str, Any] | None:
+    """The hold on an account that is in force today."""
+    if path is None:
+        return None
+    rows = [row for row in read_holds(path).to_pylist() if row["account_id"] == account_id]
+    return next((row for row in rows if row["until"] is None or date.fromisoformat(row["until"]) >= today), None)
+
+
+def _campaigns(out: Path) -> list[dict[str, Any]]:
+    if not (out / store.RUN).exists():
+        raise StoreError(f"there was no scan in {out}. Run `stillwatch scan … --out {out}` first.")
+    return store.read_campaigns(out)
+
+
+def _kind(campaigns: list[dict[str, Any]], subject: str) -> str | None:
+    if any(campaign["campaign_id"] == subject for campaign in campaigns):
+        return "campaign"
+    return "account" if any(subject in campaign["account_ids"] for campaign in campaigns) else None
+
+
+def _erase_from_campaigns(campaigns: list[dict[str, Any]], account_id: str) -> int:
+    """Take the account out of member and decision lists; a campaign left with one member goes as a whole."""
+    touched = [campaign for campaign in campaigns if account_id in campaign["account_ids"]]
+    for campaign in touched:
+        campaign["account_ids"].remove(account_id)
+        for decision in campaign["recommended_decisions"]:
+            decision["account_ids"] = [other for other in decision["account_ids"] if other != account_id]
+        campaign["recommended_decisions"] = [d for d in campaign["recommended_decisions"] if d["account_ids"]]
+    campaigns[:] = [campaign for campaign in campaigns if len(campaign["account_ids"]) > 1]
+    return len(touched)
+
+
+def _without(out: Path, name: str, account_id: str) -> tuple[pa.Table, int]:
+    table = store.read_table(out, name)
+    kept = table.filter(pc.not_equal(table["account_id"], account_id))
+    return kept, table.num_rows - kept.num_rows
+
+
+def _erase_verdicts(out: Path, account_id: str) -> int:
+    rows = store.read_verdicts(out).to_pylist()
+    kept = [{**row, "decided_at": row["decided_at"].isoformat()} for row in rows if row["subject"] != account_id]
+    store.write_verdicts(out, kept)
+    return len(rows) - len(kept)
+
+
+def as_json(value: object) -> str:
+    """Any result as JSON for standard output."""
+    return json.dumps(value, indent=1, ensure_ascii=False)
