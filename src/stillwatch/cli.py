@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stillwatch import __version__
 from stillwatch.errors import InputError, SettingsError, StillwatchError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 EXIT_FAILED, EXIT_USAGE, EXIT_CAMPAIGNS = 1, 2, 3
 
@@ -202,11 +205,10 @@ def campaigns_list(out: Out = Path("out"), output: As = Format.table) -> None:
 def campaigns_show(campaign_id: str, out: Out = Path("out")) -> None:
     """Print one campaign with everything it rests on, as JSON."""
     from stillwatch import store
-    from stillwatch.subjects import as_json
 
     for campaign in store.read_campaigns(_scanned(out)):
         if campaign["campaign_id"] == campaign_id:
-            typer.echo(as_json(campaign))
+            typer.echo(store.json_text(campaign))
             return
     raise InputError(f"there is no campaign {campaign_id} in {out}; see `stillwatch campaigns list --out {out}`")
 
@@ -302,6 +304,10 @@ def _scanned(out: Path) -> Path:
     return out
 
 
+WORDS_COLUMN = "because"  # the one column of sentences: it wraps, the others do not
+WORDS_MIN_WIDTH = 40  # characters; below that a sentence cannot be read
+PIPED_COLUMNS = 160  # width where there is no terminal to fit
+
 CAMPAIGN_COLUMNS = (
     "campaign",
     "verdict",
@@ -310,15 +316,15 @@ CAMPAIGN_COLUMNS = (
     "output tokens",
     "first seen",
     "last seen",
-    "because",
+    WORDS_COLUMN,
 )
 
 
 def _print_campaigns(campaigns: Sequence[Mapping[str, Any]], output: Format) -> None:
     if output is Format.json:
-        from stillwatch.subjects import as_json
+        from stillwatch.store import json_text
 
-        typer.echo(as_json(list(campaigns)))
+        typer.echo(json_text(list(campaigns)))
         return
     rows = [_campaign_row(campaign, grouped=output is Format.table) for campaign in campaigns]
     _print_rows("Campaigns", CAMPAIGN_COLUMNS, rows, output)
@@ -353,18 +359,50 @@ def _print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         writer.writerow(columns)
         writer.writerows([csv_cell(cell) for cell in row] for row in rows)
         return
-    from rich import box
+    if rows:
+        _print_table(title, columns, [[terminal(str(cell)) for cell in row] for row in rows])
+    else:
+        typer.echo(f"{title}: none")
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; where it has no room, it is set narrower and the column of sentences moves below it.
+
+    A pipe has no width, so a wide one is assumed.
+    """
     from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, PIPED_COLUMNS))
+    whole = _table(title, columns, rows, gap=2)
+    least_width = Console(width=10_000).measure(whole).minimum
+    if least_width <= console.width or columns[-1] != WORDS_COLUMN:
+        console.print(whole)
+        return
+    console.print(_table(title, columns[:-1], [row[:-1] for row in rows], gap=1))
+    console.print()
+    console.print(_table(None, (columns[0], WORDS_COLUMN), [(row[0], row[-1]) for row in rows], gap=1))
+
+
+def _table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]], *, gap: int) -> "Table":
+    """A table whose cells stay whole, but for sentences; a gap of one also breaks the headers at spaces."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, expand=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0))
     for i, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=i == 0)
+        table.add_column(
+            column if gap > 1 else column.replace(" ", "\n"),
+            no_wrap=column not in (WORDS_COLUMN, "verdict"),
+            overflow="fold",
+            min_width=WORDS_MIN_WIDTH if column == WORDS_COLUMN else None,
+            justify="right" if all(row[i].replace(",", "").isdigit() for row in rows) else "left",
+        )
     for row in rows:
-        table.add_row(*(Text(terminal(str(cell))) for cell in row))
-    console = Console()
-    console.print(table if rows else Text(f"{title}: none"))
+        table.add_row(*map(Text, row))
+    return table
 
 
 def _say_summary(run: Mapping[str, Any], out: Path) -> None:

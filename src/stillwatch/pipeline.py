@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -89,19 +88,19 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     progress("linkage", 0, 0)
     totals = activity.group_by("account_id").aggregate(exchanges=activity.exchanges.sum().cast("int64")).to_pyarrow()
     exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
-    traits = _traits(shown, templated, engine.memory(intake.accounts), intake.key)
-    held = linkage.holdings(traits, list(exposure))
+    people = _principals(intake.accounts, list(exposure))
+    traits = _of_principals(_traits(shown, templated, engine.memory(intake.accounts), intake.key), people)
+    held = linkage.bundled(linkage.holdings(traits, sorted(set(people.values()))), seed=settings.seed)
     weighed = linkage.weights(held, fdr=settings.false_discovery_rate)
     clustered = linkage.clusters(held, weighed, seed=settings.seed)
-    principals = _principals(intake.accounts, held.account_ids)
     return Linked(
         templated=templated,
         activity=activity,
         accounts=intake.accounts,
-        links=linkage.links(held, weighed),
-        members=linkage.members(held, clustered),
+        links=_accounts_only(linkage.links(held, weighed), exposure),
+        members=_accounts_only(linkage.members(held, clustered), exposure),
         evidence=linkage.evidence(held, weighed, clustered),
-        cohesion=linkage.cohesion(held, clustered, principals),
+        cohesion=linkage.cohesion(held, clustered),
         exposure=exposure,
         minimum_detectable=linkage.minimum_detectable(held, fdr=settings.false_discovery_rate),
     )
@@ -126,15 +125,9 @@ def _templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
 
 def _traits(shown: IbisTable, templated: IbisTable, accounts: IbisTable, key: ingest.Key) -> pa.Table:
     """All traits of all accounts, on the driver, every value hashed."""
-    bearing = templated.filter(templated.template_id.notnull())
-    templates = bearing.group_by(["account_id", "template_id"]).aggregate(
-        exchanges=bearing.count().cast("int64"),
-        first_seen_at=bearing.started_at.min(),
-        last_seen_at=bearing.started_at.max(),
-    )
     schema = arrow_schema(TRAITS)
     tables = [
-        templates.mutate(kind=ibis.literal("template"), value=templates.template_id.cast("string")),
+        linkage.template_traits(templated),
         shown,
         rollups.account_traits(accounts),
     ]
@@ -153,12 +146,28 @@ def _hashed(traits: pa.Table, key: ingest.Key) -> pa.Table:
     return joined.drop_columns("hashed").set_column(joined.column_names.index("value"), "value", value)
 
 
-def _principals(accounts: pa.Table, account_ids: Sequence[str]) -> list[str]:
-    """Who answers for each account: its verified organisation, else itself."""
+def _principals(accounts: pa.Table, active: Sequence[str]) -> dict[str, str]:
+    """Who answers for each active account: its verified organisation, else itself."""
     names = ["account_id", "organization_id", "access_program", "verification_level"]
     rows = zip(*(accounts[name].to_pylist() for name in names), strict=True)
-    people = {row[0]: campaign_stage.Member(*row).principal for row in rows}
-    return [people.get(account_id, account_id) for account_id in account_ids]
+    known = {row[0]: campaign_stage.Member(*row).principal for row in rows}
+    return {account_id: known.get(account_id, account_id) for account_id in active}
+
+
+def _of_principals(traits: pa.Table, people: Mapping[str, str]) -> pa.Table:
+    """The traits with each account replaced by its principal; those of accounts without traffic are left out.
+
+    A verified organisation is one customer, however many accounts it has: what its accounts share among themselves
+    links nobody.
+    """
+    traits = traits.filter(pc.is_in(traits["account_id"], pa.array(list(people), pa.string())))
+    principals = pa.array([people[account_id] for account_id in traits["account_id"].to_pylist()], pa.string())
+    return traits.set_column(traits.column_names.index("account_id"), "account_id", principals)
+
+
+def _accounts_only(table: pa.Table, exposure: Mapping[str, int]) -> pa.Table:
+    """Rows of single accounts: a verified organisation is never a member; people have to look at it as a whole."""
+    return table.filter(pc.is_in(table["account_id"], pa.array(list(exposure), pa.string())))
 
 
 def _campaigns(linked: Linked, engine: Engine, earlier: Earlier) -> list[Campaign]:

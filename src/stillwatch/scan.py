@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from stillwatch import __version__, ingest, sharing, store
+from stillwatch import __version__, decisions, ingest, sharing, store
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.intake import Intake, intake, too_many_rejected
 from stillwatch.pipeline import Campaign, Earlier, Found, found
@@ -38,14 +39,13 @@ def scan(settings: Settings, *, progress: Progress) -> Scanned:
     Raises:
         StillwatchError: settings, input, store or engine; nothing that stood in the folder is lost.
     """
-    checked(settings)
+    _refuse_early(settings)
     key = ingest.Key(key_secret(key_path()))
     clock = _Clock(progress)
     with store.locked(settings.out) as work:
         store.check_key(settings.out, key.key_id)
         earlier = Earlier(store.read_campaigns(settings.out), store.read_verdicts(settings.out))
-        engine = EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads)
-        try:
+        with EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads) as engine:
             taken = intake(settings, engine, key=key, work=work, progress=clock)
             store.write_table(settings.out / store.REJECTED, taken.rejected)
             refusal = too_many_rejected(taken, settings.max_rejected_share)
@@ -53,8 +53,13 @@ def scan(settings: Settings, *, progress: Progress) -> Scanned:
                 raise refusal
             result = found(taken, engine, settings, earlier=earlier, progress=clock)
             return _written(settings, taken, result, clock)
-        finally:
-            engine.close()
+
+
+def _refuse_early(settings: Settings) -> None:
+    """Raise now what would otherwise be raised after all logs are read."""
+    checked(settings)
+    decisions.load_policy(settings.policy)
+    sharing.bundle([], now=datetime.now(UTC), tlp=settings.tlp)
 
 
 def account_verdicts(campaigns: list[Campaign]) -> pa.Table:
@@ -84,17 +89,17 @@ def account_verdicts(campaigns: list[Campaign]) -> pa.Table:
 
 
 def _written(settings: Settings, taken: Intake, result: Found, clock: "_Clock") -> Scanned:
-    """Write the output files, the record of the run last."""
+    """Make all results, then write them, the record of the run last."""
     clock("report", 0, 0)
     out, verdicts = settings.out, account_verdicts(result.campaigns)
     now = datetime.now(UTC)
     run = _run(settings, taken, result, clock, now)
+    bundle = sharing.bundle(result.campaigns, now=now, tlp=settings.tlp, key_id=taken.key.key_id)
+    text = report(result.campaigns, links=result.links, accounts=verdicts, run=run)
     store.write_json(out / store.CAMPAIGNS, result.campaigns)
     store.write_table(out / store.ACCOUNTS, verdicts)
     store.write_table(out / store.LINKS, result.links)
-    bundle = sharing.bundle(result.campaigns, now=now, tlp=settings.tlp, key_id=taken.key.key_id)
     store.write_text(out / store.BUNDLE, bundle)
-    text = report(result.campaigns, links=result.links, accounts=verdicts, run=run)
     store.write_text(out / store.REPORT, text)
     run["seconds"] = clock.seconds()
     run["peak_memory_bytes"] = peak_memory_bytes()
@@ -126,7 +131,10 @@ def _run(settings: Settings, taken: Intake, result: Found, clock: "_Clock", now:
         "not_judged": _not_judged(taken, result),
         "minimum_detectable_campaign": None
         if result.minimum_detectable is None
-        else {"accounts": result.minimum_detectable, "assumes": "one shared template and one further shared trait"},
+        else {
+            "accounts": result.minimum_detectable,
+            "assumes": "four templates and four addresses that all of its accounts hold and nobody else",
+        },
         "seconds": clock.seconds(),
         "peak_memory_bytes": peak_memory_bytes(),
     }
@@ -146,12 +154,26 @@ def _not_judged(taken: Intake, result: Found) -> list[str]:
     )
     if taken.accounts.num_rows == 0:
         told.append("No accounts were given: payment, devices, sign-up and verified organisations could not be judged.")
+    elif taken.exchanges:
+        told += _unknown_accounts(taken)
     if taken.exchanges == 0:
         told.append("The input holds no exchanges.")
     if result.minimum_detectable is None and taken.exchanges:
         told.append("With so few accounts no campaign, however large, would stand out from chance.")
-    missing = {text for campaign in result.campaigns for text in campaign["missing"]}
+    missing = {f"Some campaigns: {text}." for campaign in result.campaigns for text in campaign["missing"]}
     return told + sorted(missing)
+
+
+def _unknown_accounts(taken: Intake) -> list[str]:
+    """A sentence when the accounts file tells little about the accounts in the logs, as when their ids differ."""
+    seen = taken.signals.select("account_id").distinct().to_pyarrow()["account_id"]
+    known = int(pc.sum(pc.is_in(seen, taken.accounts["account_id"])).as_py())
+    if 2 * known >= len(seen):
+        return []
+    return [
+        f"The accounts file knows {known:,} of the {len(seen):,} accounts in the logs: payment, devices, sign-up and "
+        "verified organisations of the others could not be judged. Check that both name accounts alike."
+    ]
 
 
 def peak_memory_bytes() -> int:

@@ -7,6 +7,7 @@ verdicts.jsonl (what analysts said; the next scan reads it)
 
 import fcntl
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,19 +15,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillwatch.errors import StoreError
 from stillwatch.records import VERDICT_RECORDS, arrow_schema
+from stillwatch.schemas import schema
 
 CAMPAIGNS, ACCOUNTS, LINKS, REJECTED = "campaigns.json", "accounts.parquet", "links.parquet", "rejected.parquet"
 BUNDLE, REPORT, RUN, VERDICTS = "bundle.json", "report.html", "run.json", "verdicts.jsonl"
+_NOT_ASCII = re.compile(r"[^\n -~]")
+_PARTIAL = ".partial"  # ends the hidden name of a file that is being written
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[Path]:
     """Hold the output folder, so that two runs cannot mix; yields an empty work folder that is removed afterwards.
+
+    What a killed run left half written goes first: it may hold an account that is to be erased.
 
     Raises:
         StoreError: the folder cannot be made, or another run holds it.
@@ -43,6 +50,8 @@ def locked(out: Path) -> Iterator[Path]:
             raise StoreError(f"another run is writing to {out}. Wait for it, or choose another folder.") from error
         work = out / ".work"
         shutil.rmtree(work, ignore_errors=True)
+        for left in out.glob(f".*{_PARTIAL}"):
+            left.unlink()
         work.mkdir()
         try:
             yield work
@@ -52,19 +61,25 @@ def locked(out: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file in one step: readers see the old content or the new."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}{_PARTIAL}")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON in one step."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value) + "\n")
+
+
+def json_text(value: object) -> str:
+    """The value as JSON in which letters of every script stay readable, and what acts on a terminal is escaped."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    return _NOT_ASCII.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
 
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write Parquet in one step."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}{_PARTIAL}")
     pq.write_table(table, partial, compression="zstd")
     partial.replace(path)
 
@@ -121,7 +136,7 @@ def write_verdict(out: Path, verdict: Mapping[str, Any]) -> None:
     """Append one analyst's verdict; columns as in `records.VERDICT_RECORDS`."""
     path = out / VERDICTS
     lines = path.read_text(encoding="utf-8") if path.exists() else ""
-    write_text(path, lines + json.dumps(dict(verdict), ensure_ascii=False) + "\n")
+    write_text(path, lines + json.dumps(dict(verdict)) + "\n")
 
 
 def read_verdicts(out: Path) -> pa.Table:
@@ -131,25 +146,33 @@ def read_verdicts(out: Path) -> pa.Table:
         StoreError: a line is damaged; it is named.
     """
     path, rows = out / VERDICTS, []
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
+            jsonschema.validate(row, schema("verdicts"))
             rows.append({**row, "decided_at": datetime.fromisoformat(row["decided_at"])})
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, jsonschema.ValidationError) as error:
             raise StoreError(f"{path}, line {number} is no verdict. Correct or remove the line.") from error
     return pa.Table.from_pylist(rows, schema=arrow_schema(VERDICT_RECORDS))
 
 
 def write_verdicts(out: Path, verdicts: Sequence[Mapping[str, Any]]) -> None:
     """Replace all verdicts."""
-    write_text(out / VERDICTS, "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in verdicts))
+    write_text(out / VERDICTS, "".join(json.dumps(dict(row)) + "\n" for row in verdicts))
 
 
-def _read_json(path: Path, missing: object) -> Any:
+def _read_json(path: Path, missing: dict[str, Any] | list[dict[str, Any]]) -> Any:
+    """What a JSON file of ours holds; it is damaged when it is not of the same shape as `missing`."""
     if not path.exists():
         return missing
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StoreError(f"{path} is damaged. Remove it, or choose another folder with --out.") from error
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        value = None
+    rows = value if isinstance(value, list) else [value]
+    if type(value) is not type(missing) or not all(isinstance(row, dict) for row in rows):
+        raise StoreError(f"{path} is damaged. Remove it, or choose another folder with --out.")
+    return value

@@ -2,7 +2,6 @@
 
 import csv
 import getpass
-import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -64,8 +63,8 @@ def erase(out: Path, account_id: str, *, holds: Path | None, today: date) -> dic
         store.write_json(out / store.CAMPAIGNS, campaigns)
         store.write_table(out / store.ACCOUNTS, accounts)
         store.write_table(out / store.LINKS, links)
-        now = datetime.now(UTC)
-        store.write_text(out / store.BUNDLE, sharing.bundle(campaigns, now=now, key_id=run.get("key_id")))
+        bundle = sharing.bundle(campaigns, now=datetime.now(UTC), tlp=run["settings"]["tlp"], key_id=run.get("key_id"))
+        store.write_text(out / store.BUNDLE, bundle)
         store.write_text(out / store.REPORT, report(campaigns, links=links, accounts=accounts, run=run))
     return removed
 
@@ -78,8 +77,11 @@ def read_holds(path: Path) -> pa.Table:
     """
     if not path.is_file():
         raise InputError(f"there is no file of holds {path}; check --holds")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte-order mark first
+        reader = csv.DictReader(file)
+        columns, rows = set(reader.fieldnames or ()), list(reader)
+    if not {"account_id", "reason"} <= columns:
+        raise InputError(f"{path}, line 1: the columns account_id and reason are both needed")
     for number, row in enumerate(rows, start=2):
         if not row.get("account_id") or not row.get("reason"):
             raise InputError(f"{path}, line {number}: account_id and reason are both needed")
@@ -133,8 +135,3 @@ def _erase_verdicts(out: Path, account_id: str) -> int:
     kept = [{**row, "decided_at": row["decided_at"].isoformat()} for row in rows if row["subject"] != account_id]
     store.write_verdicts(out, kept)
     return len(rows) - len(kept)
-
-
-def as_json(value: object) -> str:
-    """Any result as JSON for standard output."""
-    return json.dumps(value, indent=1, ensure_ascii=False)

@@ -12,7 +12,7 @@ from math import log2
 
 from stillwatch.campaigns.facts import Facts, GroupLink
 
-MIN_PRINCIPALS = 3  # fewer independent principals are a household, a couple of partners or one customer
+MIN_PRINCIPALS = 5  # fewer independent principals are a household, some partners or a small firm
 MIN_GROUPS = 2  # independent groups that must each speak
 GROUP_P_VALUE = 1e-3  # per group, after correction for the number of groups tried
 LINKED_SHARE = 0.1  # a group that ties fewer of the members together describes a part of the cluster only

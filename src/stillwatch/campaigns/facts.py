@@ -36,14 +36,16 @@ class TemplateUse:
 class Usage:
     """Sums over the exchanges that bear the unit's templates. A unit is a cluster, an organisation or an account.
 
-    `items` distinct slot fillings; `shared_exchanges` exchanges whose item another account of the unit also sent;
+    `items` distinct slot fillings; `accounts` accounts that sent any; `copies` over all exchanges, how many other
+    accounts of the unit also sent the same item;
     `repeated_exchanges` exchanges whose item the same account had sent before; `intents` exchanges with each intent;
     `capabilities` exchanges of each capability.
     """
 
     exchanges: int = 0
     items: int = 0
-    shared_exchanges: int = 0
+    accounts: int = 0
+    copies: int = 0
     repeated_exchanges: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
@@ -88,8 +90,8 @@ class Facts:
     """Everything the tests may know about a cluster.
 
     `timeline` holds day, exchanges and active members; `model_days` day, model and exchanges; `public_share` the share
-    of exchanges with a shared template whose template at least as many outsiders hold; `busiest_days_share` the share of exchanges on
-    its three busiest days; `pardoned` that an analyst found most members innocent.
+    of exchanges with a shared template whose template at least as many outsiders hold; `busiest_days_share` the share
+    of exchanges on its three busiest days; `pardoned` that an analyst found most members innocent.
     """
 
     members: Sequence[Member]
@@ -129,5 +131,6 @@ class Facts:
 
     @property
     def item_sharing(self) -> float | None:
-        """Share of template-bearing exchanges whose item another member also sent; null when there are none."""
-        return self.bearing.shared_exchanges / self.bearing.exchanges if self.bearing.exchanges else None
+        """Chance that another member with template-bearing traffic sent the same item; null with fewer than two."""
+        pairs = self.bearing.exchanges * (self.bearing.accounts - 1)
+        return self.bearing.copies / pairs if pairs > 0 else None

@@ -13,6 +13,8 @@ from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import INTENTS
 
 CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
+CORE_ACCOUNTS = 3  # members that must hold it ...
+CORE_SHARE = 0.02  # ... and share of the members
 CORE_KINDS = ("template", "system_prompt")
 BUSY_DAYS = 3  # a deadline shows in this many days
 
@@ -68,11 +70,12 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
     items = rows.group_by([key, "item_id"]).aggregate(exchanges=ibis._.count(), accounts=ibis._.account_id.nunique())
     spread = items.group_by(key).aggregate(
         items=ibis._.item_id.nunique(),
-        shared=ibis._.exchanges.sum(where=ibis._.accounts >= 2).fill_null(0),
+        copies=(ibis._.exchanges * (ibis._.accounts - 1)).sum(),
         repeated=(ibis._.exchanges - ibis._.accounts).sum(),
     )
     sums = rows.group_by(key).aggregate(
         exchanges=ibis._.count(),
+        accounts=ibis._.account_id.nunique(),
         output_tokens=ibis._.output_tokens.fill_null(0).sum(),
         reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
         **{name: _intent_count(bit) for bit, name in enumerate(INTENTS)},
@@ -94,7 +97,8 @@ def _usage(row: Mapping[str, Any], mix: Mapping[str, int]) -> Usage:
     return Usage(
         exchanges=int(row["exchanges"]),
         items=int(row["items"]),
-        shared_exchanges=int(row["shared"]),
+        accounts=int(row["accounts"]),
+        copies=int(row["copies"]),
         repeated_exchanges=int(row["repeated"]),
         output_tokens=int(row["output_tokens"]),
         reasoning_tokens=int(row["reasoning_tokens"]),
@@ -121,6 +125,8 @@ def _core(tables: Tables, sizes: Mapping[int, int], account_count: int) -> pa.Ta
 
 
 def _is_core(row: Mapping[str, Any], size: int, account_count: int) -> bool:
+    if row["account_count"] < max(CORE_ACCOUNTS, CORE_SHARE * size):
+        return False
     inside = (row["account_count"] + 0.5) / (size + 1.0)
     outside = (row["outside_count"] + 0.5) / (account_count - size + 1.0)
     return bool(inside >= outside * 2.0**CORE_BITS)
@@ -149,17 +155,28 @@ def _public_shares(borne: IbisTable) -> dict[int, float]:
 
 
 def _templates(bearing: IbisTable) -> dict[int, list[TemplateUse]]:
-    grouped = bearing.filter(bearing.template_id.notnull()).group_by(["cluster_id", "template_id"])
-    rows = grouped.aggregate(
+    bearing = bearing.filter(bearing.template_id.notnull())
+    capability = _template_capabilities(bearing)
+    rows = bearing.group_by(["cluster_id", "template_id"]).aggregate(
         exchanges=ibis._.count(),
         accounts=ibis._.account_id.nunique(),
         items=ibis._.item_id.nunique(),
-        capability=ibis._.capability.mode(),
     )
     found: dict[int, list[TemplateUse]] = {}
     for row in rows.order_by([ibis.desc("exchanges"), "template_id"]).to_pyarrow().to_pylist():
-        use = TemplateUse(row["template_id"], row["exchanges"], row["accounts"], row["items"], row["capability"])
+        most = capability.get((row["cluster_id"], row["template_id"]))
+        use = TemplateUse(row["template_id"], row["exchanges"], row["accounts"], row["items"], most)
         found.setdefault(row["cluster_id"], []).append(use)
+    return found
+
+
+def _template_capabilities(bearing: IbisTable) -> dict[tuple[int, int], str]:
+    """Most frequent capability of each template in a cluster; of equals the first by name, in any row order."""
+    known = bearing.filter(bearing.capability.notnull())
+    counted = known.group_by(["cluster_id", "template_id", "capability"]).aggregate(n=ibis._.count())
+    found: dict[tuple[int, int], str] = {}
+    for row in counted.order_by([ibis.desc("n"), "capability"]).to_pyarrow().to_pylist():
+        found.setdefault((row["cluster_id"], row["template_id"]), row["capability"])
     return found
 
 

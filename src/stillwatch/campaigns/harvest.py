@@ -7,8 +7,8 @@ Source: conformal p-values: Vovk, Gammerman & Shafer, "Algorithmic Learning in a
         measure is ranked among reference units and the sum of its bits is ranked again among theirs, so neither the
         scale of a measure nor the correlation between measures needs a model.
 
-The reference is made without labels: accounts outside every linked cluster, one vote per organisation, the noisiest
-tenth trimmed. Fewer than MIN_REFERENCE units and the test is not run.
+The reference is made without labels: accounts outside every linked cluster, one vote per organisation, the furthest
+tenth left out of the means. Fewer than MIN_REFERENCE units and the test is not run.
 """
 
 from collections.abc import Sequence
@@ -22,19 +22,20 @@ from stillwatch.campaigns.coordination import Measure, TestResult
 from stillwatch.campaigns.facts import Facts, Usage
 from stillwatch.records import CAPABILITIES, INTENTS
 
-MIN_REFERENCE = 200  # units; fewer cannot support a p-value of half a percent
+MIN_REFERENCE = 200  # units; fewer say nothing about the tail
 MIN_EXCHANGES = 30  # template-bearing exchanges a cluster needs before shares mean anything
 UNIT_EXCHANGES = 5  # exchanges a reference unit needs
-P_VALUE = 0.01
+TRIMMED_SHARE = 0.1  # units furthest out, left out of the means
+P_VALUE = 0.005  # of the whole: one ordinary unit in 200 is as far out
 MAX_ITEM_SHARING = 0.5  # a corpus shared out: most items are sent by one account only
-MEASURES = ("distinct items", "item novelty", "elicitation", "capability focus", "output length")
+MEASURES = ("distinct items", "elicited volume", "elicitation", "capability focus", "output length")
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Ordinary traffic: `values` (units, measures) sorted per column is not assumed; `sums` (units,) of bits.
+    """Ordinary traffic: `values` (units, measures), each column sorted; `sums` (units,) of bits, sorted.
 
     `prevalence` (intents,) and `capabilities` (capabilities,) are mean shares over units, one vote each.
     """
@@ -51,17 +52,34 @@ class Reference:
 
 
 def reference(units: Sequence[Usage]) -> Reference:
-    """Learn what ordinary traffic looks like from units that belong to no linked cluster."""
+    """Learn what ordinary traffic looks like from units that belong to no linked cluster.
+
+    The units furthest out are left out of the means, so that a campaign nobody has linked yet does not pass for
+    ordinary; they stay in the ranking, which is the careful choice.
+    """
     usable = [unit for unit in units if unit.exchanges >= UNIT_EXCHANGES]
     if not usable:
         empty = np.zeros((0, len(MEASURES)))
         return Reference(empty, np.zeros(0), np.zeros(len(INTENTS)), np.zeros(len(CAPABILITIES)))
-    intents = np.array([[n / unit.exchanges for n in unit.intents] for unit in usable])
-    mixes = np.array([_mix(unit) for unit in usable])
-    prevalence, capabilities = intents.mean(axis=0), mixes.mean(axis=0)
-    values = np.array([_values(unit, prevalence, capabilities) for unit in usable])
-    sums = np.array([_bits(values, row, own=1).sum() for row in values])
-    return Reference(values, sums, prevalence, capabilities)
+    everything = _ranked(usable, usable)
+    unsorted = _bits(everything.values, _all_values(usable, everything), own=1).sum(axis=1)
+    kept = np.argsort(unsorted, kind="stable")[: max(round(len(usable) * (1 - TRIMMED_SHARE)), 1)]
+    return _ranked([usable[i] for i in kept], usable)
+
+
+def _ranked(central: Sequence[Usage], units: Sequence[Usage]) -> Reference:
+    """The reference over all units, with means over the central ones only."""
+    intents = np.array([[n / unit.exchanges for n in unit.intents] for unit in central])
+    mixes = np.array([_mix(unit) for unit in central])
+    means = Reference(np.zeros((0, len(MEASURES))), np.zeros(0), intents.mean(axis=0), mixes.mean(axis=0))
+    values = _all_values(units, means)
+    ordered = np.sort(values, axis=0)
+    sums = np.sort(_bits(ordered, values, own=1).sum(axis=1))
+    return Reference(ordered, sums, means.prevalence, means.capabilities)
+
+
+def _all_values(units: Sequence[Usage], means: Reference) -> Floats:
+    return np.array([_values(unit, means.prevalence, means.capabilities) for unit in units])
 
 
 def harvest(facts: Facts, ordinary: Reference) -> TestResult:
@@ -79,14 +97,15 @@ def harvest(facts: Facts, ordinary: Reference) -> TestResult:
         )
         return TestResult("not_tested", None, None, because)
     row = np.array(_values(used, ordinary.prevalence, ordinary.capabilities))
-    bits = _bits(ordinary.values, row, own=0)
-    p_value = float((1 + (ordinary.sums >= bits.sum()).sum()) / (ordinary.size + 1))
+    bits = _bits(ordinary.values, row[None, :], own=0)[0]
+    as_far = ordinary.size - int(np.searchsorted(ordinary.sums, bits.sum()))
+    p_value = (1 + as_far) / (ordinary.size + 1)
     measures = _measures(row, bits, ordinary)
     sharing = facts.item_sharing or 0.0
     measures = (*measures, _sharing_measure(sharing))
     if sharing > MAX_ITEM_SHARING:
         because = (
-            f"{sharing:.0%} of the items were sent by several accounts: the same questions, not a corpus shared out"
+            f"another member sends the same item {sharing:.0%} of the time: the same questions, not a shared-out corpus"
         )
         return TestResult("not_proven", p_value, round(float(bits.sum()), 6), because, measures)
     proven = p_value <= P_VALUE
@@ -103,13 +122,13 @@ def harvest(facts: Facts, ordinary: Reference) -> TestResult:
 def _values(unit: Usage, prevalence: Floats, capabilities: Floats) -> list[float]:
     """The measures of one unit, in the order of MEASURES."""
     shares = np.array([n / unit.exchanges for n in unit.intents])
-    surprise = -np.log2(np.clip(prevalence, 1e-3, 1.0))
+    elicitation = float(shares @ -np.log2(np.clip(prevalence, 1e-3, 1.0)))
     mix = _mix(unit)
     focus = float(np.sum(np.where(mix > 0, mix * np.log2(np.maximum(mix, 1e-12) / np.maximum(capabilities, 1e-3)), 0)))
     return [
         log2(unit.items + 1),
-        unit.items / unit.exchanges,
-        float(shares @ surprise),
+        log2(unit.exchanges * elicitation + 1),
+        elicitation,
         max(focus, 0.0),
         log2(unit.output_tokens / unit.exchanges + 1),
     ]
@@ -120,17 +139,17 @@ def _mix(unit: Usage) -> Floats:
     return counts / max(counts.sum(), 1.0)
 
 
-def _bits(values: Floats, row: Floats, *, own: int) -> Floats:
-    """Bits of each measure: -log2 of the share of units at least as large. `own` units are the row itself."""
-    at_least = (values >= row[None, :]).sum(axis=0) - own
-    return -np.log2((1.0 + at_least) / (len(values) - own + 1.0))
+def _bits(ordered: Floats, rows: Floats, *, own: int) -> Floats:
+    """Bits of each measure of each row: -log2 of the share of units at least as large; `own` units are the row."""
+    columns = [len(ordered) - np.searchsorted(ordered[:, i], rows[:, i]) - own for i in range(rows.shape[1])]
+    return np.asarray(-np.log2((1.0 + np.stack(columns, axis=1)) / (len(ordered) - own + 1.0)))
 
 
 def _measures(row: Floats, bits: Floats, ordinary: Reference) -> tuple[Measure, ...]:
     median = np.median(ordinary.values, axis=0)
     words = {
         "distinct items": "log2 of how many different slot fillings were sent",
-        "item novelty": "share of exchanges with a new item; a sweep never repeats",
+        "elicited volume": "log2 of exchanges times elicitation: how much was drawn out in all",
         "elicitation": "intents weighed by how rare they are in ordinary traffic",
         "capability focus": "divergence of the capability mix from ordinary traffic [bits]",
         "output length": "log2 of mean output tokens",
@@ -142,5 +161,5 @@ def _measures(row: Floats, bits: Floats, ordinary: Reference) -> tuple[Measure, 
 
 
 def _sharing_measure(sharing: float) -> Measure:
-    because = "share of template-bearing exchanges whose item another member also sent; a shared-out corpus has few"
+    because = "chance that another member sent the same item; near nothing in a corpus shared out"
     return Measure("item sharing", round(sharing, 6), MAX_ITEM_SHARING, None, because)

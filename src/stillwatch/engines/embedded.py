@@ -6,7 +6,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
+import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +24,9 @@ READ_ROWS = 65_536  # rows per batch handed to a kernel: large enough to amortis
 class EmbeddedEngine:
     """DuckDB in this process; spills to `folder` when a query outgrows `memory_limit`.
 
+    The limit bounds tables, not this process: text being read, kernels and linkage come on top.
     Extensions are never installed or loaded from the network, and no file outside what a query names is read.
+    As a context it closes itself, and failures of DuckDB inside it leave as `EngineError`.
     """
 
     def __init__(self, folder: Path, *, memory_limit: str = "4GB", threads: int | None = None) -> None:
@@ -31,6 +36,7 @@ class EmbeddedEngine:
             EngineError: the memory limit cannot be read, or the folder cannot be made.
         """
         self._threads = threads or os.cpu_count() or 1
+        self._memory_limit = memory_limit
         folder.mkdir(parents=True, exist_ok=True)
         config = {
             "memory_limit": memory_limit,
@@ -47,6 +53,20 @@ class EmbeddedEngine:
             message = (
                 f"DuckDB did not start with memory limit {memory_limit!r}: {error}. Write it as in '4GB' or '800MB'."
             )
+            raise EngineError(message) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+        if isinstance(error, duckdb.OutOfMemoryException):
+            message = (
+                f"--memory-limit {self._memory_limit} is too little for this input: even spilling needs more. Raise it."
+            )
+            raise EngineError(message) from error
+        if isinstance(error, duckdb.IOException):
+            message = f"DuckDB could not read or write its files: {str(error).splitlines()[0]}. Check disk and folder."
             raise EngineError(message) from error
 
     def read(self, path: Path) -> IbisTable:

@@ -62,7 +62,11 @@ class Evaluation:
         scaled = {"observed": self.wronged.share, "low": self.wronged.low, "high": self.wronged.high}
         return {name: None if value is None else value * 1e6 for name, value in scaled.items()}
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> str:
+        """The evaluation as JSON text."""
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False)
+
+    def as_dict(self) -> dict[str, object]:
         """The evaluation as plain JSON values."""
         return {
             "distillation": self.distillation.as_json(),
@@ -94,7 +98,7 @@ class Evaluation:
 
     def as_tables(self) -> list[Table]:
         """The evaluation as titled rows of text, ready for a terminal."""
-        return tables(self.as_json())
+        return tables(self.as_dict())
 
 
 def evaluate(out: Path, truth: Path, *, runs: Sequence[Path] = ()) -> Evaluation:

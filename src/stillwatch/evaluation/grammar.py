@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-
-import numpy as np
+from itertools import pairwise
+from random import Random
+from typing import Any
 
 from stillwatch.evaluation.parts import NONE, PartPool
 from stillwatch.evaluation.passages import listings, paragraphs
@@ -78,36 +79,63 @@ def _made() -> dict[str, tuple[str, ...]]:
     }
 
 
-def worded(text: str, rng: np.random.Generator, words: Grammar) -> str:
-    """One wording of `text`: every @name, {choice|choice} and [slot] decided by `rng`."""
-    for name in re.findall(r"@([a-z]+)", text):
-        text = text.replace(f"@{name}", str(rng.choice(words.wordings[name])), 1)  # type: ignore[arg-type]
-    return SLOT.sub(lambda match: _word(match, rng, words), _chosen(text, rng))
+def worded(text: str, dice: Random, words: Grammar) -> str:
+    """One wording of `text`: every @name, {choice|choice} and [slot] decided by `dice`."""
+    out: list[str] = []
+    _say(_parsed(text), dice, words, out)
+    return "".join(out)
 
 
-def _word(match: re.Match[str], rng: np.random.Generator, words: Grammar) -> str:
-    options = words.slots.get(match[1])
-    return match[0] if options is None else options[int(rng.integers(len(options)))]
+# A parsed wording is a row of nodes: text, ("name", n), ("slot", n), or ("choice", *rows).
+Node = str | tuple[Any, ...]
 
 
-def _chosen(text: str, rng: np.random.Generator) -> str:
-    """Decide the braces of `text`; braces without a bar at their own depth are literal."""
-    out, at = [], 0
+def _say(nodes: tuple[Node, ...], dice: Random, words: Grammar, out: list[str]) -> None:
+    for node in nodes:
+        if isinstance(node, str):
+            out.append(node)
+        elif node[0] == "slot":
+            out.append(dice.choice(words.slots[node[1]]))
+        elif node[0] == "name":
+            _say(_parsed(dice.choice(words.wordings[node[1]])), dice, words, out)
+        else:
+            _say(dice.choice(node[1:]), dice, words, out)
+
+
+@cache
+def _parsed(text: str) -> tuple[Node, ...]:
+    """The nodes of `text`; braces without a bar at their own depth are literal, and so are unknown slots."""
+    nodes: list[Node] = []
+    at = 0
     while (start := text.find("{", at)) >= 0:
         end, bars = _matching(text, start)
-        out.append(text[at:start])
-        if bars:
-            edges = [start, *bars, end]
-            pick = int(rng.integers(len(edges) - 1))
-            out.append(_chosen(text[edges[pick] + 1 : edges[pick + 1]], rng))
-        else:
-            out.append("{" + _chosen(text[start + 1 : end], rng) + "}")
+        nodes += _flat(text[at:start])
+        edges = [start, *bars, end]
+        options = [_parsed(text[a + 1 : b]) for a, b in pairwise(edges)]
+        nodes += [("choice", *options)] if bars else ["{", *options[0], "}"]
         at = end + 1
-    return "".join(out) + text[at:]
+    return (*nodes, *_flat(text[at:]))
+
+
+def _flat(text: str) -> list[Node]:
+    """The nodes of a text without braces."""
+    known = grammar().slots
+    pieces = re.split(r"(@[a-z]+|\[[a-z_]+\])", text)
+    nodes: list[Node] = []
+    for piece in pieces:
+        if piece.startswith("@"):
+            nodes.append(("name", piece[1:]))
+        elif piece.startswith("[") and piece[1:-1] in known:
+            nodes.append(("slot", piece[1:-1]))
+        elif piece:
+            nodes.append(piece)
+    return nodes
 
 
 def _matching(text: str, start: int) -> tuple[int, list[int]]:
-    depth, bars = 0, []
+    """Where the brace at `start` closes, and the bars at its own depth."""
+    depth = 0
+    bars: list[int] = []
     for at in range(start, len(text)):
         depth += (text[at] == "{") - (text[at] == "}")
         if depth == 0:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from stillwatch.evaluation.legitimate import SEGMENTS, customers
+from stillwatch.evaluation.legitimate import SEGMENTS
+from stillwatch.evaluation.owners import only
 from stillwatch.evaluation.people import (
     ALWAYS,
     BATCH,
@@ -24,6 +25,7 @@ from stillwatch.evaluation.people import (
     ordinary,
 )
 from stillwatch.evaluation.templates import Dealing
+from stillwatch.evaluation.works import customers
 
 HARVEST = ("reasoning", "reasoning_tags", "rationale", "rubric_grade", "data_analysis", "task_generation")
 
@@ -100,10 +102,10 @@ def _lives(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: Col
     count, window_s = len(people["rate"]), plan.days * DAY_S
     start, end = campaign.from_share * window_s, campaign.to_share * window_s
     kind = rng.choice(3, count, p=(1 - campaign.churn, campaign.churn / 2, campaign.churn / 2))
+    late = np.where(rng.random(count) < 0.4, rng.beta(0.6, 3, count), 0.0)  # most are at work when the window opens
+    began = start + (end - start) * late + rng.exponential(2, count) * 3600
     banned = start + (end - start) * rng.beta(2, 2, count)
-    people["from_s"] = np.where(
-        kind == 2, banned + rng.uniform(0, 6, count) * 3600, start + (end - start) * rng.beta(0.35, 3, count)
-    )
+    people["from_s"] = np.where(kind == 2, banned + rng.uniform(0, 6, count) * 3600, began)
     people["to_s"] = np.where(kind == 1, banned, end)
     people["from_s"] = np.minimum(people["from_s"], people["to_s"] - 0.25 * DAY_S)
     life = people["to_s"] - people["from_s"]
@@ -148,7 +150,7 @@ def _sign_up(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: C
     people["signup"] = np.where(cohort & (rng.random(count) < 0.6), subnets + burst % 256, people["signup"])
     invented = rng.random(count) < 0.12
     organizations = np.array([f"org-{number % 2**32:08x}" for number in _reused(rng, count, 3, 20)], object)
-    people["organization"] = np.where(invented, organizations, None)
+    people["organization"] = only(invented, organizations)
 
 
 def _reused(rng: np.random.Generator, count: int, low: int, high: int) -> npt.NDArray[np.int64]:
@@ -205,17 +207,20 @@ def _work(campaign: Campaign, plan: Plan, people: Columns) -> None:
 
 def _harvest(campaign: Campaign, plan: Plan, rng: np.random.Generator, recipe: str, count: int) -> int:
     kinds = plan.harvest_kinds(campaign.aim, plan.library.words.recipes[recipe].capability)
+    bare = [bool(rng.random() < campaign.bare) for _ in range(2)]
+    system = plan.library.system(recipe, rng, bare=any(bare))
     templates = [
         plan.library.template(
             recipe,
             rng,
             item=kinds[k % len(kinds)] if kinds else None,
+            system=system,
             reworded=campaign.reworded,
-            bare=bool(rng.random() < campaign.bare),
+            bare=bare[k],
         )
         for k in range(2)
     ]
-    corpus = int(campaign.exchanges / campaign.accounts * count / len(campaign.recipes) * 1.6) + 200
+    corpus = int(campaign.exchanges / campaign.accounts * count / len(campaign.recipes) * 4) + 200
     return plan.library.workload(templates, Dealing.SHARD, items=corpus, salt=int(rng.integers(1, 2**40)))
 
 

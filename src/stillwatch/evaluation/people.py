@@ -84,7 +84,7 @@ class Networks:
     size: int = 0
     named: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def add(self, addresses: npt.NDArray[np.uint32]) -> int:
+    def add(self, addresses: npt.NDArray[Any]) -> int:
         """Store addresses and return the first entry."""
         first = self.size
         self.addresses.append(addresses.astype(np.uint32))
@@ -106,7 +106,7 @@ class Networks:
             subnets = rng.choice(2**16, max(1, -(-count // width)), replace=False)  # operators hold scattered ranges
             host = np.tile(np.arange(width), len(subnets))[:count]
             base = np.repeat(subnets, width)[:count]
-            self.named[name] = (self.add((np.uint32(block) << 24) + (base.astype(np.uint32) << 8) + host), count)
+            self.named[name] = (self.add(block * 2**24 + base * 256 + host), count)
         return self.named[name]
 
     def proxies(self) -> tuple[int, int]:

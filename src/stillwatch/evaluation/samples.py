@@ -29,7 +29,7 @@ TIMING_COLUMNS = ("t_s", "output_tokens", "session_id", "source")
 Row = Mapping[str, Any]
 
 # Use of legitimate texts: families whose name says so, else a capability, else any short or any text at all.
-_USES: Mapping[str, tuple[str, str | None]] = {
+_USES: Mapping[str, tuple[str, str]] = {
     "person_homework": (r"homework|school|tutor|exam", "reasoning"),
     "person_code": (r"agent|coding|code|repo|swe", "agentic_coding"),
     "person_judge": (r"judge|grading|rubric|preference", "grading"),
@@ -73,7 +73,7 @@ def _harvest_kinds(rows: Sequence[Row], library: Library) -> dict[str, list[int]
 def _customer_kinds(rows: Sequence[Row], library: Library) -> dict[str, list[int]]:
     kinds = {"person_app": _by_source(rows, library)}
     for use, (pattern, capability) in _USES.items():
-        chosen = _first_enough(rows, _family(pattern), lambda row, wanted=capability: row["capability"] == wanted)
+        chosen = _first_enough(rows, _family(pattern), _capability(capability))
         kinds[use] = [library.kinds.texts(use, [row["text"] for row in chosen])]
     for language in LANGUAGES:
         spoken = [row for row in rows if (row["language"] or "en") == language and len(row["text"]) <= 600]
@@ -86,6 +86,10 @@ def _customer_kinds(rows: Sequence[Row], library: Library) -> dict[str, list[int
 
 def _family(pattern: str) -> Callable[[Row], bool]:
     return lambda row: re.search(pattern, row["family"] or "") is not None
+
+
+def _capability(wanted: str) -> Callable[[Row], bool]:
+    return lambda row: row["capability"] == wanted
 
 
 def _first_enough(rows: Sequence[Row], *tests: Callable[[Row], bool]) -> Sequence[Row]:

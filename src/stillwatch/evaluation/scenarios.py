@@ -42,6 +42,7 @@ class Scenario:
     customers_per_hostile: float = 10.5  # accounts
     traffic_per_hostile: float = 1.7  # exchanges of customers for one of the campaigns
     release_share: float = 0.55  # part of the window after which the new model is out
+    turnover_share: float = 0.0  # part of the customers that leave, and as many that join, when a trial ends half-way
     with_text: bool = True
 
 
@@ -168,6 +169,7 @@ def scenarios() -> Mapping[str, Scenario]:
             _POOLS,
             28,
             datetime(2026, 5, 4, tzinfo=UTC),
+            turnover_share=0.12,
         ),
         Scenario(
             "cot-cleaner",
@@ -183,6 +185,7 @@ def scenarios() -> Mapping[str, Scenario]:
             (_QUIET,),
             28,
             datetime(2026, 3, 2, tzinfo=UTC),
+            traffic_per_hostile=8.0,
         ),
         Scenario(
             "base-rate",

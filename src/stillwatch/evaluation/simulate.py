@@ -60,7 +60,7 @@ def simulate(
     """Write OUT/accounts.parquet, OUT/exchanges/<date>.parquet, OUT/truth.parquet and OUT/world.json.
 
     Raises:
-        SettingsError: the scenario is unknown, or scale or days is not positive.
+        SettingsError: the scenario is unknown, scale or days is out of range, or OUT holds other files.
         InputError: the file of prompts or of timing cannot be used.
     """
     chosen = _scenario(scenario, scale, days)
@@ -68,7 +68,7 @@ def simulate(
     if prompts is not None:
         plan.files.update(read_prompts(prompts, plan.library))
     world, people = _world(chosen, plan, BUILT_IN_RHYTHM if timing is None else read_rhythm(timing))
-    (out / "exchanges").mkdir(parents=True, exist_ok=True)
+    _make_room(out)
     pq.write_table(
         accounts_table(people, world.account_ids, world.addresses, world.starts_us), out / "accounts.parquet"
     )
@@ -77,6 +77,17 @@ def simulate(
     summary = _summary(chosen, plan, world, people, exchanges)
     (out / "world.json").write_text(json.dumps(asdict(summary), indent=2) + "\n")
     return summary
+
+
+def _make_room(out: Path) -> None:
+    """An empty folder of exchanges at OUT; an earlier world there is replaced, anything else is left alone."""
+    folder = out / "exchanges"
+    folder.mkdir(parents=True, exist_ok=True)
+    stale = list(folder.iterdir())
+    if stale and not (out / "world.json").is_file():
+        raise SettingsError(f"{folder} holds files of something else than a simulated world; choose an empty folder")
+    for file in stale:
+        file.unlink()
 
 
 def _scenario(name: str, scale: float, days: int | None) -> Scenario:
@@ -96,7 +107,7 @@ def _plan(chosen: Scenario, scale: float, days: int, seed: int) -> Plan:
         scale=scale,
         days=days,
         networks=Networks(seed, scale),
-        library=Library(grammar()),
+        library=Library(grammar(), chosen.with_text),
         release_s=chosen.release_share * days * DAY_S,
         corpora=tuple(dict.fromkeys(campaign.aim for campaign in chosen.campaigns)),
     )
@@ -151,6 +162,7 @@ def _legitimate_populations(chosen: Scenario, plan: Plan, hostile_count: int) ->
     for segment, share in chosen.customers.items():
         count = max(8, round(total * share / sum(chosen.customers.values())))
         people = SEGMENTS[segment](plan, stream(plan.seed, "segment", segment), count)
+        _turn_over(people, chosen.turnover_share, plan, stream(plan.seed, "turnover", segment))
         people["from_s"] = np.maximum(people["from_s"], people["created_s"])
         people["to_s"] = np.maximum(people["to_s"], people["from_s"])
         people["campaign"] = np.full(count, None, object)
@@ -158,6 +170,15 @@ def _legitimate_populations(chosen: Scenario, plan: Plan, hostile_count: int) ->
         people["segment"] = np.full(count, segment, object)
         populations[segment] = people
     return populations
+
+
+def _turn_over(people: Columns, share: float, plan: Plan, rng: np.random.Generator) -> None:
+    """Let some customers leave and as many join around the middle of the window: the twin of a banned pool."""
+    middle_s = plan.days * DAY_S / 2
+    draw, delay_s = rng.random(len(people["rate"])), rng.exponential(0.5 * DAY_S, len(people["rate"]))
+    leaves, joins = draw < share, draw > 1 - share
+    people["to_s"] = np.where(leaves, middle_s + delay_s - 0.5 * DAY_S, people["to_s"])
+    people["from_s"] = np.where(joins, middle_s + delay_s, people["from_s"])
 
 
 def _expected(people: Columns) -> float:
@@ -173,26 +194,14 @@ def _balance(chosen: Scenario, plan: Plan, campaigns: dict[str, Columns], custom
 
 
 def _merged(populations: list[Population]) -> Columns:
-    names = [
-        "created_s",
-        "organization",
-        "mail_style",
-        "mail_domain",
-        "phone",
-        "card",
-        "device",
-        "program",
-        "level",
-        "plan",
-        "country",
-        "signup",
-    ]
-    names += ["campaign", "role", "segment"]
-    return {name: np.concatenate([p.people[name] for p in populations]) for name in names}
+    names = ("created_s", "organization", "mail_style", "mail_domain", "phone", "card", "device", "program", "level")
+    more = ("plan", "country", "signup", "campaign", "role", "segment")
+    return {name: np.concatenate([p.people[name] for p in populations]) for name in (*names, *more)}
 
 
 def _write_days(world: World, folder: Path, on_progress: Callable[[int, int], None]) -> int:
     done, exchanges = 0, 0
+    on_progress(0, world.days)
     with ThreadPoolExecutor(WRITERS) as writers:
         for written in writers.map(lambda day: _write_day(world, day, folder), range(world.days)):
             done, exchanges = done + 1, exchanges + written

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from random import Random
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +79,7 @@ class Library:
     """Templates and workloads of a world while it is planned."""
 
     words: Grammar
+    with_text: bool = True
     pool: PartPool = field(default_factory=PartPool)
     rows: list[tuple[list[tuple[int, int]], int, int, int, Recipe, int]] = field(default_factory=list)
     loads: list[tuple[int, int, int, int, int]] = field(default_factory=list)
@@ -88,31 +90,39 @@ class Library:
         self.kinds = ItemKinds(self.pool)
         self.followup = self.template("followup", stream("followup"), bare=True)
 
+    def system(self, recipe: str, rng: np.random.Generator, *, bare: bool = False) -> str:
+        """A system prompt that goes with a recipe; never empty where the item is sent alone in a template's place."""
+        form, dice = self.words.recipes[recipe], Random(int(rng.integers(2**62)))
+        options = [text for text in form.system if text] or ["@persona"] if bare and form.before else form.system
+        return worded(dice.choice(options), dice, self.words) if self.with_text else ""
+
     def template(
         self,
         recipe: str,
         rng: np.random.Generator,
         *,
         item: int | None = None,
+        system: str | None = None,
         reworded: bool = False,
         bare: bool = False,
     ) -> int:
-        """Fix one template of a recipe; `bare` sends the item alone under its system prompt."""
+        """Fix one template of a recipe, under `system` or one that goes with it; `bare` sends the item alone."""
+        system = self.system(recipe, rng, bare=bare) if system is None else system
+        dice = Random(int(rng.integers(2**62)))
         form = self.words.recipes[recipe]
-        kind = self.kinds.number(str(rng.choice(form.item)), self.words) if item is None else item
+        kind = self.kinds.number(dice.choice(form.item), self.words) if item is None else item
         second = NONE if form.second is None or bare else self.kinds.number(form.second, self.words)
-        systems = [text for text in form.system if text] or ["@persona"] if bare and form.before else form.system
-        system = worded(str(rng.choice(systems)), rng, self.words)
-        places = [(NONE, 1)] * FIXED_PARTS if bare else self._places(form, rng, REWORDINGS if reworded else 1)
-        offered = int(rng.integers(2, 15)) if form.tools or rng.random() < EQUIPPED else 0
+        empty = bare or not self.with_text
+        places = [(NONE, 1)] * FIXED_PARTS if empty else self._places(form, dice, REWORDINGS if reworded else 1)
+        offered = dice.randrange(2, 15) if form.tools or dice.random() < EQUIPPED else 0
         self.rows.append((places, self.pool.add(system) if system else NONE, kind, second, form, offered))
         return len(self.rows) - 1
 
-    def _places(self, form: Recipe, rng: np.random.Generator, count: int) -> list[tuple[int, int]]:
+    def _places(self, form: Recipe, dice: Random, count: int) -> list[tuple[int, int]]:
         places = []
         for parts, room in ((form.before, BEFORE), (form.middle, MIDDLE), (form.after, AFTER)):
             for text in (*parts, *[""] * (room - len(parts))):
-                wordings = [worded(text, rng, self.words) for _ in range(count)]
+                wordings = [worded(text, dice, self.words) for _ in range(count)]
                 if count == 1:
                     places.append((self.pool.add(wordings[0]) if wordings[0] else NONE, 1))
                 else:
@@ -169,7 +179,7 @@ def prompt_parts(
     item: npt.NDArray[np.uint64],
     wording: npt.NDArray[np.uint64],
 ) -> npt.NDArray[np.int32]:
-    """The parts of each prompt: the template's wordings around its item, or two: int32 of shape (rows, PROMPT_PARTS)."""
+    """The parts of each prompt: the template's wordings around one item or two (rows, PROMPT_PARTS)."""
     low, choices = templates.low[template], templates.wordings[template]
     places = np.arange(FIXED_PARTS, dtype=np.uint64)
     drawn = (wording[:, None] >> (places * np.uint64(8))) % choices.astype(np.uint64)

@@ -1,5 +1,6 @@
 """Rollup -> Link -> Cluster: templates, the account-trait graph, learned weights and clusters."""
 
+from stillwatch.linkage.bundles import bundled
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members
 from stillwatch.linkage.holdings import KINDS, Holdings, holdings
@@ -12,6 +13,7 @@ from stillwatch.linkage.templates import (
     merged_signatures,
     signature_batches,
     skeletons,
+    template_traits,
     templated_batches,
 )
 from stillwatch.linkage.weights import Weights, weights
@@ -24,6 +26,7 @@ __all__ = [
     "Holdings",
     "Skeletons",
     "Weights",
+    "bundled",
     "clusters",
     "cohesion",
     "evidence",
@@ -35,6 +38,7 @@ __all__ = [
     "minimum_detectable",
     "signature_batches",
     "skeletons",
+    "template_traits",
     "templated_batches",
     "weights",
 ]

@@ -7,33 +7,42 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Traag, Van D
         Fellegi & Sunter (1969). Stability of partitions: variation of information, Meila, J. Multivar. Anal. 98 (2007).
 
     1. Graph: accounts and validated values; an edge weighs the value's bits, scaled to at most 1.
-    2. Leiden (CPM) over a grid of resolutions; take the one whose partitions agree best with their neighbours'.
-    3. Join clusters whose members hold the same values at the same rates: CPM splits very large campaigns.
+    2. Leiden (CPM) over a grid of resolutions proposes clusters. Steps 3 and 4 settle each proposal; the resolution
+       whose settled clusters agree best with its neighbours' is taken.
+    3. Join clusters that split the same values between them: CPM splits very large campaigns.
     4. Each account is tested against each cluster it touches, leaving itself out; it is a member when the evidence of
-       at least two independent groups, or of several templates that only this cluster holds, outweighs the prior.
+       at least two independent groups, or of something that is costly to share, outweighs the prior.
        Values an account holds besides are no evidence against it: mixing in other traffic does not help.
 """
 
 from dataclasses import dataclass
 from itertools import pairwise
 
-import graspologic_native
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, special
 
+from stillwatch.linkage.communities import leiden
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.weights import Weights
 
-RESOLUTIONS = (0.004, 0.008, 0.016, 0.032, 0.064)  # CPM densities; from sparse campaigns to tight cliques
+# CPM resolutions tried, times the number of linked accounts: a campaign that is a fixed share of the accounts has an
+# inner density that falls with their number, so its resolution must.
+DENSITIES = (0.5, 1.0, 1.5, 2.0, 3.0)
 MIN_ACCOUNTS = 3  # fewer accounts cannot corroborate one another
 MEMBER_BITS = 3.3  # posterior odds of 10 to 1 that an account belongs
 GROUP_BITS = 2.0  # a group of evidence counts as one when it makes membership 4 times likelier
 TELLING_BITS = 4.0  # a value less than 16 times commoner inside is shared with too many others to count
-OWN_SHARE = 0.65  # a cluster must hold most of a value before the value speaks for it
+# A cluster must hold this share of a value before the value speaks for it. Strict first, so that what grows is pure;
+# then looser, for members whose templates others have seen too.
+OWN_SHARES = (0.8, 0.65)
+ALONE_SHARE = 0.5  # of all holders of a value that must vouch before it can stand without a second group
 MAX_GROUP_BITS = 20.0  # values of one group repeat one another; more of them must not drown the prior
-ALONE_BITS = 12.0  # content this telling stands without a second group ...
-MIN_ALONE = 3  # ... when at least this many templates or system prompts of the cluster are held
+# What stands without a second group: templates, when at least this many of the cluster's own are held; and things that
+# cost something to share. Addresses and clients never do.
+ALONE_BITS = {"content": 8.0, "payment": 5.0, "device": 5.0, "contact": 5.0}
+MIN_ALONE = {"content": 2, "payment": 1, "device": 1, "contact": 1}
+SPLIT_RESOLUTION = 0.3  # modularity; below 1 it leaves large clusters whole
 ALIKE = 0.3  # cosine of what two clusters own above which they are parts of one
 ROUNDS = 20  # membership settles in about ten
 
@@ -53,38 +62,76 @@ class Clusters:
 
 
 def clusters(of: Holdings, weighed: Weights, *, seed: int) -> Clusters:
-    """Propose, join and test clusters. Numbered by falling size, then by their first account."""
-    labels = _proposed(of, weighed, seed)
-    vouching = labels = _joined(of, weighed, labels, labels)
-    bits, groups = np.zeros(of.account_count), np.zeros(of.account_count, dtype=np.int64)
-    for _ in range(ROUNDS):
-        before = labels
-        labels, bits, groups = _members(of, weighed, vouching, labels)
-        # Members that stand on templates alone are in, but do not vouch for others: strangers with a taste for the
-        # same public prompts would vouch for one another.
-        labels = _joined(of, weighed, np.where(groups >= 2, labels, -1), labels)
-        vouching = np.where(groups >= 2, labels, -1)
-        if np.array_equal(labels, before):
-            break
+    """Propose, join and test clusters at every resolution; the ones that neighbouring resolutions agree on best.
+
+    Numbered by falling size, then by their first account.
+    """
+    edges = weighed.valid[of.held]
+    if not edges.any():
+        nothing = np.zeros(of.account_count)
+        return Clusters(np.full(of.account_count, -1, dtype=np.int64), nothing, nothing.astype(np.int64))
+    graph = _graph(of, weighed, edges)
+    linked = np.zeros(of.account_count, dtype=bool)
+    linked[of.accounts[edges]] = True
+    found = []
+    for density in DENSITIES:
+        proposed = leiden(graph, density / int(linked.sum()), seed)[: of.account_count]
+        found.append(_settled(of, weighed, _numbered(np.where(linked, proposed, -1)), seed))
+    apart = [_information_distance(a.of_account[linked], b.of_account[linked]) for a, b in pairwise(found)]
+    unrest = [apart[max(i - 1, 0)] + apart[min(i, len(apart) - 1)] for i in range(len(found))]
+    return found[int(np.argmin(unrest[1:-1])) + 1]
+
+
+def _settled(of: Holdings, weighed: Weights, proposed: Ints, seed: int) -> Clusters:
+    """Join, test and split until membership no longer changes: first strictly, then with what the pure core owns."""
+    labels = _joined(of, weighed, proposed, proposed)
+    state = labels, labels, np.zeros(of.account_count), np.zeros(of.account_count, dtype=np.int64)
+    for own_share in OWN_SHARES:
+        for _ in range(ROUNDS):
+            before = state[0]
+            state = _round(of, weighed, state[0], state[1], own_share, seed)
+            if np.array_equal(state[0], before):
+                break
+    labels, _, bits, groups = state
     return Clusters(_numbered(labels), np.round(bits, 6), groups)
 
 
-def _proposed(of: Holdings, weighed: Weights, seed: int) -> Ints:
-    """Leiden's partition at the most stable resolution; -1 for accounts in no cluster of MIN_ACCOUNTS."""
-    edges = weighed.valid[of.held]
-    if not edges.any():
-        return np.full(of.account_count, -1, dtype=np.int64)
-    graph = _graph(of, weighed, edges)
-    partitions = [_leiden(graph, resolution, seed)[: of.account_count] for resolution in RESOLUTIONS]
-    linked = np.zeros(of.account_count, dtype=bool)
-    linked[of.accounts[edges]] = True
-    distance = [_information_distance(a[linked], b[linked]) for a, b in pairwise(partitions)]
-    steadiest = int(
-        np.argmin([distance[max(i - 1, 0)] + distance[min(i, len(distance) - 1)] for i in range(len(partitions))])
-    )
-    chosen = partitions[steadiest].copy()
-    chosen[~linked] = -1
-    return _numbered(chosen)
+def _round(
+    of: Holdings, weighed: Weights, labels: Ints, vouching: Ints, own_share: float, seed: int
+) -> tuple[Ints, Ints, Floats, Ints]:
+    """One round: labels, vouching labels, bits, groups.
+
+    Members that stand on one group alone are in, but do not vouch for others: strangers with a taste for the same
+    public prompts would vouch for one another.
+    """
+    labels, bits, groups = _members(of, weighed, vouching, labels, own_share=own_share)
+    labels = _split(of, weighed, labels, own_share, seed)
+    labels = _joined(of, weighed, np.where(groups >= 2, labels, -1), labels)
+    return labels, np.where(groups >= 2, labels, -1), bits, groups
+
+
+def _split(of: Holdings, weighed: Weights, labels: Ints, own_share: float, seed: int) -> Ints:
+    """Split each cluster into the parts that values it owns hold together; -1 for accounts that none holds.
+
+    Parts that really are one are joined again by what they own together; strangers that met over
+    a few values stay apart.
+    """
+    count = int(labels.max(initial=-1)) + 1
+    if not count:
+        return labels
+    account, value, cluster, _, _ = _ties(of, weighed, labels, labels, count, own_share=own_share)
+    own = labels[account] == cluster
+    account, value = account[own], value[own]
+    if not len(account):
+        return np.full(len(labels), -1, dtype=np.int64)
+    size = of.account_count + len(of.values)
+    both = (np.concatenate([account, value + of.account_count]), np.concatenate([value + of.account_count, account]))
+    weight = np.concatenate([weighed.control[value], weighed.control[value]])
+    graph = sparse.coo_array((weight, both), shape=(size, size)).tocsr()
+    part = leiden(graph, SPLIT_RESOLUTION, seed, use_modularity=True)[: of.account_count]
+    tied = np.zeros(of.account_count, dtype=bool)
+    tied[account] = True
+    return _numbered(np.where(tied & (labels >= 0), part, -1))
 
 
 def _graph(of: Holdings, weighed: Weights, edges: NDArray[np.bool_]) -> sparse.csr_array:
@@ -94,22 +141,6 @@ def _graph(of: Holdings, weighed: Weights, edges: NDArray[np.bool_]) -> sparse.c
     rows, columns = of.accounts[edges], of.held[edges] + of.account_count
     both = (np.concatenate([rows, columns]), np.concatenate([columns, rows]))
     return sparse.coo_array((np.concatenate([weight, weight]), both), shape=(size, size)).tocsr()
-
-
-def _leiden(graph: sparse.csr_array, resolution: float, seed: int) -> Ints:
-    _, found = graspologic_native.leiden_csr(
-        graph.indptr.astype(np.int64),
-        graph.indices.astype(np.int32),
-        graph.data.astype(np.float64),
-        graph.shape[0],
-        resolution=resolution,
-        use_modularity=False,
-        iterations=3,
-        seed=seed,
-    )
-    labels = np.full(graph.shape[0], -1, dtype=np.int64)
-    labels[np.fromiter(found.keys(), np.int64, len(found))] = np.fromiter(found.values(), np.int64, len(found))
-    return labels
 
 
 def _information_distance(left: Ints, right: Ints) -> float:
@@ -189,7 +220,9 @@ def _alike(owned: sparse.csr_array) -> Ints:
     return target
 
 
-def _members(of: Holdings, weighed: Weights, vouching: Ints, labels: Ints) -> tuple[Ints, Floats, Ints]:
+def _members(
+    of: Holdings, weighed: Weights, vouching: Ints, labels: Ints, *, own_share: float
+) -> tuple[Ints, Floats, Ints]:
     """Test every account against every cluster it touches; its best cluster, bits and independent groups."""
     count = int(labels.max(initial=-1)) + 1
     best = np.full(of.account_count, -1, dtype=np.int64)
@@ -198,15 +231,19 @@ def _members(of: Holdings, weighed: Weights, vouching: Ints, labels: Ints) -> tu
     if count == 0:
         return best, best_bits, best_groups
     sizes = np.bincount(labels[labels >= 0], minlength=count).astype(np.float64)
-    account, value, cluster, bits = _ties(of, weighed, vouching, labels, count)
+    account, value, cluster, bits, vouched = _ties(of, weighed, vouching, labels, count, own_share=own_share)
     pairs, row = np.unique(account * count + cluster, return_inverse=True)
-    by_group, telling = _best_sums(of, pairs // count, row, value, bits)
+    by_group, _ = _best_sums(of, weighed, pairs // count, row, value, bits)
     total = by_group.sum(axis=1)
     groups = (by_group >= GROUP_BITS).sum(axis=1)
     tried = pairs % count
     posterior = total + np.log2(sizes[tried] / of.account_count)
-    content = GROUPS.index("content")
-    alone = (by_group[:, content] >= ALONE_BITS) & (telling[:, content] >= MIN_ALONE)
+    sure = vouched >= ALONE_SHARE
+    by_itself, telling = _best_sums(of, weighed, pairs // count, row[sure], value[sure], bits[sure])
+    alone = np.zeros(len(pairs), dtype=bool)
+    for group, least in ALONE_BITS.items():
+        column = GROUPS.index(group)
+        alone |= (by_itself[:, column] >= least) & (telling[:, column] >= MIN_ALONE[group])
     passed = (posterior >= MEMBER_BITS) & ((groups >= 2) | alone)
     ranked = np.lexsort((tried, -posterior, ~passed, pairs // count))
     _, top = np.unique((pairs // count)[ranked], return_index=True)
@@ -216,8 +253,10 @@ def _members(of: Holdings, weighed: Weights, vouching: Ints, labels: Ints) -> tu
     return best, best_bits, best_groups
 
 
-def _ties(of: Holdings, weighed: Weights, vouching: Ints, labels: Ints, count: int) -> tuple[Ints, Ints, Ints, Floats]:
-    """Every way a validated value ties an account to a cluster: account, value, cluster and bits.
+def _ties(
+    of: Holdings, weighed: Weights, vouching: Ints, labels: Ints, count: int, *, own_share: float
+) -> tuple[Ints, Ints, Ints, Floats, Floats]:
+    """Every way a validated value ties an account to a cluster: account, value, cluster, bits, share that vouches.
 
     The account itself is left out, and members that do not vouch count neither inside nor outside.
     """
@@ -235,15 +274,22 @@ def _ties(of: Holdings, weighed: Weights, vouching: Ints, labels: Ints, count: i
     outside = of.holder_counts[value] - belonging - (labels[account] != cluster)
     bits = _ratio_bits(inside, sizes.astype(np.float64), outside.astype(np.float64), of.account_count)
     share = inside / np.maximum(inside + outside, 1.0)
-    kept = weighed.valid[value] & (inside >= 1) & (bits >= TELLING_BITS) & (share >= OWN_SHARE)
-    return account[kept], value[kept], cluster[kept], bits[kept]
+    kept = weighed.valid[value] & (inside >= 1) & (bits >= TELLING_BITS) & (share >= own_share)
+    vouched_share = inside / np.maximum(of.holder_counts[value] - 1, 1)
+    return account[kept], value[kept], cluster[kept], bits[kept], vouched_share[kept]
 
 
-def _best_sums(of: Holdings, owner: Ints, row: Ints, value: Ints, bits: Floats) -> tuple[Floats, Ints]:
+def _best_sums(
+    of: Holdings, weighed: Weights, owner: Ints, row: Ints, value: Ints, bits: Floats
+) -> tuple[Floats, Ints]:
     """Bits per row and group from its k best values, for the k that says most: (rows, groups) bits and k.
 
-    Choosing the best k of the d values that an account holds in a group costs log2 of the number of such choices.
+    Choosing the best k of the d validated values that an account holds in a group costs log2 of how many such choices
+    there are.
     """
+    held = np.zeros((of.account_count, len(GROUPS)), dtype=np.int64)
+    counted = weighed.valid[of.held]
+    np.add.at(held, (of.accounts[counted], of.group[of.held[counted]]), 1)
     group = of.group[value]
     slot = row * len(GROUPS) + group
     order = np.lexsort((value, -bits, slot))
@@ -254,7 +300,7 @@ def _best_sums(of: Holdings, owner: Ints, row: Ints, value: Ints, bits: Floats) 
     running = np.cumsum(ordered)
     chosen = np.arange(len(slot)) - start + 1.0
     summed = running - (running[start] - ordered[start])
-    tries = of.degree[owner[slot // len(GROUPS)], slot % len(GROUPS)].astype(np.float64)
+    tries = held[owner[slot // len(GROUPS)], slot % len(GROUPS)].astype(np.float64)
     choices = special.gammaln(tries + 1) - special.gammaln(chosen + 1) - special.gammaln(tries - chosen + 1)
     net = np.minimum(summed - choices / np.log(2), MAX_GROUP_BITS)
     best = np.zeros(len(owner) * len(GROUPS))

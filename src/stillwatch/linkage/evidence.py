@@ -94,32 +94,28 @@ def evidence(of: Holdings, weighed: Weights, found: Clusters) -> pa.Table:
     return pa.table(columns, schema=EVIDENCE_SCHEMA)
 
 
-def cohesion(of: Holdings, found: Clusters, principals: list[str]) -> pa.Table:
-    """How each independent group ties each cluster together; `principals` answers for each account, in order.
+def cohesion(of: Holdings, found: Clusters) -> pa.Table:
+    """How each independent group ties each cluster together.
 
-    A value ties a cluster when more of its principals hold it than a random set of as many principals would: the
-    hypergeometric tail, times the number of values of the group tried. `linked` counts principals that hold such a
+    A value ties a cluster when more of its members hold it than a random set of as many accounts would: the
+    hypergeometric tail, times the number of values of the group tried. `linked` counts members that hold such a
     value; `expected` how many holders of those values chance would put in the cluster.
     """
-    names, principal = np.unique(np.array(principals), return_inverse=True)
-    cluster_of = np.full(len(names), -1, dtype=np.int64)
-    cluster_of[principal] = found.of_account
-    held = np.unique(np.stack([of.held, principal[of.accounts]]), axis=1)
-    value, holder = held[0], held[1]
-    totals = np.bincount(value, minlength=len(of.values))
+    held_by = holding_counts(of, found.of_account, found.count).tocsr()
+    totals = of.holder_counts
     rows: list[dict[str, object]] = []
     for cluster in range(found.count):
-        stands = int((cluster_of == cluster).sum())
-        inside = cluster_of[holder] == cluster
-        within = np.bincount(value[inside], minlength=len(of.values))
-        p_values = stats.hypergeom.sf(within - 1, len(names), totals, stands)
+        stands = int((found.of_account == cluster).sum())
+        values, within = held_by[[cluster]].indices, held_by[[cluster]].data
+        p_values = stats.hypergeom.sf(within - 1, of.account_count, totals[values], stands)
+        member_edge = found.of_account[of.accounts] == cluster
         for group, name in enumerate(GROUPS):
-            tried = (of.group == group) & (within >= MIN_INSIDE)
+            tried = (of.group[values] == group) & (within >= MIN_INSIDE)
             corrected = np.minimum(p_values * max(int(tried.sum()), 1), 1.0)
             telling = tried & (corrected <= TELLING_P_VALUE)
             if telling.any():
-                linked = len(np.unique(holder[inside & telling[value]]))
-                expected = min(float(totals[telling].sum()) * stands / len(names), float(stands))
+                linked = len(np.unique(of.accounts[member_edge & np.isin(of.held, values[telling])]))
+                expected = min(float(totals[values[telling]].sum()) * stands / of.account_count, float(stands))
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min())))
     return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
 

@@ -18,6 +18,7 @@ Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aike
 
 from dataclasses import dataclass
 
+import ibis
 import numpy as np
 import pyarrow as pa
 from numba import njit
@@ -33,6 +34,7 @@ NESTED_SHARE = 0.8  # a component that comes inside another this often ...
 NESTED_RATIO = 3.0  # ... which is at least this much more frequent, is an item of it
 MIN_MATCHED = 2  # fingerprints an exchange must share with a skeleton to bear it
 MIN_OUTER = 3  # fingerprints the outer skeleton needs to swallow nested ones: common phrases have fewer
+MIN_ITEMS = 8  # different slot fillings; text that only ever recurs word for word is an item, not a template
 MAX_SIGNATURES = 400_000  # signatures examined for co-occurrence: bounds the pairs at about 50 million
 
 Ints = NDArray[np.int64]
@@ -172,6 +174,19 @@ def _template_ids(fingerprints: Ints, component: Ints, count: NDArray[np.float64
     ids = np.full(sizes, np.iinfo(np.int64).max)
     np.minimum.at(ids, component[core], fingerprints[core])
     return ids
+
+
+def template_traits(templated: IbisTable) -> IbisTable:
+    """Which account bears which template, for templates whose slots change; columns as in `records.TRAITS`."""
+    bearing = templated.filter(templated.template_id.notnull())
+    items = bearing.group_by("template_id").aggregate(items=bearing.item_id.nunique())
+    changing = bearing.semi_join(items.filter(items.items >= MIN_ITEMS), "template_id")
+    held = changing.group_by(["account_id", "template_id"]).aggregate(
+        exchanges=changing.count().cast("int64"),
+        first_seen_at=changing.started_at.min(),
+        last_seen_at=changing.started_at.max(),
+    )
+    return held.mutate(kind=ibis.literal("template"), value=held.template_id.cast("string"))
 
 
 def templated_batches(found: Skeletons) -> BatchFunction:

@@ -4,19 +4,22 @@ Why:    a carrier's address, a popular public prompt or a default client is shar
         accounts that also share templates is not. Whether the holders of a value also share *independent* groups of
         traits tells the two apart without any allow-list.
 Misses: a trait that common control never accompanies with any other (one perfectly clean group of evidence).
-Source: validated projection of a bipartite graph on its trait side: Saracco et al., New J. Phys. 19 (2017) 053022,
-        with the sparse degree-preserving expectation of Chung & Lu, PNAS 99 (2002) 15879-15882. False-discovery rate:
-        Benjamini & Hochberg, JRSS B 57 (1995) 289-300. Weights as log-likelihood ratios: Fellegi & Sunter, JASA 64
-        (1969) 1183-1210.
+Source: validated projection of a bipartite graph: Saracco et al., New J. Phys. 19 (2017) 053022, with the sparse
+        degree-preserving expectation of Chung & Lu, PNAS 99 (2002) 15879-15882. False-discovery rate: Benjamini &
+        Hochberg, JRSS B 57 (1995) 289-300, within each kind (Sun et al., Genet. Epidemiol. 30 (2006) 519-530).
+        Weights as log-likelihood ratios: Fellegi & Sunter, JASA 64 (1969) 1183-1210.
 
-    1. Overlap: accounts that hold both of two values of independent groups. Only pairs that do occur are counted, so
-       the cost follows the accounts, not the pairs of accounts.
-    2. Chance: the overlap expected when accounts keep how many values they hold and values how many holders they
-       have; the tail is Poisson.
-    3. A pair of values whose overlap is too large for chance at the run's false-discovery rate is an association.
-    4. A holder of a value is corroborated when it also holds a value associated with it. The share of corroborated
-       holders estimates the share under common control.
-    5. Weight = log2 of posterior over prior odds that two holders are under one control.
+    1. Overlap: accounts that hold both of two values of independent groups. Only pairs of values that do meet are
+       counted, so the cost follows the accounts, never the pairs of accounts.
+    2. Surplus of a value in another group: holders that share a value of that group with another holder, summed over
+       the group's values, one per value left out (m holders in common count m - 1).
+    3. Chance: the surplus expected when accounts keep how many values they hold and values how many holders they
+       have: overlaps are Poisson, so each contributes l - 1 + exp(-l).
+    4. A value is valid when its surplus in some independent group, or its overlap with a single value there, is too
+       large for chance at the run's false-discovery rate. The surplus sees many thin overlaps, the single overlap a
+       few thick ones.
+    5. The share of holders that take part in such overlaps, times the part of the surplus that is beyond chance,
+       estimates the share under common control. Weight = log2 of posterior over prior odds of common control.
 """
 
 from dataclasses import dataclass
@@ -30,13 +33,18 @@ from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 COMMON_SHARE = 0.25  # a value held by more accounts than this corroborates nothing
 MIN_OVERLAP = 2  # accounts that must hold both values
 MAX_HELD = 256  # rarest values of an account that are paired: bounds the cost of one account at 32,000 pairs
+TELLING_OVERLAP = 0.5  # overlaps expected to be larger than this by chance say nothing and are left out
+SINGLE_P_VALUE = 0.01  # of one overlap, corrected for the values of its group
 PRIOR_HOLDERS = 2.0  # strength of the assumption that a value means nothing [holders]
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Per value, (values,) each: `control` is the share of holders that an independent group corroborates, `bits` the
-    weight, `valid` whether any association passed the run's false-discovery rate."""
+    """What each value is worth, (values,) each.
+
+    `control` is the share of holders that an independent group corroborates beyond chance, `bits` the weight, `valid`
+    whether the surplus behind it passed the run's false-discovery rate.
+    """
 
     control: Floats
     bits: Floats
@@ -46,38 +54,122 @@ class Weights:
 def weights(of: Holdings, *, fdr: float = 0.01) -> Weights:
     """Learn what every value is worth."""
     size = len(of.values)
-    left, right = associations(of, fdr=fdr)
-    corroborated = _corroborated_holders(of, left, right)
-    holders = of.holder_counts
-    control = corroborated / (holders + PRIOR_HOLDERS)
-    valid = np.zeros(size, dtype=bool)
-    valid[left] = valid[right] = True
+    if not size:
+        return Weights(np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool))
+    rare = of.holder_counts <= max(COMMON_SHARE * of.account_count, MIN_OVERLAP)
+    value, other, shared = _meetings(of, rare)
+    by_chance = of.holder_counts[value] * of.holder_counts[other] * mixing(of)[of.group[value], of.group[other]]
+    telling = by_chance <= TELLING_OVERLAP
+    many = _surplus(of, value[telling], other[telling], shared[telling])
+    tried = np.bincount(of.group[rare], minlength=len(GROUPS)).astype(np.float64)
+    fewer = np.minimum(of.holder_counts[value], of.holder_counts[other])
+    single = np.minimum(overlap_p_values(shared, fewer, by_chance) * tried[of.group[other]], 1.0)
+    strong = single <= SINGLE_P_VALUE
+    best = np.ones((size, len(GROUPS)))
+    np.minimum.at(best, (value, of.group[other]), single)
+    tests = 2 * (len(GROUPS) - 1)  # two tests in each independent group
+    significant = _discoveries(of, np.minimum(np.minimum(many.p_values, best) * tests, 1.0), fdr)
+    weak_share = many.beyond * _covered(of, value[telling], other[telling])
+    strong_share = _covered(of, value[strong], other[strong]) * (best <= SINGLE_P_VALUE)
+    beyond = np.where(significant, np.maximum(weak_share, strong_share), 0.0)
+    control = 1.0 - np.prod(1.0 - np.clip(beyond, 0.0, 1.0), axis=1)
+    control *= of.holder_counts / (of.holder_counts + PRIOR_HOLDERS)
+    valid = control > 0
     return Weights(control, np.where(valid, _bits(control, of.account_count), 0.0), valid)
 
 
-def associations(of: Holdings, *, fdr: float) -> tuple[Ints, Ints]:
-    """Pairs of values of independent groups that occur together too often for chance; left < right."""
-    rare = of.holder_counts <= max(COMMON_SHARE * of.account_count, MIN_OVERLAP)
-    overlap = _overlaps(of, rare)
-    if not overlap.nnz:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    left, right = overlap.row.astype(np.int64), overlap.col.astype(np.int64)
-    holders = of.holder_counts.astype(np.float64)
-    expected = holders[left] * holders[right] * _mixing(of)[of.group[left], of.group[right]]
-    p_values = stats.poisson.sf(overlap.data - 1, expected)
-    kept = _below(p_values, fdr, _pairs_tried(of, rare))
-    return left[kept], right[kept]
+def overlap_p_values(shared: Ints, fewer: Ints, expected: Floats) -> Floats:
+    """Chance of at least `shared` common holders, of the `fewer` holders of the rarer value, when `expected` are."""
+    return np.asarray(stats.binom.sf(shared - 1, fewer, np.clip(expected / fewer, 0.0, 1.0)))
 
 
-def _overlaps(of: Holdings, rare: NDArray[np.bool_]) -> sparse.coo_array:
-    """Accounts that hold both of two rare values of different groups, where at least MIN_OVERLAP do."""
-    keep = rare[of.held] & _among_rarest(of)
+def _meetings(of: Holdings, rare: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
+    """Every pair of rare values of independent groups that at least MIN_OVERLAP accounts hold, both ways round."""
+    met = overlaps(of, rare, rare, MIN_OVERLAP)
+    apart = of.group[met.row] != of.group[met.col]
+    row, col, data = (array[apart].astype(np.int64) for array in (met.row, met.col, met.data))
+    return np.concatenate([row, col]), np.concatenate([col, row]), np.concatenate([data, data])
+
+
+@dataclass(frozen=True, slots=True)
+class _Surplus:
+    """Surplus of each value in each group: its p-value and the part of it beyond chance, (values, groups) each."""
+
+    p_values: Floats
+    beyond: Floats
+
+
+def _surplus(of: Holdings, value: Ints, other: Ints, shared: Ints) -> _Surplus:
+    surplus = np.zeros((len(of.values), len(GROUPS)))
+    np.add.at(surplus, (value, of.group[other]), shared - 1.0)
+    expected = _expected_surplus(of)
+    p_values = np.where(surplus > 0, stats.poisson.sf(surplus - 1, expected), 1.0)
+    return _Surplus(p_values, np.maximum(surplus - expected, 0.0) / np.maximum(surplus, 1.0))
+
+
+def _expected_surplus(of: Holdings) -> Floats:
+    """Surplus of each value in each group by chance, over telling overlaps: (values, groups); its own group is zero.
+
+    Values with as many holders are alike, so the sum runs over sizes, not values.
+    """
+    chance = mixing(of)
+    holders = of.holder_counts
+    expected = np.zeros((len(of.values), len(GROUPS)))
+    for group in range(len(GROUPS)):
+        sizes, how_many = np.unique(holders[of.group == group], return_counts=True)
+        for own in np.unique(of.group):
+            mine = of.group == own
+            if own == group or not len(sizes):
+                continue
+            own_sizes, inverse = np.unique(holders[mine], return_inverse=True)
+            overlap = np.outer(own_sizes, sizes) * chance[own, group]
+            each = np.where(overlap <= TELLING_OVERLAP, overlap + np.expm1(-overlap), 0.0)
+            expected[mine, group] = (each @ how_many)[inverse]
+    return np.maximum(expected, 1e-9)
+
+
+def _covered(of: Holdings, value: Ints, other: Ints) -> Floats:
+    """Share of each value's holders that share a value of each group with another of its holders: (values, groups)."""
+    size = len(of.values)
+    ones = np.ones(len(of.held))
+    incidence = sparse.coo_array((ones, (of.accounts, of.held)), shape=(of.account_count, size)).tocsr()
+    covered = np.zeros((size, len(GROUPS)))
+    for group in range(len(GROUPS)):
+        wanted = of.group[other] == group
+        cells = (np.ones(int(wanted.sum())), (other[wanted], value[wanted]))
+        linked = sparse.coo_array(cells, shape=(size, size)).tocsr()
+        supported = (incidence @ linked).multiply(incidence).tocsr()
+        supported.data = np.minimum(supported.data, 1.0)
+        covered[:, group] = np.asarray(supported.sum(axis=0)).ravel() / np.maximum(of.holder_counts, 1)
+    return covered
+
+
+def _discoveries(of: Holdings, p_values: Floats, fdr: float) -> NDArray[np.bool_]:
+    """Benjamini-Hochberg within each kind: one with many thin values must not drown one with few."""
+    kinds = np.array(of.kinds)
+    found = np.zeros(p_values.shape, dtype=bool)
+    for kind in sorted(set(of.kinds)):
+        rows = np.flatnonzero(kinds == kind)
+        found[rows] = _below(p_values[rows], fdr)
+    return found
+
+
+def _below(p_values: Floats, fdr: float) -> NDArray[np.bool_]:
+    """The p-values that Benjamini and Hochberg's procedure accepts; any shape."""
+    ordered = np.sort(p_values.ravel())
+    passing = np.flatnonzero(ordered <= fdr * np.arange(1, len(ordered) + 1) / max(len(ordered), 1))
+    return np.asarray(p_values <= (ordered[passing[-1]] if len(passing) else -1.0))
+
+
+def overlaps(of: Holdings, left: NDArray[np.bool_], right: NDArray[np.bool_], least: int) -> sparse.coo_array:
+    """Accounts that hold both a wanted left and a wanted right value, where at least `least` do: upper triangle."""
+    keep = (left | right)[of.held] & _among_rarest(of)
     ones = np.ones(int(keep.sum()), dtype=np.int32)
     incidence = sparse.coo_array(
         (ones, (of.accounts[keep], of.held[keep])), shape=(of.account_count, len(of.values))
     ).tocsr()
     together = sparse.triu(incidence.T @ incidence, k=1).tocoo()
-    wanted = (together.data >= MIN_OVERLAP) & (of.group[together.row] != of.group[together.col])
+    wanted = together.data >= least
     cells = (together.data[wanted], (together.row[wanted], together.col[wanted]))
     return sparse.coo_array(cells, shape=together.shape)
 
@@ -90,7 +182,7 @@ def _among_rarest(of: Holdings) -> NDArray[np.bool_]:
     return rank < MAX_HELD
 
 
-def _mixing(of: Holdings) -> Floats:
+def mixing(of: Holdings) -> Floats:
     """Expected overlap of two values per product of their holders, by pair of groups: (groups, groups).
 
     Were all accounts alike it would be one over the accounts; accounts that hold much in both groups raise it.
@@ -98,32 +190,6 @@ def _mixing(of: Holdings) -> Floats:
     held = of.degree.astype(np.float64)
     totals = held.sum(axis=0)
     return np.asarray((held.T @ held) / np.maximum(np.outer(totals, totals), 1.0))
-
-
-def _pairs_tried(of: Holdings, rare: NDArray[np.bool_]) -> float:
-    """Pairs of rare values of different groups: every one of them could have come out as an association."""
-    per_group = np.bincount(of.group[rare], minlength=len(GROUPS)).astype(np.float64)
-    return float((per_group.sum() ** 2 - (per_group**2).sum()) / 2)
-
-
-def _below(p_values: Floats, fdr: float, tried: float) -> NDArray[np.bool_]:
-    """Benjamini-Hochberg over `tried` hypotheses, of which those not listed have p-value one."""
-    ordered = np.sort(p_values)
-    passing = np.flatnonzero(ordered <= fdr * np.arange(1, len(ordered) + 1) / max(tried, 1.0))
-    limit = ordered[passing[-1]] if len(passing) else -1.0
-    return p_values <= limit
-
-
-def _corroborated_holders(of: Holdings, left: Ints, right: Ints) -> Floats:
-    """Holders of each value that also hold a value associated with it: (values,)."""
-    size = len(of.values)
-    both = (np.concatenate([left, right]), np.concatenate([right, left]))
-    linked = sparse.coo_array((np.ones(2 * len(left)), both), shape=(size, size)).tocsr()
-    ones = np.ones(len(of.held))
-    incidence = sparse.coo_array((ones, (of.accounts, of.held)), shape=(of.account_count, size)).tocsr()
-    supported = (incidence @ linked).multiply(incidence).tocsr()
-    supported.data = np.minimum(supported.data, 1.0)
-    return np.asarray(supported.sum(axis=0)).ravel()
 
 
 def _bits(control: Floats, accounts: int) -> Floats:

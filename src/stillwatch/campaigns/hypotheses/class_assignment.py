@@ -10,7 +10,7 @@ from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.hypotheses.base import Finding, share_of
 
 EDUCATION_SHARE = 0.6
-SAME_ITEMS = 0.5
+SAME_ITEMS = 0.2
 DEADLINE_SHARE = 0.4
 
 
@@ -22,7 +22,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
         return Finding(name, False, f"{education:.0%} of the accounts came in through education")
     sharing = facts.item_sharing
     if sharing is not None and sharing < SAME_ITEMS:
-        return Finding(name, False, f"only {sharing:.0%} of the items were sent by more than one account")
+        return Finding(name, False, f"another member sends the same item only {sharing:.0%} of the time")
     if sharing is None and facts.busiest_days_share < DEADLINE_SHARE:
         return Finding(
             name, False, f"only {facts.busiest_days_share:.0%} of the traffic falls on the busiest three days"

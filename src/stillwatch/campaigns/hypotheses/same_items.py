@@ -10,17 +10,15 @@ from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.hypotheses.base import Finding
 
-SHARED_SHARE = 0.5
+SHARED_SHARE = 0.2
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
-    """Survives when most template-bearing exchanges carry an item that another member also sent."""
+    """Survives when another member often sends the same item."""
     del harvest  # the items decide
     name = "same items"
     sharing = facts.item_sharing
     if sharing is None:
         return Finding(name, False, "no prompts, so items cannot be compared")
-    survives = sharing >= SHARED_SHARE
-    return Finding(
-        name, survives, f"{sharing:.0%} of the template-bearing exchanges carry an item another account also sent"
-    )
+    because = f"another member sends the same item {sharing:.0%} of the time"
+    return Finding(name, sharing >= SHARED_SHARE, because)

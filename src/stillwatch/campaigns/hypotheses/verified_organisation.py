@@ -25,7 +25,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     if share < SHARE:
         return Finding(name, False, f"at most {share:.0%} of the accounts belong to one verified organisation")
     if telling(harvest):
-        because = f"{share:.0%} belong to one verified organisation, which does not explain prompts this far from ordinary use"
+        because = f"{share:.0%} belong to one verified organisation, but the prompts are too far from ordinary use"
         return Finding(name, False, because)
     return Finding(
         name, True, f"{share:.0%} of the accounts belong to one verified organisation, which explains what they share"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillwatch.report import csv_cell, terminal
+from stillwatch.neutral import csv_cell, terminal
 
 
 @pytest.mark.parametrize(

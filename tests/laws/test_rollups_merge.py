@@ -1,0 +1,111 @@
+"""Rollups are sums: parts merged equal one pass, an empty part changes nothing, order does not matter.
+
+Each law is held against sums in plain Python too: if merging lost rows, both sides of a law could be wrong alike.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stillwatch import rollups
+from stillwatch.engines.base import IbisTable
+from stillwatch.engines.embedded import EmbeddedEngine
+from stillwatch.records import SIGNALS, arrow_schema
+
+Row = dict[str, Any]
+STARTS_AT = datetime(2026, 3, 2, tzinfo=UTC)
+LAW = settings(
+    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "account_id": st.sampled_from(("a", "b", "c")),
+            "started_at": st.integers(0, 4 * 3600 * 10**6).map(lambda us: STARTS_AT + timedelta(microseconds=us)),
+            "model": st.sampled_from(("large", "small")),
+            "capability": st.sampled_from((None, "general", "reasoning")),
+            "client_ip": st.sampled_from((None, "ip1", "ip2")),
+            "reasoning_issued": st.sampled_from((None, [], ["r1"], ["r1", "r2"])),
+            "input_tokens": st.none() | st.integers(0, 10**6),
+            "output_tokens": st.none() | st.integers(0, 2**50),
+        }
+    ),
+    max_size=24,
+)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
+    with EmbeddedEngine(tmp_path_factory.mktemp("engine"), memory_limit="200MB", threads=2) as engine:
+        yield engine
+
+
+def signals(engine: EmbeddedEngine, rows: list[Row]) -> IbisTable:
+    numbered = [{**row, "exchange_id": str(number)} for number, row in enumerate(rows)]
+    return engine.memory(pa.Table.from_pylist(numbered, arrow_schema(SIGNALS)))
+
+
+def rowset(table: IbisTable) -> Counter[tuple[Any, ...]]:
+    found = table.to_pyarrow()
+    names = sorted(found.column_names)
+    return Counter(tuple(row[name] for name in names) for row in found.to_pylist())
+
+
+def merged_activity(engine: EmbeddedEngine, parts: list[list[Row]]) -> IbisTable:
+    union = ibis.union(*[rollups.activity(signals(engine, part)) for part in parts])
+    sums = {n: union[n].sum().cast("int64") for n in ("exchanges", "input_tokens", "output_tokens", "reasoning_tokens")}
+    return union.group_by(["account_id", "hour_at", "model", "capability"]).aggregate(**sums)
+
+
+def merged_traits(engine: EmbeddedEngine, parts: list[list[Row]]) -> IbisTable:
+    union = ibis.union(*[rollups.exchange_traits(signals(engine, part)) for part in parts])
+    return union.group_by(["account_id", "kind", "value"]).aggregate(
+        exchanges=union.exchanges.sum().cast("int64"),
+        first_seen_at=union.first_seen_at.min(),
+        last_seen_at=union.last_seen_at.max(),
+    )
+
+
+@LAW
+@given(rows=ROWS, cut=st.integers(0, 24))
+def test_activity_of_parts_merged_equals_one_pass(engine: EmbeddedEngine, rows: list[Row], cut: int) -> None:
+    parts = [rows[:cut], rows[cut:], []]
+    assert rowset(merged_activity(engine, parts)) == rowset(rollups.activity(signals(engine, rows)))
+
+
+@LAW
+@given(rows=ROWS, cut=st.integers(0, 24))
+def test_traits_of_parts_merged_equal_one_pass(engine: EmbeddedEngine, rows: list[Row], cut: int) -> None:
+    parts = [rows[:cut], rows[cut:], []]
+    assert rowset(merged_traits(engine, parts)) == rowset(rollups.exchange_traits(signals(engine, rows)))
+
+
+@LAW
+@given(rows=ROWS, rng=st.randoms(use_true_random=False))
+def test_the_order_of_exchanges_changes_no_rollup(engine: EmbeddedEngine, rows: list[Row], rng: Any) -> None:
+    mixed = rng.sample(rows, len(rows))
+    assert rowset(rollups.activity(signals(engine, mixed))) == rowset(rollups.activity(signals(engine, rows)))
+    assert rowset(rollups.exchange_traits(signals(engine, mixed))) == rowset(
+        rollups.exchange_traits(signals(engine, rows))
+    )
+
+
+@LAW
+@given(rows=ROWS)
+def test_rollups_lose_and_invent_nothing(engine: EmbeddedEngine, rows: list[Row]) -> None:
+    activity = rollups.activity(signals(engine, rows)).to_pyarrow().to_pylist()
+    assert sum(row["exchanges"] for row in activity) == len(rows)
+    assert sum(row["output_tokens"] for row in activity) == sum(row["output_tokens"] or 0 for row in rows)
+    traits = rollups.exchange_traits(signals(engine, rows)).to_pyarrow().to_pylist()
+    counted = Counter(ip=0, artefact=0)
+    counted.update("ip" for row in rows if row["client_ip"])
+    counted.update("artefact" for row in rows for _ in row["reasoning_issued"] or [])
+    told = Counter({kind: sum(row["exchanges"] for row in traits if row["kind"] == kind) for kind in counted})
+    assert told == counted
