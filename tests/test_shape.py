@@ -72,7 +72,14 @@ def body_lines(function: Function) -> int:
     return (function.end_lineno or 0) - function.body[0].lineno + 1
 
 
+def is_command(function: Function) -> bool:
+    """A command of the command line: its parameters are the flags a user types, not an interface of ours."""
+    return any(isinstance(d, ast.Call) and ast.unparse(d.func).endswith(".command") for d in function.decorator_list)
+
+
 def parameter_count(function: Function) -> int:
+    if is_command(function):
+        return 0
     arguments = function.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
     return len([a for a in named if a is not None and a.arg not in ("self", "cls")])

@@ -14,8 +14,8 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from stillwatch.records import DURABILITIES
 from stillwatch.neutral import terminal
+from stillwatch.records import DURABILITIES
 from stillwatch.report.wording import compact, share, words
 
 WIDTH: Final = 430  # of the plot [px]; the page shows charts at this size or smaller

@@ -13,9 +13,9 @@ import jinja2
 import pyarrow as pa
 from markupsafe import Markup
 
+from stillwatch.neutral import terminal
 from stillwatch.records import DURABILITIES
 from stillwatch.report import charts, view, wording
-from stillwatch.neutral import terminal
 from stillwatch.report.picture import short
 
 

@@ -1,13 +1,5 @@
-"""Published JSON Schemas: one per table of `records`, and those of campaigns, policy and run."""
+"""Published JSON Schemas: one per table of `records`, and those of campaigns and policy."""
 
-import json
-from functools import cache
-from importlib import resources
-from typing import Any
+from stillwatch.schemas.published import schema
 
-
-@cache
-def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema called `name`, as in `schema("campaigns")`."""
-    text = resources.files(__name__).joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
-    return dict(json.loads(text))
+__all__ = ["schema"]

@@ -1,0 +1,73 @@
+"""Evidence: the tables that say what holds a cluster together."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from stillwatch.linkage import Clusters, Holdings, Weights, cohesion, evidence, links, members
+from stillwatch.linkage.evidence import TELLING_P_VALUE
+from stillwatch.records import CLUSTERS, LINKS, arrow_schema
+from tests.linkage.planted import account, background, campaign, found_in
+
+ACCOUNTS = 600
+MEMBERS = [account(i) for i in range(10, 34)]
+Found = tuple[Holdings, Weights, Clusters]
+
+
+@pytest.fixture(scope="module")
+def found() -> Found:
+    return found_in(background(np.random.default_rng(0), ACCOUNTS) + campaign(MEMBERS), ACCOUNTS)
+
+
+def test_members_lists_the_accounts_of_each_cluster(found: Found) -> None:
+    of, _, clusters = found
+    table = members(of, clusters)
+    assert table.schema == arrow_schema(CLUSTERS)
+    assert table["account_id"].to_pylist() == MEMBERS
+    assert set(table["cluster_id"].to_pylist()) == {0}
+
+
+def test_links_lists_every_holder_of_every_validated_value(found: Found) -> None:
+    of, weighed, _ = found
+    table = links(of, weighed)
+    assert table.schema == arrow_schema(LINKS)
+    assert table.num_rows == int(of.holder_counts[weighed.valid].sum())
+    assert min(table["weight_bits"].to_pylist()) >= 0
+
+
+def test_evidence_counts_members_and_strangers_that_hold_a_trait(found: Found) -> None:
+    of, weighed, clusters = found
+    rows = {(row["kind"], row["value"]): row for row in evidence(of, weighed, clusters).to_pylist()}
+    own = rows["template", "x-own-0"]
+    assert own["account_count"] == len(MEMBERS) // 2
+    assert own["outside_count"] == 0
+    assert own["family"] == "content"
+    assert ("client", "client-0") not in rows
+
+
+def test_outsiders_that_hold_a_trait_are_counted_as_strangers() -> None:
+    rows = background(np.random.default_rng(0), ACCOUNTS) + campaign(MEMBERS)
+    rows += [(account(i), "template", "x-own-0") for i in (400, 401)]
+    table = evidence(*found_in(rows, ACCOUNTS)).to_pylist()
+    assert next(row for row in table if row["value"] == "x-own-0")["outside_count"] == 2
+
+
+def test_cohesion_names_the_independent_groups_that_tie_the_cluster(found: Found) -> None:
+    of, _, clusters = found
+    rows = {row["group"]: row for row in cohesion(of, clusters).to_pylist()}
+    assert {"content", "network", "payment"} <= set(rows)
+    for row in rows.values():
+        assert row["p_value"] <= TELLING_P_VALUE
+        assert 0 < row["linked"] <= row["principals"] == len(MEMBERS)
+        assert 0 <= row["expected"] <= row["principals"]
+
+
+def test_the_p_value_of_a_tie_is_the_hypergeometric_tail_times_the_values_tried() -> None:
+    rows = [(account(i), "payment", "card") for i in range(6)] + [(account(i), "ip", "exit") for i in (0, 50)]
+    of, _, _ = found_in(rows, 100)
+    labels = np.where(np.arange(100) < 8, 0, -1)
+    chosen = Clusters(labels, np.zeros(100), np.zeros(100, dtype=np.int64))
+    row = cohesion(of, chosen).to_pylist()
+    assert [r["group"] for r in row] == ["payment"]
+    assert row[0]["linked"] == 6
+    assert row[0]["p_value"] == pytest.approx(float(stats.hypergeom.sf(5, 100, 6, 8)))

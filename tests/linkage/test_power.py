@@ -1,0 +1,29 @@
+"""Power: the smallest campaign that the traffic would let us see."""
+
+import numpy as np
+
+from stillwatch.linkage.power import SMALLEST, minimum_detectable
+from tests.linkage.planted import account, background, campaign, found_in, indexed, member_sets
+
+
+def test_no_campaign_is_visible_among_a_handful_of_accounts() -> None:
+    of = indexed(background(np.random.default_rng(0), 8), 8)
+    assert minimum_detectable(of, fdr=0.01) is None
+
+
+def test_a_campaign_of_the_stated_size_is_found() -> None:
+    rows = background(np.random.default_rng(0), 600)
+    least = minimum_detectable(indexed(rows, 600), fdr=0.01)
+    assert least is not None
+    assert SMALLEST <= least < 20
+    members = [account(i) for i in range(least)]
+    planted = [(m, kind, f"own-{t}") for m in members for kind in ("template", "ip") for t in range(4)]
+    of, _, found = found_in(rows + planted, 600)
+    assert member_sets(of, found) == [set(members)]
+
+
+def test_a_stricter_rate_never_makes_a_smaller_campaign_visible() -> None:
+    of = indexed(background(np.random.default_rng(0), 200) + campaign([account(0), account(1)]), 200)
+    sizes = [minimum_detectable(of, fdr=rate) or 10_000 for rate in (0.1, 1e-3, 1e-6, 1e-12)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1]

@@ -1,0 +1,73 @@
+"""Weights: values that an independent group corroborates weigh something, others nothing."""
+
+import numpy as np
+from scipy import stats
+
+from stillwatch.linkage import weights
+from stillwatch.linkage.weights import mixing, overlap_p_values, overlaps
+from tests.linkage.planted import account, background, campaign, indexed
+
+ACCOUNTS = 600
+MEMBERS = [account(i) for i in range(40, 64)]
+
+
+def test_a_campaigns_own_values_are_valid_and_strangers_values_are_not() -> None:
+    of = indexed(background(np.random.default_rng(0), ACCOUNTS) + campaign(MEMBERS), ACCOUNTS)
+    found = weights(of)
+    own = np.array([value.startswith("x-") for value in of.values])
+    shared_by_many = own & np.isin(of.kinds, ["template", "ip"])
+    assert found.valid[shared_by_many].all()
+    assert found.valid[~own].mean() < 0.02
+
+
+def test_values_that_are_not_valid_weigh_nothing_and_control_is_a_share() -> None:
+    of = indexed(background(np.random.default_rng(1), ACCOUNTS) + campaign(MEMBERS), ACCOUNTS)
+    found = weights(of)
+    assert (found.bits[~found.valid] == 0).all()
+    assert (found.bits >= 0).all()
+    assert ((found.control >= 0) & (found.control < 1)).all()
+
+
+def test_a_value_that_a_quarter_of_the_accounts_holds_corroborates_nothing() -> None:
+    rows = background(np.random.default_rng(2), ACCOUNTS)
+    rows += [(account(i), "template", "everybodys") for i in range(300)]
+    rows += [(account(i), "ip", "carrier") for i in range(300)]
+    of = indexed(rows, ACCOUNTS)
+    found = weights(of)
+    assert not found.valid[of.values.index("everybodys")]
+    assert not found.valid[of.values.index("carrier")]
+
+
+def test_values_of_one_group_do_not_corroborate_one_another() -> None:
+    rows = background(np.random.default_rng(3), ACCOUNTS)
+    rows += [(member, "template", f"suite-{t}") for member in MEMBERS for t in range(8)]
+    of = indexed(rows, ACCOUNTS)
+    found = weights(of)
+    assert not found.valid[[value.startswith("suite-") for value in of.values]].any()
+
+
+def test_without_values_there_are_no_weights() -> None:
+    assert len(weights(indexed([], 3)).bits) == 0
+
+
+def test_overlaps_count_the_accounts_that_hold_both_values() -> None:
+    rows = [(account(i), "template", "t") for i in range(5)] + [(account(i), "ip", "p") for i in range(3, 8)]
+    of = indexed(rows, 8)
+    everything = np.ones(2, dtype=bool)
+    met = overlaps(of, everything, everything, 2)
+    assert met.data.tolist() == [2]
+    assert overlaps(of, everything, everything, 3).nnz == 0
+
+
+def test_the_overlap_p_value_is_the_binomial_tail() -> None:
+    got = overlap_p_values(np.array([3]), np.array([10]), np.array([0.5]))
+    np.testing.assert_allclose(got, 1 - stats.binom.cdf(2, 10, 0.05))
+
+
+def test_mixing_is_one_over_the_accounts_when_all_accounts_hold_alike() -> None:
+    rows = [(account(i), "template", f"t{i % 4}") for i in range(20)] + [
+        (account(i), "ip", f"p{i // 4}") for i in range(20)
+    ]
+    of = indexed(rows, 20)
+    content, network = (sorted(set(of.group.tolist())))
+    np.testing.assert_allclose(mixing(of)[content, network], 1 / 20)
