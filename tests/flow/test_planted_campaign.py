@@ -29,9 +29,9 @@ def test_nobody_else_is_accused_and_ordinary_people_are_in_no_campaign(scanned: 
     assert "people" not in found.get("explained", {})
 
 
-def test_the_class_and_the_company_are_seen_and_explained(scanned: Done) -> None:
+def test_the_class_is_explained_and_the_verified_company_links_nobody(scanned: Done) -> None:
     explained = scans.verdicts(scanned[1].campaigns)["explained"]
-    assert explained == {"class": planted.CLASS, "company": planted.COMPANY}
+    assert explained == {"class": planted.CLASS}
 
 
 def test_every_planted_wording_is_a_template_and_exposure_is_counted_exactly(scanned: Done) -> None:
@@ -133,7 +133,7 @@ def test_the_run_tells_versions_inputs_counts_seconds_and_memory(scanned: Done, 
     assert {entry["file"] for entry in run["inputs"]} == {str(path) for path in (world / "logs").iterdir()}
     assert sum(entry["rows"] for entry in run["inputs"]) == run["counts"]["exchanges"] == len(sent)
     assert run["counts"]["accounts"] == len({row["account_id"] for row in sent})
-    assert run["counts"]["campaigns_by_verdict"] == {"distillation": 1, "explained": 2}
+    assert run["counts"]["campaigns_by_verdict"] == {"distillation": 1, "explained": 1}
     assert set(run["seconds"]) >= {"ingest", "linkage", "campaigns", "report", "total"}
     assert run["peak_memory_bytes"] > 50e6
     assert run["not_judged"] == []

@@ -40,9 +40,9 @@ def trait_table(rows: list[Row]) -> pa.Table:
     kept = list(dict.fromkeys(rows))
     return pa.table(
         {
-            "account_id": [row[0] for row in kept],
-            "kind": [row[1] for row in kept],
-            "value": [row[2] for row in kept],
+            "account_id": pa.array([row[0] for row in kept], pa.string()),
+            "kind": pa.array([row[1] for row in kept], pa.string()),
+            "value": pa.array([row[2] for row in kept], pa.string()),
             "exchanges": pa.array([10] * len(kept), pa.int64()),
         }
     )

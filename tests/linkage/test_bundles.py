@@ -1,9 +1,9 @@
 """Bundles: values of one group that the same accounts hold become one value more."""
 
 import numpy as np
+from tests.linkage.planted import account, background, indexed
 
 from stillwatch.linkage import bundled
-from tests.linkage.planted import account, background, indexed
 
 ACCOUNTS = 600
 MEMBERS = [account(i) for i in range(200, 230)]

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from tests.linkage.planted import account, background, campaign, found_in, indexed, member_sets, shuffled_kinds
 
 from stillwatch.linkage import clusters, weights
 from stillwatch.linkage.clusters import MIN_ACCOUNTS
-from tests.linkage.planted import account, background, campaign, found_in, indexed, member_sets, shuffled_kinds
 
 ACCOUNTS = 600
 MEMBERS = [account(i) for i in range(100, 124)]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy import stats
+from tests.linkage.planted import account, background, campaign, found_in
 
 from stillwatch.linkage import Clusters, Holdings, Weights, cohesion, evidence, links, members
 from stillwatch.linkage.evidence import TELLING_P_VALUE
 from stillwatch.records import CLUSTERS, LINKS, arrow_schema
-from tests.linkage.planted import account, background, campaign, found_in
 
 ACCOUNTS = 600
 MEMBERS = [account(i) for i in range(10, 34)]

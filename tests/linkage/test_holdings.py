@@ -1,10 +1,10 @@
 """Holdings: the trait table as integers."""
 
 import numpy as np
+from tests.linkage.planted import account, indexed
 
 from stillwatch.linkage.holdings import GROUPS, KINDS, with_values
 from stillwatch.records import DURABILITIES
-from tests.linkage.planted import account, indexed
 
 ROWS = [
     (account(2), "ip", "b"),

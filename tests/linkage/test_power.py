@@ -1,9 +1,9 @@
 """Power: the smallest campaign that the traffic would let us see."""
 
 import numpy as np
+from tests.linkage.planted import account, background, campaign, found_in, indexed, member_sets
 
 from stillwatch.linkage.power import SMALLEST, minimum_detectable
-from tests.linkage.planted import account, background, campaign, found_in, indexed, member_sets
 
 
 def test_no_campaign_is_visible_among_a_handful_of_accounts() -> None:

@@ -2,10 +2,10 @@
 
 import numpy as np
 from scipy import stats
+from tests.linkage.planted import account, background, campaign, indexed, shuffled_kinds
 
 from stillwatch.linkage import weights
 from stillwatch.linkage.weights import mixing, overlap_p_values, overlaps
-from tests.linkage.planted import account, background, campaign, indexed
 
 ACCOUNTS = 600
 MEMBERS = [account(i) for i in range(40, 64)]
@@ -69,5 +69,12 @@ def test_mixing_is_one_over_the_accounts_when_all_accounts_hold_alike() -> None:
         (account(i), "ip", f"p{i // 4}") for i in range(20)
     ]
     of = indexed(rows, 20)
-    content, network = (sorted(set(of.group.tolist())))
+    content, network = sorted(set(of.group.tolist()))
     np.testing.assert_allclose(mixing(of)[content, network], 1 / 20)
+
+
+def test_holders_dealt_anew_within_each_kind_make_no_value_valid() -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        rows = background(rng, ACCOUNTS) + campaign(MEMBERS)
+        assert not weights(indexed(shuffled_kinds(rows, rng), ACCOUNTS)).valid.any()

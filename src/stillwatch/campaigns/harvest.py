@@ -27,7 +27,7 @@ MIN_EXCHANGES = 30  # template-bearing exchanges a cluster needs before shares m
 UNIT_EXCHANGES = 5  # exchanges a reference unit needs
 TRIMMED_SHARE = 0.1  # units furthest out, left out of the means
 P_VALUE = 0.005  # of the whole: one ordinary unit in 200 is as far out
-MAX_ITEM_SHARING = 0.5  # a corpus shared out: most items are sent by one account only
+MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends the same item
 MEASURES = ("distinct items", "elicited volume", "elicitation", "capability focus", "output length")
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.hypotheses.base import Finding, share_of
 
 EDUCATION_SHARE = 0.6
-SAME_ITEMS = 0.2
+SAME_ITEMS = 0.06
 DEADLINE_SHARE = 0.4
 
 

@@ -10,7 +10,7 @@ from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.hypotheses.base import Finding
 
-SHARED_SHARE = 0.2
+SHARED_SHARE = 0.06
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:

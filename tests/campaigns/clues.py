@@ -1,0 +1,92 @@
+"""Facts about an imagined cluster, guilty unless a test changes them, and ordinary traffic to compare with."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+
+from stillwatch.campaigns import Facts, Member, TestResult, reference
+from stillwatch.campaigns.coordination import Measure
+from stillwatch.campaigns.facts import Evidence, GroupLink, TemplateUse, Usage
+from stillwatch.campaigns.harvest import Reference
+from stillwatch.records import INTENTS
+
+CONTENT = GroupLink("content", 12, 0.5, 12, 1e-12)
+NETWORK = GroupLink("network", 10, 0.5, 12, 1e-9)
+HARVEST = Usage(
+    exchanges=5000,
+    items=4900,
+    accounts=12,
+    copies=100,
+    repeated_exchanges=20,
+    output_tokens=5000 * 3000,
+    intents=tuple(4500 if name == "forced_trace_tags" else 0 for name in INTENTS),
+    capabilities={"reasoning": 5000},
+)
+GUILTY = Facts(
+    members=[Member(f"a{i:02d}") for i in range(12)],
+    evidence=[Evidence("template", "content", "content", "17", 12, 0, 6.0, "high")],
+    links=[CONTENT, NETWORK],
+    templates=[TemplateUse(17, 5000, 12, 4900, "reasoning")],
+    bearing=HARVEST,
+    first_seen_at=datetime(2026, 1, 1, tzinfo=UTC),
+    last_seen_at=datetime(2026, 1, 9, tzinfo=UTC),
+    exchanges=6000,
+    input_tokens=10,
+    output_tokens=20,
+    reasoning_tokens=5,
+    by_capability={"reasoning": 6000},
+    by_model={"m": 6000},
+    timeline=[(date(2026, 1, 1), 6000, 12)],
+    model_days=[(date(2026, 1, 1), "m", 6000)],
+    has_prompts=True,
+    public_share=0.0,
+    busiest_days_share=0.1,
+)
+
+
+def facts(**changes: Any) -> Facts:
+    """The guilty cluster, with changes."""
+    return replace(GUILTY, **changes)
+
+
+def bearing(**changes: Any) -> Usage:
+    """Its template-bearing traffic, with changes."""
+    return replace(HARVEST, **changes)
+
+
+def members(count: int = 12, **columns: Any) -> list[Member]:
+    """Members that all say the same in the accounts table."""
+    return [Member(f"a{i:02d}", **columns) for i in range(count)]
+
+
+def outcome(result: str, elicitation: float = 0.0) -> TestResult:
+    """The outcome of a harvest test, with the bits of its elicitation measure."""
+    return TestResult(result, 0.001, 1.0, "as stated", (Measure("elicitation", 1.0, 0.0, elicitation, "as stated"),))
+
+
+def ordinary_units(count: int, seed: int = 0) -> list[Usage]:
+    """Customers: some dozens of prompts each, mostly without any intent, of mixed capabilities."""
+    rng = np.random.default_rng(seed)
+    units = []
+    for _ in range(count):
+        n = int(rng.integers(10, 120))
+        intents = rng.binomial(n, [0.15, *[0.01] * (len(INTENTS) - 1)])
+        general = int(rng.binomial(n, 0.7))
+        units.append(
+            Usage(
+                exchanges=n,
+                items=int(n * rng.uniform(0.5, 1.0)),
+                accounts=1,
+                output_tokens=int(n * rng.uniform(100, 900)),
+                intents=tuple(int(i) for i in intents),
+                capabilities={"general": general, "reasoning": n - general},
+            )
+        )
+    return units
+
+
+def ordinary(count: int = 300, seed: int = 0) -> Reference:
+    """The reference those customers make."""
+    return reference(ordinary_units(count, seed))

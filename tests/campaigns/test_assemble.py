@@ -1,0 +1,107 @@
+"""Assembled campaigns: the verdict follows from the tests, and the record from the facts."""
+
+from dataclasses import replace
+from typing import Any
+
+from tests.campaigns.clues import CONTENT, NETWORK, bearing, facts, members, ordinary
+
+from stillwatch.campaigns import Facts, campaigns, template_name
+from stillwatch.campaigns.assemble import MAX_EVIDENCE, MAX_TEMPLATES
+from stillwatch.campaigns.facts import Evidence, TemplateUse
+from stillwatch.campaigns.identity import new_id
+
+REFERENCE = ordinary()
+NO_REFERENCE = ordinary(20)
+
+
+def assembled(*clusters: Facts, ordinary_traffic: Any = REFERENCE, prior: Any = ()) -> list[dict[str, Any]]:
+    exposure = {account: 100 for cluster in clusters for account in cluster.account_ids}
+    return campaigns(clusters, ordinary_traffic, exposure=exposure, prior=prior)
+
+
+def test_coordination_and_harvest_without_an_explanation_are_distillation() -> None:
+    (found,) = assembled(facts())
+    assert found["verdict"] == "distillation"
+    assert found["missing"] == []
+    assert not any(h["survives"] for h in found["benign_hypotheses"])
+
+
+def test_coordination_without_a_provable_harvest_is_coordinated() -> None:
+    (found,) = assembled(facts(), ordinary_traffic=NO_REFERENCE)
+    assert found["verdict"] == "coordinated"
+    assert found["harvest"]["result"] == "not_tested"
+    assert found["missing"] == [found["harvest"]["because"]]
+
+
+def test_an_innocent_explanation_that_holds_explains_the_campaign() -> None:
+    (found,) = assembled(facts(pardoned=True))
+    assert found["verdict"] == "explained"
+
+
+def test_a_harvest_whose_accounts_share_one_group_only_lacks_data() -> None:
+    (found,) = assembled(facts(links=[CONTENT]))
+    assert found["verdict"] == "insufficient_data"
+    assert any("second independent group" in text for text in found["missing"])
+
+
+def test_a_harvest_whose_second_group_was_measured_and_does_not_tell_is_no_campaign() -> None:
+    assert assembled(facts(links=[CONTENT, replace(NETWORK, p_value=0.5)])) == []
+
+
+def test_strangers_behind_one_address_are_no_campaign() -> None:
+    assert assembled(facts(links=[NETWORK], bearing=bearing(exchanges=0))) == []
+
+
+def test_one_verified_customer_is_explained() -> None:
+    firm = facts(members=members(organization_id="o", verification_level="business"))
+    (found,) = assembled(replace(firm, bearing=bearing(copies=5000 * 11)))
+    assert found["verdict"] == "explained"
+
+
+def test_the_worst_verdict_comes_first_and_then_the_larger() -> None:
+    def other(letter: str, **changes: Any) -> Facts:
+        renamed = [replace(member, account_id=letter + member.account_id) for member in members()]
+        return facts(members=renamed, **changes)
+
+    found = assembled(other("x", pardoned=True), other("y", exchanges=5500), other("z", exchanges=9000))
+    assert [c["verdict"] for c in found] == ["distillation", "distillation", "explained"]
+    assert [c["exposure"]["exchanges"] for c in found[:2]] == [9000, 5500]
+
+
+def test_a_campaign_keeps_its_id_from_the_last_run() -> None:
+    (first,) = assembled(facts())
+    assert first["campaign_id"] == new_id(facts().account_ids)
+    (second,) = assembled(facts(members=members(10)), prior=[first])
+    assert second["campaign_id"] == first["campaign_id"]
+
+
+def test_displacement_is_recognised_from_the_templates_of_the_last_run() -> None:
+    (first,) = assembled(facts())
+    renamed = [replace(member, account_id=f"new-{member.account_id}") for member in members()]
+    (second,) = assembled(facts(members=renamed), prior=[first])
+    assert second["lineage"] == [{"campaign_id": first["campaign_id"], "relation": "displaced_from"}]
+
+
+def test_lists_are_cut_and_the_strongest_evidence_is_kept() -> None:
+    evidence = [Evidence("ip", "network", "network", f"v{i:03d}", 4, 0, float(i), "low") for i in range(150)]
+    templates = [TemplateUse(i, 10, 5, 9, None) for i in range(80)]
+    (found,) = assembled(facts(evidence=evidence, templates=templates))
+    assert len(found["evidence"]) == MAX_EVIDENCE
+    assert found["evidence"][0]["value"] == "v149"
+    assert len(found["templates"]) == MAX_TEMPLATES
+
+
+def test_templates_carry_one_name_in_evidence_and_templates() -> None:
+    (found,) = assembled(facts())
+    assert found["evidence"][0]["value"] == found["templates"][0]["template_id"] == template_name(17)
+    assert template_name(-1) == "t-" + "f" * 16
+
+
+def test_no_probability_is_claimed_before_anything_calibrates_it() -> None:
+    (found,) = assembled(facts())
+    assert found["probability"] is None
+    assert found["probability_basis"] is None
+
+
+def test_no_clusters_are_no_campaigns() -> None:
+    assert assembled() == []
