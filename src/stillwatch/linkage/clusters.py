@@ -4,19 +4,18 @@ Why:    a campaign's accounts share different traits with different others; only
 Misses: accounts whose only shared trait is one nobody else corroborates.
 Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Traag, Van Dooren & Nesterov, Phys. Rev. E 84 (2011)
         016114 (CPM has no resolution limit). Membership as a log-likelihood ratio per independent group of evidence:
-        Fellegi & Sunter (1969). Stability of partitions: variation of information, Meila, J. Multivar. Anal. 98 (2007).
+        Fellegi & Sunter (1969).
 
-    1. Graph: accounts and validated values; an edge weighs the value's bits, scaled to at most 1.
+    1. Graph: accounts and validated values; an edge weighs the value's share of holders under control.
     2. Leiden (CPM) over a grid of resolutions proposes clusters. Steps 3 and 4 settle each proposal; the resolution
-       whose settled clusters agree best with its neighbours' is taken.
-    3. Join clusters that split the same values between them: CPM splits very large campaigns.
+       with most members that two independent groups corroborate is taken.
+    3. Join clusters that split the same values between them, and split those that own nothing in common.
     4. Each account is tested against each cluster it touches, leaving itself out; it is a member when the evidence of
        at least two independent groups, or of something that is costly to share, outweighs the prior.
        Values an account holds besides are no evidence against it: mixing in other traffic does not help.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +61,7 @@ class Clusters:
 
 
 def clusters(of: Holdings, weighed: Weights, *, seed: int) -> Clusters:
-    """Propose, join and test clusters at every resolution; the ones that neighbouring resolutions agree on best.
+    """Propose, join and test clusters at every resolution; the ones with most members that two groups corroborate.
 
     Numbered by falling size, then by their first account.
     """
@@ -77,9 +76,7 @@ def clusters(of: Holdings, weighed: Weights, *, seed: int) -> Clusters:
     for density in DENSITIES:
         proposed = leiden(graph, density / int(linked.sum()), seed)[: of.account_count]
         found.append(_settled(of, weighed, _numbered(np.where(linked, proposed, -1)), seed))
-    apart = [_information_distance(a.of_account[linked], b.of_account[linked]) for a, b in pairwise(found)]
-    unrest = [apart[max(i - 1, 0)] + apart[min(i, len(apart) - 1)] for i in range(len(found))]
-    return found[int(np.argmin(unrest[1:-1])) + 1]
+    return max(found, key=lambda settled: int((settled.groups[settled.of_account >= 0] >= 2).sum()))
 
 
 def _settled(of: Holdings, weighed: Weights, proposed: Ints, seed: int) -> Clusters:
@@ -141,17 +138,6 @@ def _graph(of: Holdings, weighed: Weights, edges: NDArray[np.bool_]) -> sparse.c
     rows, columns = of.accounts[edges], of.held[edges] + of.account_count
     both = (np.concatenate([rows, columns]), np.concatenate([columns, rows]))
     return sparse.coo_array((np.concatenate([weight, weight]), both), shape=(size, size)).tocsr()
-
-
-def _information_distance(left: Ints, right: Ints) -> float:
-    """Variation of information between two partitions [bits], divided by its maximum log2(n)."""
-    n = len(left)
-    if n < 2:
-        return 0.0
-    joint = np.unique(np.stack([left, right]), axis=1, return_counts=True)[1] / n
-    shares = [np.unique(side, return_counts=True)[1] / n for side in (left, right)]
-    entropy = [-float(np.sum(p * np.log2(p))) for p in (joint, *shares)]
-    return (2 * entropy[0] - entropy[1] - entropy[2]) / float(np.log2(n))
 
 
 def _numbered(labels: Ints) -> Ints:
