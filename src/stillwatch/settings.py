@@ -29,7 +29,6 @@ class Settings:
     field_map: Path | None = None
     started_at: datetime | None = None
     policy: Path | None = None
-    holds: Path | None = None
     memory_limit: str = "4GB"
     threads: int | None = None
     seed: int = 0

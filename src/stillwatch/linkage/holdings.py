@@ -42,7 +42,7 @@ class Holdings:
 
     `account_ids` (accounts,) sorted strings; `kinds`, `values` (values,) names of the value nodes, sorted by group,
     kind and value; `group` (values,) index into GROUPS; `accounts`, `held` (edges,) account and value of each edge,
-    sorted by account then value; `start` (accounts + 1,) first edge of each account; `exchanges` (edges,); `degree`
+    sorted by account then value; `start` (accounts + 1,) first edge of each account; `degree`
     (accounts, groups) values held of each group, those nobody else holds included.
     """
 
@@ -53,7 +53,6 @@ class Holdings:
     accounts: Ints
     held: Ints
     start: Ints
-    exchanges: Ints
     degree: Ints
 
     @property
@@ -69,9 +68,9 @@ class Holdings:
 
 def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
     """Index the trait table; values held by one account only are left out, as they link nobody."""
-    rows = traits.select(["account_id", "kind", "value", "exchanges"])
+    rows = traits.select(["account_id", "kind", "value"])
     rows = rows.filter(pc.is_in(rows["kind"], pa.array(list(KINDS))))
-    totals = rows.group_by(["account_id", "kind", "value"]).aggregate([("exchanges", "sum")])
+    totals = rows.group_by(["account_id", "kind", "value"]).aggregate([])
     names = totals.group_by(["kind", "value"]).aggregate([("account_id", "count")])
     names = names.filter(pc.greater_equal(names["account_id_count"], 2)).select(["kind", "value"])
     group_of = {kind: GROUPS.index(group) for kind, (_, group, _) in KINDS.items()}
@@ -98,7 +97,6 @@ def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
         accounts=accounts,
         held=np.asarray(edges["node"], dtype=np.int64),
         start=np.searchsorted(accounts, np.arange(len(known) + 1)).astype(np.int64),
-        exchanges=np.asarray(edges["exchanges_sum"], dtype=np.int64),
         degree=_degrees(totals.join(owners, "account_id", join_type="inner"), group_of, len(known)),
     )
 
@@ -121,7 +119,6 @@ def with_values(of: Holdings, accounts: list[Ints], kinds: list[str], names: lis
         accounts=owners,
         held=held[order],
         start=np.searchsorted(owners, np.arange(of.account_count + 1)).astype(np.int64),
-        exchanges=np.concatenate([of.exchanges, np.zeros(len(added), dtype=np.int64)])[order],
         degree=of.degree,
     )
 
