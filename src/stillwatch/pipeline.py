@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int], None]  # stage, done, total; total 0 means 
 Campaign = dict[str, Any]
 
 # Kinds whose values are still readable here; everything an engine hands on is hashed.
-READABLE_KINDS = ("client", "email_domain", "email_pattern", "signup_cohort")
+READABLE_KINDS = ("client", "email_domain", "email_pattern", "signup_cohort", "artefact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Linked:
 
     templated: IbisTable
     activity: IbisTable
+    replays: IbisTable
     accounts: pa.Table
     links: pa.Table
     members: pa.Table
@@ -86,13 +87,15 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     progress("rollups", 0, 0)
     activity = engine.write(rollups.activity(intake.signals), intake.work / "activity.parquet")
     shown = engine.write(rollups.exchange_traits(intake.signals), intake.work / "exchange_traits.parquet")
+    ledger = _ledger(intake, engine)
     progress("templates", 0, 0)
     templated = _templated(intake.signals, engine, intake.work)
     progress("linkage", 0, 0)
     totals = activity.group_by("account_id").aggregate(exchanges=activity.exchanges.sum().cast("int64")).to_pyarrow()
     exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
     people = _principals(intake.accounts, list(exposure))
-    traits = _of_principals(_traits(shown, templated, engine.memory(intake.accounts), intake.key), people)
+    shown_by = [shown, rollups.replay_traits(ledger), rollups.account_traits(engine.memory(intake.accounts))]
+    traits = _of_principals(_traits([linkage.template_traits(templated), *shown_by], intake.key), people)
     held = linkage.holdings(traits, sorted(set(people.values())))
     weighed = linkage.weights(held, fdr=settings.false_discovery_rate)
     organisations = set(people.values()) - set(exposure)
@@ -100,6 +103,7 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     return Linked(
         templated=templated,
         activity=activity,
+        replays=ledger,
         accounts=intake.accounts,
         links=_accounts_only(linkage.links(held, weighed), exposure),
         members=_accounts_only(linkage.members(held, clustered), exposure),
@@ -120,14 +124,15 @@ def _templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
     return engine.map_batches(wanted, batches, linkage.TEMPLATED_SCHEMA, work / "templated")
 
 
-def _traits(shown: IbisTable, templated: IbisTable, accounts: IbisTable, key: ingest.Key) -> pa.Table:
+def _ledger(intake: Intake, engine: Engine) -> IbisTable:
+    """Who sent back reasoning that was handed to somebody else."""
+    handled = engine.write(rollups.artefacts(intake.signals), intake.work / "artefacts.parquet")
+    return engine.write(rollups.replays(handled, engine.memory(intake.accounts)), intake.work / "replays.parquet")
+
+
+def _traits(tables: Sequence[IbisTable], key: ingest.Key) -> pa.Table:
     """All traits of all accounts, on the driver, every value hashed."""
     schema = arrow_schema(TRAITS)
-    tables = [
-        linkage.template_traits(templated),
-        shown,
-        rollups.account_traits(accounts),
-    ]
     rows = [table.select(*schema.names).to_pyarrow().cast(schema) for table in tables]
     return _hashed(pa.concat_tables(rows), key)
 
@@ -171,6 +176,7 @@ def _campaigns(linked: Linked, engine: Engine, earlier: Earlier) -> list[Campaig
     tables = campaign_stage.Tables(
         templated=linked.templated,
         activity=linked.activity,
+        replays=linked.replays,
         accounts=linked.accounts,
         members=linked.members,
         evidence=linked.evidence,
@@ -178,7 +184,10 @@ def _campaigns(linked: Linked, engine: Engine, earlier: Earlier) -> list[Campaig
     )
     clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=_pardoned(earlier))
     ordinary = campaign_stage.reference(campaign_stage.ordinary_usage(tables, engine))
-    return campaign_stage.campaigns(clusters, ordinary, exposure=linked.exposure, prior=earlier.campaigns)
+    reaching = campaign_stage.ordinary_attempts(tables, engine) if clusters else []
+    return campaign_stage.campaigns(
+        clusters, ordinary, exposure=linked.exposure, prior=earlier.campaigns, reaching=reaching
+    )
 
 
 def _seen(linked: Linked, engine: Engine, members: Sequence[str]) -> pa.Table:

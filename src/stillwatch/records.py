@@ -1,6 +1,6 @@
 """The nouns: one table per record, in flow order, with the unit and the meaning of null of every column.
 
-    exchanges -> signals -> activity, traits -> links -> clusters -> campaigns -> decisions
+    exchanges -> signals -> activity, traits, artefacts, replays -> links -> clusters -> campaigns -> decisions
     accounts, truth, verdicts, holds and rejected stand beside the flow.
 
 Times are UTC microseconds. Missing is null, never an empty string and never NaN. A column is written here once;
@@ -34,7 +34,7 @@ INTENTS = (
     "step_by_step",  # asks for reasoning before the answer, as many innocent prompts do
     "forced_trace_tags",  # wants the reasoning inside literal tags
     "post_hoc_rationale",  # gives a finished answer and wants the reasoning that led to it
-    "reasoning_disclosure",  # a fake debug session or system prompt asking for the hidden reasoning
+    "reasoning_disclosure",  # asks for the hidden reasoning word for word
     "translation_laundering",  # a translator persona rendering the model's own working memory
     "rubric_grading",  # scores a text against criteria
     "pairwise_judging",  # picks the better of two answers
@@ -43,6 +43,23 @@ INTENTS = (
     "safe_rewrite",  # wants a harmless wording of a sensitive request
     "expert_persona",  # casts the model as a named kind of expert
     "tool_trajectory",  # wants whole tool-call trajectories
+    "debug_pretext",  # claims a debug session or an inspection to obtain the hidden reasoning
+    "system_prompt_pretext",  # claims to be the real system prompt to obtain the hidden reasoning
+    "thinking_language",  # dictates the language of the model's thinking
+    "replay_decoding",  # wants signed or encrypted reasoning of another conversation put into words
+)
+
+# Intents that reach for the model's reasoning itself: the family of reasoning extraction.
+EXTRACTION_TECHNIQUES = (
+    "forced_trace_tags",
+    "post_hoc_rationale",
+    "reasoning_disclosure",
+    "debug_pretext",
+    "system_prompt_pretext",
+    "thinking_language",
+    "translation_laundering",
+    "replay_decoding",
+    "trace_cleaning",
 )
 
 ACCESS_PROGRAMS = ("free", "paid", "education", "startup", "research", "enterprise", "partner")
@@ -50,6 +67,7 @@ VERIFICATION_LEVELS = ("none", "email", "phone", "payment", "identity", "busines
 ROLES = ("operator", "compromised", "relay", "customer")
 VERDICTS = ("distillation", "coordinated", "explained", "insufficient_data")
 DURABILITIES = ("low", "low-medium", "medium", "high", "very high")
+REPLAY_READINGS = ("carried", "occasional", "published")
 ACTIONS = ("observe", "verify", "throttle", "shape", "suspend")
 CHECKS = ("email", "phone", "payment", "identity", "programme_documents")
 
@@ -289,6 +307,44 @@ TRAITS = Table(
     ),
 )
 
+ARTEFACTS = Table(
+    "artefacts",
+    "artefact, account, and whether it was issued or sent back",
+    ("artefact", "account_id", "is_issued"),
+    (
+        Column("artefact", pa.string(), "opaque reasoning artefact; HMAC", True),
+        Column("account_id", pa.string(), "who was handed it, or sent it back", True),
+        Column("is_issued", pa.bool_(), "the model handed it out; false: the account sent it back", True),
+        Column("organization_id", pa.string(), "organisation the exchanges name; the first by name of several"),
+        Column("exchanges", pa.int64(), "exchanges", True),
+        Column("first_at", TIMESTAMP, "earliest of them", True),
+        Column("last_at", TIMESTAMP, "latest of them", True),
+    ),
+)
+
+REPLAYS = Table(
+    "replays",
+    "artefact and account that sent it back without its owner ever having been issued it",
+    ("artefact", "account_id"),
+    (
+        Column("artefact", pa.string(), "opaque reasoning artefact; HMAC", True),
+        Column("origin_account_id", pa.string(), "who was issued it; else who sent it back first", True),
+        Column("was_issued", pa.bool_(), "false: it was issued before these logs begin", True),
+        Column("account_id", pa.string(), "account of another owner that sent it back", True),
+        Column("exchanges", pa.int64(), "exchanges in which it did", True),
+        Column("first_at", TIMESTAMP, "earliest of them", True),
+        Column("last_at", TIMESTAMP, "latest of them", True),
+        Column(
+            "reading",
+            pa.string(),
+            "carried: evidence; occasional: a conversation somebody showed to it; published: a transcript that went "
+            "round",
+            True,
+            REPLAY_READINGS,
+        ),
+    ),
+)
+
 LINKS = Table(
     "links",
     "account and trait that passed validation",
@@ -383,6 +439,8 @@ TABLES = (
     SIGNALS,
     ACTIVITY,
     TRAITS,
+    ARTEFACTS,
+    REPLAYS,
     LINKS,
     CLUSTERS,
     ACCOUNT_VERDICTS,

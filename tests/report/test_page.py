@@ -135,6 +135,18 @@ def test_the_page_tells_what_the_campaigns_hold(html: str, campaigns: Campaigns,
     assert missing == []
 
 
+def test_the_page_tells_how_reasoning_was_extracted_and_replayed(html: str) -> None:
+    text = Page(html).text
+    for wanted in (
+        "After the model's reasoning?",
+        "replay decoding",
+        "Technique sweep from 3 Feb 2026 to 4 Feb 2026: 140 forms tried, 71\u202f% of 188 exchanges refused.",
+        "Then replay decoding was repeated from 5 Feb 2026 on: 3,050 exchanges.",
+        "21 accounts sent back 2,904 artefacts that had been handed to somebody else, 2,870 of them to 66 members",
+    ):
+        assert re.sub(r"\s+", " ", wanted) in text
+
+
 def test_campaigns_that_may_need_a_decision_come_first_and_then_by_exposure(html: str, campaigns: Campaigns) -> None:
     places = {campaign["verdict"]: html.index(f'<span class="id">{campaign["campaign_id"]}') for campaign in campaigns}
     assert sorted(places, key=lambda verdict: places[verdict]) == [

@@ -30,7 +30,6 @@ def shown(row: Row) -> list[tuple[str, str]]:
     numbers = {"system_prompt": "system_prompt_id", "metadata": "metadata_keys_id"}
     values = [(kind, row[column]) for kind, column in single.items() if row[column] is not None]
     values += [(kind, str(row[column])) for kind, column in numbers.items() if row[column] is not None]
-    values += [("artefact", value) for name in ("issued", "replayed") for value in row[f"reasoning_{name}"] or []]
     if row["user_agent"] is not None or row["tls_fingerprint"] is not None:
         values.append(("client", f"{row['user_agent'] or ''}\x1f{row['tls_fingerprint'] or ''}"))
     return values

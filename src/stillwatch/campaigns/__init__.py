@@ -3,7 +3,7 @@
 from stillwatch.campaigns.assemble import campaigns, template_name
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Member
-from stillwatch.campaigns.gather import Tables, facts, ordinary_usage
+from stillwatch.campaigns.gather import Tables, facts, ordinary_attempts, ordinary_usage
 from stillwatch.campaigns.harvest import reference
 from stillwatch.campaigns.skeletons import skeleton
 
@@ -14,6 +14,7 @@ __all__ = [
     "TestResult",
     "campaigns",
     "facts",
+    "ordinary_attempts",
     "ordinary_usage",
     "reference",
     "skeleton",

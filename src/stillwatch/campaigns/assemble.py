@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from stillwatch.campaigns.attempts import Attempts
 from stillwatch.campaigns.coordination import MIN_PRINCIPALS, TestResult, coordination
+from stillwatch.campaigns.extraction import Extraction, Sweep, extraction
 from stillwatch.campaigns.facts import Evidence, Facts, TemplateUse
+from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.harvest import Reference, harvest
 from stillwatch.campaigns.hypotheses import Finding, findings
 from stillwatch.campaigns.identity import Identity, identities
@@ -19,12 +22,17 @@ Campaign = dict[str, Any]
 
 
 def campaigns(
-    facts: Sequence[Facts], ordinary: Reference, *, exposure: Mapping[str, int], prior: Sequence[Campaign]
+    facts: Sequence[Facts],
+    ordinary: Reference,
+    *,
+    exposure: Mapping[str, int],
+    prior: Sequence[Campaign],
+    reaching: Sequence[Attempts] = (),
 ) -> list[Campaign]:
     """Every cluster that is a campaign, shaped as in the campaigns schema; worst verdict first, then by exposure.
 
-    `exposure` is exchanges per account; `prior` the campaigns of the last run. `skeleton` and
-    `recommended_decisions` are left empty for the stages that fill them.
+    `exposure` is exchanges per account; `prior` the campaigns of the last run; `reaching` how ordinary units reach for
+    reasoning. `skeleton` and `recommended_decisions` are left empty for the stages that fill them.
     """
     judged = [(cluster, _judged(cluster, ordinary)) for cluster in facts]
     kept = [(cluster, result) for cluster, result in judged if result is not None]
@@ -34,7 +42,10 @@ def campaigns(
         exposure,
         prior,
     )
-    found = [_campaign(cluster, result, name) for (cluster, result), name in zip(kept, named, strict=True)]
+    found = [
+        {**_campaign(cluster, result, name), **_reasoning(cluster, reaching)}
+        for (cluster, result), name in zip(kept, named, strict=True)
+    ]
     return sorted(found, key=_rank)
 
 
@@ -112,6 +123,39 @@ def _campaign(cluster: Facts, judged: _Judged, name: Identity) -> Campaign:
         "missing": list(missing),
         "recommended_decisions": [],
     }
+
+
+def _reasoning(cluster: Facts, ordinary: Sequence[Attempts]) -> dict[str, Any]:
+    """What a campaign did to get at the model's reasoning; no verdict rests on it."""
+    members = len(cluster.members)
+    return {
+        "extraction": _extraction(extraction(cluster.attempts, members, ordinary)),
+        "replays": _replays(cluster.handed_on),
+    }
+
+
+def _extraction(found: Extraction) -> dict[str, Any]:
+    return {
+        "result": found.result,
+        "p_value": found.p_value,
+        "because": found.because,
+        "share": found.share,
+        "account_share": found.account_share,
+        "techniques": {name: asdict(use) for name, use in found.techniques.items()},
+        "sweep": None if found.sweep is None else _sweep(found.sweep),
+    }
+
+
+def _sweep(found: Sweep) -> dict[str, Any]:
+    days = {"first_on": found.first_on.isoformat(), "last_on": found.last_on.isoformat()}
+    won = found.winner
+    winner = won and {**asdict(won), "techniques": list(won.techniques), "first_on": won.first_on.isoformat()}
+    return {**asdict(found), **days, "techniques": list(found.techniques), "winner": winner}
+
+
+def _replays(found: HandedOn) -> dict[str, Any]:
+    times = {name: at and at.isoformat() for name, at in (("first_at", found.first_at), ("last_at", found.last_at))}
+    return {**asdict(found), **times}
 
 
 def _exposure(cluster: Facts) -> dict[str, Any]:

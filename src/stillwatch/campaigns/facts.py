@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from stillwatch.campaigns.attempts import Attempts
+from stillwatch.campaigns.handed_on import HandedOn
+
 VERIFIED = ("business", "contract")  # levels at which somebody checked that the organisation exists
 
 
@@ -91,7 +94,8 @@ class Facts:
 
     `timeline` holds day, exchanges and active members; `model_days` day, model and exchanges; `public_share` the share
     of exchanges with a shared template whose template at least as many outsiders hold; `busiest_days_share` the share
-    of exchanges on its three busiest days; `pardoned` that an analyst found most members innocent.
+    of exchanges on its three busiest days; `pardoned` that an analyst found most members innocent; `attempts` how
+    all of the members' traffic reaches for reasoning; `handed_on` what they sent back of others'.
     """
 
     members: Sequence[Member]
@@ -113,6 +117,8 @@ class Facts:
     public_share: float
     busiest_days_share: float
     pardoned: bool = False
+    attempts: Attempts = field(default_factory=Attempts)
+    handed_on: HandedOn = field(default_factory=HandedOn)
 
     @property
     def account_ids(self) -> list[str]:

@@ -1,14 +1,16 @@
 """Gathers what the tests need about every cluster, by joins of the stage tables with the members."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import ibis
 import pyarrow as pa
 
+from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by
 from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, TemplateUse, Usage
+from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import INTENTS
 
@@ -24,6 +26,7 @@ class Tables:
 
     templated: IbisTable
     activity: IbisTable
+    replays: IbisTable
     accounts: pa.Table
     members: pa.Table
     evidence: pa.Table
@@ -49,6 +52,8 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         usages=usages,
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
+        attempts=_attempts(tables.templated, members),
+        handed_on=handed_on_by(tables.replays, members),
         has_prompts=bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py()),
         pardoned=frozenset(pardoned),
     )
@@ -57,11 +62,30 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
 
 def ordinary_usage(tables: Tables, engine: Engine) -> list[Usage]:
     """Usage of every unit outside the clusters: one unit per organisation, else per account."""
+    return [usage for _, usage in sorted(usage_by(_ordinary_units(tables, engine), "unit").items())]
+
+
+def ordinary_attempts(tables: Tables, engine: Engine) -> list[Attempts]:
+    """How each of the same units reaches for reasoning."""
+    return [attempts for _, attempts in sorted(attempts_by(_ordinary_units(tables, engine), "unit").items())]
+
+
+def _ordinary_units(tables: Tables, engine: Engine) -> IbisTable:
+    """The exchanges outside the clusters, with the `unit` each belongs to."""
     outside = tables.templated.anti_join(engine.memory(tables.members.select(["account_id"])), "account_id")
     declared = engine.memory(tables.accounts.select(["account_id", "organization_id"]))
     units = outside.left_join(declared, "account_id").drop("account_id_right")
-    units = units.mutate(unit=ibis.coalesce(units.organization_id, units.account_id))
-    return [usage for _, usage in sorted(usage_by(units, "unit").items())]
+    return units.mutate(unit=ibis.coalesce(units.organization_id, units.account_id))
+
+
+def _attempts(templated: IbisTable, members: IbisTable) -> dict[int, Attempts]:
+    """How all traffic of each cluster's members reaches for reasoning: what is tried bears no template yet."""
+    rows = templated.inner_join(members, "account_id")
+    days = attempt_days(rows, "cluster_id")
+    return {
+        cluster: replace(attempts, days=days.get(cluster, []))
+        for cluster, attempts in attempts_by(rows, "cluster_id").items()
+    }
 
 
 def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
@@ -231,6 +255,8 @@ class _Context:
     usages: Mapping[int, Usage]
     totals: Mapping[int, list[Mapping[str, Any]]]
     public_shares: Mapping[int, float]
+    attempts: Mapping[int, Attempts]
+    handed_on: Mapping[int, HandedOn]
     has_prompts: bool
     pardoned: frozenset[str]
 
@@ -257,6 +283,8 @@ class _Context:
             public_share=self.public_shares.get(cluster, 0.0),
             busiest_days_share=sum(busiest) / max(summed["exchanges"], 1),
             pardoned=bool(ids) and sum(i in self.pardoned for i in ids) * 2 > len(ids),
+            attempts=self.attempts.get(cluster, Attempts()),
+            handed_on=self.handed_on.get(cluster, HandedOn()),
         )
 
 

@@ -1,7 +1,18 @@
 """Signal -> Rollup: mergeable summaries, one file each. Reading partial rollups is a GROUP BY."""
 
 from stillwatch.rollups.activity import activity
+from stillwatch.rollups.replays import artefacts, merged_artefacts, replay_traits, replays
 from stillwatch.rollups.traits import account_traits, exchange_traits
 from stillwatch.rollups.unique import repeated_ids, unique_exchanges
 
-__all__ = ["account_traits", "activity", "exchange_traits", "repeated_ids", "unique_exchanges"]
+__all__ = [
+    "account_traits",
+    "activity",
+    "artefacts",
+    "exchange_traits",
+    "merged_artefacts",
+    "repeated_ids",
+    "replay_traits",
+    "replays",
+    "unique_exchanges",
+]

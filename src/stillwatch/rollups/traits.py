@@ -1,7 +1,8 @@
-"""What accounts show in their exchanges: addresses, client software, system prompts, metadata, reasoning artefacts.
+"""What accounts show in their exchanges: addresses, client software, system prompts, metadata keys.
 
 Why:    accounts under one control share infrastructure and tooling that independent customers do not.
-Misses: anything an operator takes care to keep apart; templates, which linkage finds across exchanges.
+Misses: anything an operator takes care to keep apart; templates, which linkage finds across exchanges; reasoning
+        artefacts, which only the replay ledger can read.
 Source: the indicator catalogues of providers' 2026 disclosures; see docs/concepts.md, "trait".
 """
 
@@ -24,7 +25,6 @@ def exchange_traits(signals: IbisTable) -> IbisTable:
         "metadata": signals.metadata_keys_id.cast("string"),
     }
     parts = [_shown(signals, kind, value) for kind, value in single_valued.items()]
-    parts += [_shown_in_list(signals, "artefact", column) for column in ("reasoning_issued", "reasoning_replayed")]
     rows = ibis.union(*parts)
     return rows.group_by(["account_id", "kind", "value"]).aggregate(
         exchanges=ibis._.exchanges.sum().cast("int64"),
@@ -36,11 +36,6 @@ def exchange_traits(signals: IbisTable) -> IbisTable:
 def _shown(signals: IbisTable, kind: str, value: IbisTable) -> IbisTable:
     rows = signals.select("account_id", "started_at", value=value)
     return _counted(rows.filter(rows.value.notnull()), kind)
-
-
-def _shown_in_list(signals: IbisTable, kind: str, column: str) -> IbisTable:
-    rows = signals.filter(signals[column].notnull())
-    return _counted(rows.select("account_id", "started_at", value=rows[column].unnest()), kind)
 
 
 def _counted(rows: IbisTable, kind: str) -> IbisTable:

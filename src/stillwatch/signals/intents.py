@@ -3,9 +3,10 @@
 Why:    harvests have recurring aims: reasoning in tags, rubric grades, traces to be cleaned, tasks in bulk. A tag says
         what a campaign harvests.
 Misses: paraphrase, other languages than seven, the middle of long prompts. Every tag has innocent twins (teachers
-        grade, engineers debug, people ask for steps), so no tag speaks against an account by itself.
-Source: Anthropic (2026), "Detecting and preventing distillation attacks"; Google Threat Intelligence Group (2026), "AI
-        Threat Tracker", reasoning-trace coercion. The phrases in intents.toml are our own.
+        grade, engineers debug, red teams try every trick on purpose), so no tag speaks against an account by itself.
+Source: Anthropic (2026), "Detecting and preventing distillation attacks" and "Detecting and countering misuse of AI:
+        September 2026", techniques of reasoning extraction; Google Threat Intelligence Group (2026), "AI Threat
+        Tracker", reasoning-trace coercion. The phrases in intents.toml are our own.
 """
 
 from collections.abc import Mapping

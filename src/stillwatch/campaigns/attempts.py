@@ -1,0 +1,142 @@
+"""How often a unit's exchanges reach for the model's reasoning, by which techniques, and how often they were refused.
+
+Why:    what a campaign does to extract reasoning, and what it tried before, tells which safeguard needs a look.
+Misses: techniques the lexicon does not know; refusals that a log writes as plain text or as a bare HTTP status.
+Source: techniques as in `records.EXTRACTION_TECHNIQUES`; refusals by the finish reasons that providers document.
+
+A *form* is one wording: a template, or where an exchange bears none, its whole text. A form is *tried* when the unit
+sent it at most TRIED times, and *repeated* otherwise.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import ibis
+
+from stillwatch.engines.base import IbisTable
+from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
+
+TRIED = 5  # exchanges of one form; more is use, not trial
+# Finish reasons and statuses by which a provider says that it would not answer, in lower case.
+REFUSALS = (
+    *("content_filter", "content_filtered", "refusal", "refused", "safety", "prohibited_content", "blocklist", "spii"),
+    *("guardrail_intervened", "content_policy_violation", "moderation_blocked"),
+)
+
+Techniques = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TechniqueUse:
+    """Exchanges that show one technique, those refused, and the accounts that sent any."""
+
+    exchanges: int
+    refused: int
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDay:
+    """One day's exchanges with exactly these techniques, in tried or in repeated forms."""
+
+    on: date
+    techniques: Techniques
+    is_tried: bool
+    forms: int
+    exchanges: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """All of a unit's `exchanges`, and those `reaching` for reasoning; `days` in order, empty for ordinary units."""
+
+    exchanges: int = 0
+    reaching: int = 0
+    refused: int = 0
+    accounts: int = 0
+    techniques: dict[str, TechniqueUse] = field(default_factory=dict)
+    days: Sequence[AttemptDay] = ()
+
+
+def attempts_by(rows: IbisTable, key: str) -> dict[Any, Attempts]:
+    """Attempts of each value of `key` over rows of templated exchanges, without days."""
+    marked = _marked(rows)
+    sums = marked.group_by(key).aggregate(
+        exchanges=ibis._.count(),
+        reaching=_count(marked.code > 0),
+        refused=_count((marked.code > 0) & marked.is_refused),
+        accounts=marked.account_id.nunique(where=marked.code > 0),
+        **{f"{name}_exchanges": _count(_has(marked, bit)) for bit, name in enumerate(EXTRACTION_TECHNIQUES)},
+        **{
+            f"{name}_refused": _count(_has(marked, bit) & marked.is_refused)
+            for bit, name in enumerate(EXTRACTION_TECHNIQUES)
+        },
+        **{
+            f"{name}_accounts": marked.account_id.nunique(where=_has(marked, bit))
+            for bit, name in enumerate(EXTRACTION_TECHNIQUES)
+        },
+    )
+    return {row[key]: _attempts(row) for row in sums.to_pyarrow().to_pylist()}
+
+
+def attempt_days(rows: IbisTable, key: str) -> dict[Any, list[AttemptDay]]:
+    """The days of each value of `key` on which it reached for reasoning."""
+    marked = _marked(rows)
+    reaching = marked.filter(marked.code > 0)
+    reaching = reaching.mutate(
+        form=ibis.coalesce(reaching.template_id, reaching.item_id),
+        day=(reaching.started_at.epoch_seconds() // 86400).cast("int64"),
+    )
+    sent = reaching.group_by([key, "form"]).aggregate(is_tried=reaching.count() <= TRIED)
+    known = reaching.inner_join(sent, [key, "form"])
+    days = known.group_by([key, "day", "code", "is_tried"]).aggregate(
+        forms=known.form.nunique(), exchanges=known.count(), refused=_count(known.is_refused)
+    )
+    found: dict[Any, list[AttemptDay]] = {}
+    for row in days.order_by([key, "day", "code", "is_tried"]).to_pyarrow().to_pylist():
+        on = date(1970, 1, 1) + timedelta(days=row["day"])
+        counts = (int(row[name]) for name in ("forms", "exchanges", "refused"))
+        found.setdefault(row[key], []).append(AttemptDay(on, _named(row["code"]), row["is_tried"], *counts))
+    return found
+
+
+def _marked(rows: IbisTable) -> IbisTable:
+    """The rows with `code`, bits over EXTRACTION_TECHNIQUES, and `is_refused`.
+
+    Arithmetic, because bit operators differ between engines.
+    """
+    intents = rows.intents.fill_null(0)
+    code = ibis.literal(0, type="int64")
+    for bit, name in enumerate(EXTRACTION_TECHNIQUES):
+        code = code + (intents // (1 << INTENTS.index(name))) % 2 * (1 << bit)
+    reasons = [rows[name].fill_null("").lower().isin(REFUSALS) for name in ("finish_reason", "status")]
+    return rows.mutate(code=code, is_refused=reasons[0] | reasons[1])
+
+
+def _has(marked: IbisTable, bit: int) -> IbisTable:
+    return (marked.code // (1 << bit)) % 2 == 1
+
+
+def _count(condition: IbisTable) -> IbisTable:
+    return condition.cast("int64").sum()
+
+
+def _named(code: int) -> Techniques:
+    return tuple(name for bit, name in enumerate(EXTRACTION_TECHNIQUES) if code >> bit & 1)
+
+
+def _attempts(row: dict[str, Any]) -> Attempts:
+    uses = {
+        name: TechniqueUse(*(int(row[f"{name}_{part}"]) for part in ("exchanges", "refused", "accounts")))
+        for name in EXTRACTION_TECHNIQUES
+    }
+    return Attempts(
+        exchanges=int(row["exchanges"]),
+        reaching=int(row["reaching"]),
+        refused=int(row["refused"]),
+        accounts=int(row["accounts"]),
+        techniques={name: use for name, use in uses.items() if use.exchanges},
+    )
