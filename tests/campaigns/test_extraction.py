@@ -20,7 +20,7 @@ def unit(
 
 
 def ordinary(count: int = 400, seed: int = 0) -> list[Attempts]:
-    """Customers: most never reach for reasoning; a few do in nearly every exchange, in tags, and nobody refuses them."""
+    """Customers: most never reach for reasoning; a few do in nearly every exchange, in tags, and are not refused."""
     rng = np.random.default_rng(seed)
     units = []
     for _ in range(count):

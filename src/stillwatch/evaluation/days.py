@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.evaluation.arrivals import Arrivals, Rhythm, arrivals
+from stillwatch.evaluation.artefacts import artefact_lists, handed_out
 from stillwatch.evaluation.parts import NONE, Parts, hex_ids, mix, stream
 from stillwatch.evaluation.people import BATCH, CLIENTS, HARNESS, PATHS, Columns
+from stillwatch.evaluation.replaying import CONTENT_FILTER, refusals
 from stillwatch.evaluation.templates import Dealing, Kinds, Templates, Workloads, prompt_parts
 from stillwatch.records import EXCHANGES, TIMESTAMP
 
@@ -96,7 +98,7 @@ def _draws(world: World, population: Population, day: int) -> Draws:
     model = _models(people, came, work, rng)
     talks = people["multi_turn"][account] & (people["timing"][account] != BATCH)
     replies = talks & (came.position > 0) & (rng.random(len(account)) < FOLLOWUPS)
-    return {
+    draws = {
         "at_us": (came.at_s * 1e6).astype(np.int64),
         "account": (population.first + account).astype(np.int32),
         "session": came.session,
@@ -115,6 +117,15 @@ def _draws(world: World, population: Population, day: int) -> Draws:
         "metadata": (people["metadata"][account] - 1).astype(np.int8),
         **_answers(world, people, account, template, model, rng),
     }
+    _refuse(draws, refusals(people, account, work, _unit(mix(draws["wording"], 73), 0)))
+    return {**draws, **handed_out(people, draws, work, first=population.first, seed=world.seed)}
+
+
+def _refuse(draws: Draws, refused: npt.NDArray[np.bool_]) -> None:
+    """Mark rows as refused by the provider: nothing was thought or answered."""
+    draws["finish"][refused & (draws["status"] == 0)] = CONTENT_FILTER
+    for name in ("output_tokens", "reasoning_tokens"):
+        draws[name][refused] = 0
 
 
 def _unit(numbers: npt.NDArray[np.uint64], shift: int) -> npt.NDArray[np.float64]:
@@ -262,6 +273,8 @@ def _batch(world: World, rows: Draws) -> pa.RecordBatch:
         "finish_reason": _named(FINISHES, rows["finish"]),
         "status": _named(STATUSES, rows["status"]),
         "metadata": _named(METADATA, rows["metadata"]),
+        "reasoning_issued": artefact_lists(rows["issued"][:, None]),
+        "reasoning_replayed": artefact_lists(rows["replayed"]),
     }
     empty = [pa.nulls(len(template), field.type) if columns.get(field.name) is None else None for field in SCHEMA]
     filled = [columns[field.name] if blank is None else blank for field, blank in zip(SCHEMA, empty, strict=True)]

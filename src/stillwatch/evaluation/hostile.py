@@ -24,6 +24,7 @@ from stillwatch.evaluation.people import (
     Plan,
     ordinary,
 )
+from stillwatch.evaluation.replaying import replays
 from stillwatch.evaluation.templates import Dealing
 from stillwatch.evaluation.works import customers
 
@@ -70,6 +71,7 @@ class Campaign:
     bare: float = 0.2  # templates that send the item alone
     relays: bool = False  # its accounts resell access
     compromised: float = 0.02  # accounts with a stolen key
+    replays: float = 0.0  # accounts that come to have artefacts decoded which other accounts were issued
     corpus: str = ""  # campaigns with the same corpus share templates and items; empty means its own
 
     @property
@@ -86,6 +88,10 @@ def accounts(campaign: Campaign, plan: Plan, rng: np.random.Generator, count: in
     _connect(campaign, plan, rng, people)
     _dispatch(campaign, plan, rng, people)
     _work(campaign, plan, people)
+    if campaign.replays:
+        own = plan.stream("replays", campaign.name)
+        work = _harvest(campaign, plan, own, "trace_replay", count)
+        replays(plan, own, people, share=campaign.replays, work=work)
     if campaign.pivot:
         pivots = rng.random(count) < 0.6
         people["adopts_s"] = np.where(pivots, plan.release_s + rng.uniform(0.5, 20, count) * 3600, people["adopts_s"])

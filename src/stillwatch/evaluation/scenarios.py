@@ -143,6 +143,28 @@ _RARE = Campaign(
 )
 
 
+_REPLAYS = (
+    Campaign(
+        "decoders",
+        accounts=5_380,
+        exchanges=840_000,
+        recipes=("reasoning", "agentic_code", "tool_use", "data_analysis"),
+        timing=(0.3, 0.2, 0.5),
+        camouflage=(0.05, 0.3),
+        replays=0.4,
+    ),
+    Campaign(
+        "borrowers",
+        accounts=15_000,
+        exchanges=840_000,
+        recipes=("reasoning", "reasoning_tags", "agentic_code", "rationale"),
+        timing=(0.2, 0.1, 0.7),
+        camouflage=(0.0, 0.2),
+        replays=0.12,
+    ),
+)
+
+
 def scenarios() -> Mapping[str, Scenario]:
     """Every world `simulate` can make, by name."""
     worlds = (
@@ -178,6 +200,14 @@ def scenarios() -> Mapping[str, Scenario]:
             (_CLEANER,),
             10,
             datetime(2026, 6, 8, tzinfo=UTC),
+        ),
+        Scenario(
+            "replay",
+            "Two campaigns that try many ways to obtain hidden reasoning and then send back, from other accounts, the "
+            "encrypted reasoning that some accounts were issued.",
+            _REPLAYS,
+            28,
+            datetime(2026, 7, 1, tzinfo=UTC),
         ),
         Scenario(
             "low-and-slow",

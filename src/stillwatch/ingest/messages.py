@@ -13,6 +13,8 @@ from stillwatch.ingest.documents import ODD_SHAPE, Json
 # What a gateway writes in place of content it was told not to log.
 _WITHHELD = frozenset({"redacted-by-litellm", "redacted by litellm", "[redacted]", "redacted"})
 _IMAGES = frozenset({"image", "image_url", "input_image", "inline_data", "inlineData"})
+_SIGNED = frozenset({"thinking", "reasoning", "reasoning.text", "signature_delta"})
+_SEALED = frozenset({"redacted_thinking", "reasoning.encrypted"})
 _TEXTS = frozenset({"text", "input_text", "output_text", None})
 _USAGE = {
     "input_tokens": ("prompt_tokens", "input_tokens", "inputTokens", "promptTokenCount"),
@@ -170,17 +172,35 @@ def _finish_reason(body: Mapping[str, Any]) -> Json:
 
 
 def _artefacts(message: Mapping[str, Any]) -> Iterator[str]:
-    """Opaque reasoning that the model hands out and takes back: signatures, encrypted content, redacted thinking."""
+    """Opaque reasoning of a message: of itself, its blocks and its tool calls, each piece once."""
     content = message.get("content", message.get("parts"))
-    blocks = [message, *(content if isinstance(content, list) else []), *(message.get("thinking_blocks") or [])]
-    for block in blocks:
-        if isinstance(block, dict):
-            kind = block.get("type")
-            found = [
-                block.get("signature") if kind == "thinking" else None,
-                block.get("data") if kind == "redacted_thinking" else None,
-                block.get("encrypted_content") if kind == "reasoning" else None,
-                block.get("thoughtSignature"),
-                ((block.get("reasoningContent") or {}).get("reasoningText") or {}).get("signature"),
-            ]
-            yield from (artefact for artefact in found if isinstance(artefact, str) and artefact)
+    lists = [content, message.get("thinking_blocks"), message.get("reasoning_details"), _call_extras(message)]
+    blocks = [message, *(block for blocks in lists if isinstance(blocks, list) for block in blocks)]
+    yield from dict.fromkeys(found for block in blocks for found in block_artefacts(block))
+
+
+def _call_extras(message: Mapping[str, Any]) -> list[Json]:
+    """What gateways hang on tool calls because their provider's message has no room for it."""
+    calls = message.get("tool_calls")
+    known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    extras = [call.get("extra_content") for call in known]
+    google = [extra.get("google") for extra in extras if isinstance(extra, dict)]
+    return [*google, *(call.get("provider_specific_fields") for call in known)]
+
+
+def block_artefacts(block: Json) -> Iterator[str]:
+    """Opaque reasoning that one block holds: a signature, encrypted content, redacted thinking."""
+    if not isinstance(block, dict):
+        return
+    kind, inner = block.get("type"), block.get("reasoningContent")
+    bedrock = inner if isinstance(inner, dict) else {}
+    signed = bedrock.get("reasoningText")
+    found = [
+        block.get("signature") if kind in _SIGNED else None,
+        block.get("data") if kind in _SEALED else None,
+        block.get("encrypted_content") if kind == "reasoning" else None,
+        block.get("thoughtSignature", block.get("thought_signature")),
+        (signed if isinstance(signed, dict) else bedrock).get("signature"),
+        bedrock.get("redactedContent"),
+    ]
+    yield from (artefact for artefact in found if isinstance(artefact, str) and artefact)

@@ -70,9 +70,9 @@ def replays(handled: IbisTable, accounts: IbisTable) -> IbisTable:
     entitled = shared.filter(shared.is_issued).select("artefact", "owner").distinct()
     sent = shared.filter(~shared.is_issued).anti_join(entitled, ["artefact", "owner"])
     foreign = sent.inner_join(origins, "artefact")
-    return _read(foreign.filter(foreign.owner != foreign.origin_owner)).select(
-        "artefact", "origin_account_id", "was_issued", "account_id", "exchanges", "first_at", "last_at", "reading"
-    )
+    read = _read(foreign.filter(foreign.owner != foreign.origin_owner))
+    names = ("artefact", "origin_account_id", "was_issued", "account_id", "exchanges", "first_at", "last_at", "reading")
+    return read.mutate(exchanges=read.exchanges.cast("int64")).select(*names)
 
 
 def _owned(handled: IbisTable, accounts: IbisTable) -> IbisTable:
@@ -109,7 +109,8 @@ def replay_traits(ledger: IbisTable) -> IbisTable:
     One value per origin and not per artefact: two accounts that share a thousand artefacts share one source.
     """
     carried = ledger.filter(ledger.reading == "carried")
-    holders = [("account_id", carried.exchanges), ("origin_account_id", ibis.literal(0, type="int64"))]
+    # Sums come back from Parquet as doubles (see `activity`); a union wants equal types.
+    holders = [("account_id", carried.exchanges.cast("int64")), ("origin_account_id", ibis.literal(0, type="int64"))]
     rows = ibis.union(
         *[
             carried.select(

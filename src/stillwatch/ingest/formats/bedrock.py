@@ -11,7 +11,7 @@ from typing import Any
 
 from stillwatch.ingest.cells import count
 from stillwatch.ingest.documents import Json
-from stillwatch.ingest.messages import request_columns, response_columns
+from stillwatch.ingest.messages import block_artefacts, request_columns, response_columns
 from stillwatch.ingest.readers import Format, Head, Row, Source, document_reader
 
 # A role session named by an SDK is new on each start: kept, every start would be another account.
@@ -56,6 +56,7 @@ def _response(body: Json) -> dict[str, Any]:
         return response_columns(body)
     events = [event for event in body if isinstance(event, dict)]
     deltas = [_mapping(event.get("delta") or _mapping(event.get("contentBlockDelta")).get("delta")) for event in events]
+    begun = [event.get("content_block") for event in events]
     texts = [delta["text"] for delta in deltas if isinstance(delta.get("text"), str)]
     reasons = [
         delta.get("stop_reason") or _mapping(e.get("messageStop")).get("stopReason")
@@ -64,7 +65,7 @@ def _response(body: Json) -> dict[str, Any]:
     return {
         "completion": "".join(texts) or None,
         "finish_reason": next((reason for reason in reasons if reason), None),
-        "reasoning_issued": [delta["signature"] for delta in deltas if isinstance(delta.get("signature"), str)] or None,
+        "reasoning_issued": [found for block in (*deltas, *begun) for found in block_artefacts(block)] or None,
     }
 
 
