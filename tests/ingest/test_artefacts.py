@@ -155,6 +155,13 @@ def test_what_only_looks_like_an_artefact_is_none(block: Any) -> None:
     assert request_columns(body)["reasoning_replayed"] is None
 
 
+@pytest.mark.parametrize("name", ["tool_calls", "thinking_blocks", "reasoning_details", "reasoningContent"])
+@pytest.mark.parametrize("odd", [7, "x", {"a": 1}, [7, None, {"extra_content": 3, "provider_specific_fields": "x"}]])
+def test_an_odd_place_for_artefacts_does_not_hide_the_prompt(name: str, odd: Any) -> None:
+    found = request_columns({"messages": [{"role": "user", "content": "hello", name: odd}]})
+    assert (found["prompt"], found["reasoning_replayed"]) == ("hello", None)
+
+
 def test_one_artefact_is_the_same_hash_issued_and_replayed_and_another_under_another_key(read: Any, key: Key) -> None:
     said = {"role": "assistant", "content": "hi", "thinking_blocks": CONVERSATION[1]["content"][:2]}
     row = litellm_row(read, [CONVERSATION[0], said], {"choices": [{"message": said}]})

@@ -14,7 +14,8 @@ from stillwatch.evaluation.people import DAY_S, Columns, Plan
 from stillwatch.evaluation.templates import Dealing
 
 SWEEP_RECIPES = ("trace_debug", "trace_system", "trace_translate", "trace_recall", "trace_replay", "rationale")
-SWEEPERS = 0.3  # of the accounts that replay: at work from the start, and not among the slow ones
+SWEEPERS = 0.2  # of the accounts that replay: at work from the start
+SWEEP_RATE = 3.0  # of a sweeping account, over the median of its campaign
 SWEEP_UNTIL, SCALED_FROM = 0.2, 0.3  # parts of the window
 REFUSED = 0.75  # of the sweep
 CONTENT_FILTER = 3  # number of that finish reason among those of a day
@@ -29,7 +30,7 @@ def replays(plan: Plan, rng: np.random.Generator, people: Columns, *, share: flo
     people["late_s"] = np.where(chosen, until * window_s, people["late_s"])
     people["late"] = np.where(chosen, work, people["late"])
     people["from_s"] = np.where(sweeps, np.minimum(people["from_s"], 0.02 * window_s), people["from_s"])
-    people["rate"] = np.where(sweeps, np.maximum(people["rate"], people["rate"].mean()), people["rate"])
+    people["rate"] = np.where(sweeps, SWEEP_RATE * np.median(people["rate"]), people["rate"])
     people["work"] = np.where(sweeps, _sweep(plan, rng), people["work"])
     people["replay_work"] = np.where(chosen, work, -2)
     people["sweep_work"] = np.where(sweeps, people["work"], -2)
