@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 MOST_REPLAYED = 4  # artefacts one exchange sends back; older turns are dropped by clients
 FAILOVERS = 0.03  # of an organisation's conversations go on where another of its accounts stopped
 PASTERS = 0.06  # of the accounts that belong to no organisation paste transcripts they found
-PASTED = 0.25  # of a paster's conversations begin with one
+PASTED = 0.08  # of a paster's conversations begin with one
 TRANSCRIPTS = 60  # that went round, a few of them very popular
 RECENT = 96  # artefacts of a campaign among which a replaying account picks
 
