@@ -143,7 +143,7 @@ _RARE = Campaign(
 )
 
 
-_REPLAYS = (
+_REPLAYING = (
     Campaign(
         "decoders",
         accounts=5_380,
@@ -162,6 +162,16 @@ _REPLAYS = (
         camouflage=(0.0, 0.2),
         replays=0.12,
     ),
+)
+
+
+_REPLAY = Scenario(
+    "replay",
+    "Two campaigns that try many ways to obtain hidden reasoning and then send back, from other accounts, the encrypted "
+    "reasoning that some accounts were issued.",
+    _REPLAYING,
+    28,
+    datetime(2026, 7, 1, tzinfo=UTC),
 )
 
 
@@ -201,14 +211,7 @@ def scenarios() -> Mapping[str, Scenario]:
             10,
             datetime(2026, 6, 8, tzinfo=UTC),
         ),
-        Scenario(
-            "replay",
-            "Two campaigns that try many ways to obtain hidden reasoning and then send back, from other accounts, the "
-            "encrypted reasoning that some accounts were issued.",
-            _REPLAYS,
-            28,
-            datetime(2026, 7, 1, tzinfo=UTC),
-        ),
+        _REPLAY,
         Scenario(
             "low-and-slow",
             "Own cards, own home addresses, a few calls a day, and a template reworded on each call.",
