@@ -147,6 +147,7 @@ def _not_judged(taken: Intake, result: Found) -> list[str]:
         "sketch": "The logs hold no prompts: templates, items and harvesting could not be judged.",
         "client_ip": "The logs hold no client addresses: shared networks could not be judged.",
         "user_agent": "The logs hold no user agents: shared tooling rests on prompts alone.",
+        "reasoning_replayed": "No exchange sends back a reasoning artefact: replays could not be judged.",
     }
     told = (
         [text for name, text in columns.items() if not bool(taken.signals[name].notnull().any().to_pyarrow().as_py())]

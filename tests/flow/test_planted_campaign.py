@@ -158,7 +158,7 @@ def test_the_run_tells_versions_inputs_counts_seconds_and_memory(scanned: Done, 
     assert run["counts"]["campaigns_by_verdict"] == {"distillation": 1, "explained": 1}
     assert set(run["seconds"]) >= {"ingest", "linkage", "campaigns", "report", "total"}
     assert run["peak_memory_bytes"] > 50e6
-    assert run["not_judged"] == []
+    assert run["not_judged"] == ["No exchange sends back a reasoning artefact: replays could not be judged."]
     assert run["minimum_detectable_campaign"]["accounts"] <= planted.HARVEST
 
 

@@ -5,7 +5,7 @@ cards, devices and addresses stay as they are.
 """
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,24 @@ def pasted(rows: list[Row]) -> None:
     assert len(pastes) == 30
 
 
+def relayed(rows: list[Row]) -> None:
+    """Let thirty strangers begin conversations through a gateway's account, and go on with them under their own."""
+    begun: dict[str, list[str]] = defaultdict(list)
+    resumed: Counter[str] = Counter()
+    for row in rows:
+        customer = row["account_id"]
+        if not "people-400" <= customer < "people-430":  # no two of them share a sign-up hour
+            continue
+        if len(begun[customer]) < 4:
+            begun[customer] += row["reasoning_issued"]
+            row.update(account_id="people-000", client_ip="203.0.113.250", user_agent="gateway/1")
+        else:
+            row["reasoning_replayed"].append(begun[customer][resumed[customer]])
+            resumed[customer] += 1
+    assert len(begun) == 30
+    assert set(resumed.values()) == {4}
+
+
 def attacked(rows: list[Row]) -> None:
     """Let the verified company's red team try every trick; most of it is refused."""
     forms = (
@@ -99,10 +117,11 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scanned]:
 
 @pytest.fixture(scope="module")
 def ordinary(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scanned]:
-    """Own resumption, failover inside the company, its red team, transcripts that went round; no harvest at all."""
+    """Resumption, failover inside a company and from a gateway, a red team, public transcripts; and no harvest."""
     rows = [row for row in issued() if not row["account_id"].startswith("harvest")]
     resumed(rows, random.Random(2))
     pasted(rows)
+    relayed(rows)
     attacked(rows)
     folder = tmp_path_factory.mktemp("ordinary") / "world"
     return folder, scanned(rows, folder)

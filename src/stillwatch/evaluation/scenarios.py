@@ -167,8 +167,8 @@ _REPLAYING = (
 
 _REPLAY = Scenario(
     "replay",
-    "Two campaigns that try many ways to obtain hidden reasoning and then send back, from other accounts, the encrypted "
-    "reasoning that some accounts were issued.",
+    "Two campaigns that try many ways to obtain hidden reasoning and then send back, from other accounts, the "
+    "encrypted reasoning that some accounts were issued.",
     _REPLAYING,
     28,
     datetime(2026, 7, 1, tzinfo=UTC),
