@@ -1,14 +1,20 @@
 """Assembled campaigns: the verdict follows from the tests, and the record from the facts."""
 
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
+import jsonschema
 from tests.campaigns.clues import CONTENT, NETWORK, bearing, facts, members, ordinary
 
+from stillwatch import schemas
 from stillwatch.campaigns import Facts, campaigns, template_name
 from stillwatch.campaigns.assemble import MAX_EVIDENCE, MAX_TEMPLATES
+from stillwatch.campaigns.attempts import AttemptDay, Attempts, TechniqueUse
 from stillwatch.campaigns.facts import Evidence, TemplateUse
+from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.identity import new_id
+from stillwatch.records import EXTRACTION_TECHNIQUES
 
 REFERENCE = ordinary()
 NO_REFERENCE = ordinary(20)
@@ -95,6 +101,32 @@ def test_templates_carry_one_name_in_evidence_and_templates() -> None:
     (found,) = assembled(facts())
     assert found["evidence"][0]["value"] == found["templates"][0]["template_id"] == template_name(17)
     assert template_name(-1) == "t-" + "f" * 16
+
+
+def test_extraction_and_replays_are_told_and_move_no_verdict() -> None:
+    days = [AttemptDay(date(2026, 1, 2), (name,), True, 20, 20, 15) for name in EXTRACTION_TECHNIQUES]
+    days.append(AttemptDay(date(2026, 1, 4), ("replay_decoding",), False, 1, 900, 3))
+    uses = {name: TechniqueUse(20, 15, 2) for name in EXTRACTION_TECHNIQUES}
+    reached = {
+        "attempts": Attempts(6000, 1080, 138, 9, uses, days),
+        "handed_on": HandedOn(
+            7, 9, 3, 2, 6, 1, 0, 4, datetime(2026, 1, 4, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)
+        ),
+    }
+    for changes in ({}, {"links": [NETWORK], "bearing": bearing(exchanges=0)}, {"pardoned": True}):
+        plain, told = assembled(facts(**changes)), assembled(facts(**changes, **reached))
+        assert [found["verdict"] for found in told] == [found["verdict"] for found in plain]
+    (found,) = assembled(facts(**reached))
+    jsonschema.Draft202012Validator(schemas.schema("campaigns")).validate([found])
+    assert found["extraction"]["sweep"]["winner"] == {
+        "techniques": ["replay_decoding"],
+        "exchanges": 900,
+        "first_on": "2026-01-04",
+    }
+    assert (found["replays"]["artefacts"], found["replays"]["first_at"]) == (7, "2026-01-04T00:00:00+00:00")
+    (plain,) = assembled(facts())
+    assert (plain["extraction"]["result"], plain["extraction"]["sweep"]) == ("not_tested", None)
+    assert plain["replays"]["last_at"] is None
 
 
 def test_no_probability_is_claimed_before_anything_calibrates_it() -> None:
