@@ -44,6 +44,7 @@ EXCHANGE_IDENTIFIERS = (
     "prompt",
 )
 EXCHANGE_CATEGORIES = ("access_path", "model", "user_agent", "tls_fingerprint", "finish_reason", "status", "metadata")
+EXCHANGE_LISTS = ("reasoning_issued", "reasoning_replayed")
 EXCHANGE_NUMBERS = ("turn_count", "tool_count", "image_count", "input_tokens", "output_tokens", "reasoning_tokens")
 
 
@@ -146,10 +147,12 @@ def _category(values: pd.Series) -> pd.DataFrame:
 
 
 def _exchange_columns(folder: Path) -> dict[str, pd.DataFrame]:
-    wanted = ["account_id", "started_at", *EXCHANGE_IDENTIFIERS, *EXCHANGE_CATEGORIES, *EXCHANGE_NUMBERS]
+    wanted = [*EXCHANGE_IDENTIFIERS, *EXCHANGE_CATEGORIES, *EXCHANGE_LISTS, *EXCHANGE_NUMBERS]
+    wanted = ["account_id", "started_at", *wanted]
     exchanges = ds.dataset(folder / "exchanges").to_table(columns=wanted).to_pandas()
     columns = {f"exchanges.{name}": _identifier_use(exchanges, name) for name in EXCHANGE_IDENTIFIERS}
     columns |= {f"exchanges.{name}": _category_use(exchanges, name) for name in EXCHANGE_CATEGORIES}
+    columns |= {f"exchanges.{name}": _list_use(exchanges, name) for name in EXCHANGE_LISTS}
     for name in EXCHANGE_NUMBERS:
         columns[f"exchanges.{name}"] = exchanges.groupby("account_id")[name].agg(
             ["mean", "std", "min", "max", "median"]
@@ -176,6 +179,22 @@ def _identifier_use(exchanges: pd.DataFrame, name: str) -> pd.DataFrame:
             "most sharing": _decade(shared.max()),
             "length": sizes.mean(),
             "length spread": sizes.std(),
+        }
+    )
+
+
+def _list_use(exchanges: pd.DataFrame, name: str) -> pd.DataFrame:
+    lengths = exchanges[name].str.len().fillna(0)
+    each = exchanges[["account_id", name]].explode(name).dropna()
+    holders = each.groupby(name)["account_id"].nunique()
+    shared = _decade(each[name].map(holders)).groupby(each["account_id"])
+    account = exchanges["account_id"]
+    return pd.DataFrame(
+        {
+            "null": (lengths == 0).groupby(account).mean(),
+            "length": lengths.groupby(account).mean(),
+            "sharing": shared.mean(),
+            "most sharing": shared.max(),
         }
     )
 
