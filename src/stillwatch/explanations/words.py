@@ -19,6 +19,7 @@ KIND_WORDS: Final = {
     "email_pattern": "e-mail addresses of the same shape and domain",
     "signup_cohort": "sign-up in the same hour with the same domain of e-mail addresses",
     "artefact": "the same opaque piece of the model's reasoning, handed from account to account",
+    "session_starts": "sessions begun within two minutes of one another, again and again",
 }
 GROUP_WORDS: Final = {
     "content": "prompts and software",
@@ -28,6 +29,7 @@ GROUP_WORDS: Final = {
     "registration": "registration",
     "contact": "telephone",
     "artefact": "reasoning passed on",
+    "timing": "times of work",
 }
 VERDICT_WORDS: Final = {
     "distillation": "its accounts are under common control and harvest the model's answers on a large scale",

@@ -3,6 +3,7 @@
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members
 from stillwatch.linkage.holdings import KINDS, Holdings, holdings
+from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.power import minimum_detectable
 from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
 from stillwatch.linkage.weights import Weights, weights
@@ -12,6 +13,7 @@ __all__ = [
     "TEMPLATED_SCHEMA",
     "Clusters",
     "Holdings",
+    "Starts",
     "Weights",
     "clusters",
     "cohesion",
@@ -20,6 +22,7 @@ __all__ = [
     "links",
     "members",
     "minimum_detectable",
+    "starts",
     "template_traits",
     "templated_batches",
     "vocabulary",
