@@ -2,6 +2,7 @@
 
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members
+from stillwatch.linkage.families import Families, families
 from stillwatch.linkage.holdings import KINDS, Holdings, holdings
 from stillwatch.linkage.power import minimum_detectable
 from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
@@ -11,11 +12,13 @@ __all__ = [
     "KINDS",
     "TEMPLATED_SCHEMA",
     "Clusters",
+    "Families",
     "Holdings",
     "Weights",
     "clusters",
     "cohesion",
     "evidence",
+    "families",
     "holdings",
     "links",
     "members",
