@@ -55,7 +55,14 @@ class Pools(NamedTuple):
 
     def rows(self, wanted: Ints) -> "Pools":
         """Some of the families."""
-        return self._make(column[wanted] for column in self)
+        return Pools(
+            self.marks[wanted],
+            self.share[wanted],
+            self.odds[wanted],
+            self.lacking[wanted],
+            self.expected[wanted],
+            self.texts[wanted],
+        )
 
 
 def estimated(start: Ints, members: Ints, words: Marks, frequency: Ints) -> Pools:
@@ -279,10 +286,8 @@ def _group(order: Ints, pools: Pools, home: Ints) -> None:
         for k in range(_propose(weights, touched, count, best)):
             leader = best[k]
             _spread(pools.share[leader], pools.marks[leader], theirs)
-            here = (
-                _explained(shares, pools.marks[leader], pools.odds[leader], pools.lacking[leader]) / pools.expected[one]
-            )
-            there = _explained(theirs, pools.marks[one], pools.odds[one], pools.lacking[one]) / pools.expected[leader]
+            here = _explained(shares, pools, leader) / pools.expected[one]
+            there = _explained(theirs, pools, one) / pools.expected[leader]
             _spread(none, pools.marks[leader], theirs)
             if min(here, there) > most:
                 most = min(here, there)
