@@ -116,9 +116,9 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
 def _templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
     """Every exchange with the template it bears and the item in its slots."""
     recurring = linkage.vocabulary(signals).to_pyarrow().sort_by("fingerprint")
-    columns = [*linkage.TEMPLATED_SCHEMA.names, "sketch", "text_id"]
-    wanted = signals.select(*[name for name in columns if name not in ("template_id", "item_id")])
-    batches = linkage.templated_batches(recurring["fingerprint"].to_numpy())
+    columns = [*linkage.TEMPLATED_SCHEMA.names, "sketch", "words", "text_id"]
+    wanted = signals.select(*[name for name in columns if name in signals.columns])
+    batches = linkage.templated_batches(recurring["fingerprint"].to_numpy(), linkage.families(signals))
     return engine.map_batches(wanted, batches, linkage.TEMPLATED_SCHEMA, work / "templated")
 
 

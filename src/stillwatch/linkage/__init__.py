@@ -2,6 +2,7 @@
 
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members
+from stillwatch.linkage.families import Families, families
 from stillwatch.linkage.holdings import KINDS, Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.power import minimum_detectable
@@ -12,12 +13,14 @@ __all__ = [
     "KINDS",
     "TEMPLATED_SCHEMA",
     "Clusters",
+    "Families",
     "Holdings",
     "Starts",
     "Weights",
     "clusters",
     "cohesion",
     "evidence",
+    "families",
     "holdings",
     "links",
     "members",

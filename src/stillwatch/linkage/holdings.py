@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 # kind -> (family shown in evidence, group that counts once, durability: cost to fake)
 KINDS = {
     "template": ("content", "content", "high"),
+    "template_family": ("content", "content", "medium"),  # strangers on one public instruction share it as well
     "system_prompt": ("content", "content", "high"),
     "client": ("tooling", "content", "low"),  # a public tool fixes prompt and client together
     "metadata": ("tooling", "content", "low"),
