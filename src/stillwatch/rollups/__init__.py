@@ -2,6 +2,7 @@
 
 from stillwatch.rollups.activity import activity
 from stillwatch.rollups.replays import artefacts, merged_artefacts, replay_traits, replays
+from stillwatch.rollups.starts import session_starts
 from stillwatch.rollups.traits import account_traits, exchange_traits
 from stillwatch.rollups.unique import repeated_ids, unique_exchanges
 
@@ -14,5 +15,6 @@ __all__ = [
     "repeated_ids",
     "replay_traits",
     "replays",
+    "session_starts",
     "unique_exchanges",
 ]
