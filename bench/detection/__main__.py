@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from . import tables
+from .hourly import HOURLY, hourly_record, is_there
 from .judge import truth
 from .measure import LINKED, STRICT, baseline_record, stillwatch_records, world_record
 from .record import WORLD, Record, Records, WorldName
@@ -47,7 +48,7 @@ def main() -> None:
     records = Records(wanted.cache, refresh=wanted.refresh)
     baselines = [name for name in BASELINES if name in (wanted.only or BASELINES)]
     for name, folder in worlds:
-        missing = _missing(records, name, baselines, wanted.runs)
+        missing = _missing(records, name, [*baselines, *([HOURLY] if wanted.hourly else [])], wanted.runs)
         if missing and not wanted.render:
             with tempfile.TemporaryDirectory(prefix="bench-detection-") as scratch:
                 _measure(records, name, folder or _simulated(wanted, name, Path(scratch)), missing, wanted.runs)
@@ -98,12 +99,15 @@ def _arguments() -> argparse.Namespace:
         "--only", nargs="+", choices=(OWN, *BASELINES), metavar="NAME", help=f"baselines: {', '.join(BASELINES)}; {OWN}"
     )
     add("--runs", type=int, default=1, metavar="N", help="successive scans, for exposure before detection (1: none)")
+    add("--hourly", action="store_true", help="exposure before detection by bench.exposure, a run every hour")
     add("--cache", type=Path, metavar="DIR", help="keep results here; an interrupted run goes on from them")
     add("--refresh", nargs="+", default=[], choices=(OWN, *BASELINES), metavar="NAME", help="methods to measure anew")
     add("--render", action="store_true", help="print the tables of what the cache holds, and run nothing")
     wanted = parser.parse_args()
     if wanted.render and wanted.cache is None:
         parser.error("--render needs --cache")
+    if wanted.hourly and not is_there():
+        parser.error("--hourly needs bench.exposure, which this checkout lacks; use --runs")
     return wanted
 
 
@@ -118,9 +122,9 @@ def _given(folder: Path) -> tuple[WorldName, Path | None]:
     return WorldName(about["scenario"], about["scale"], about["seed"], GIVEN), folder
 
 
-def _missing(records: Records, name: WorldName, baselines: Sequence[str], runs: int) -> list[str]:
+def _missing(records: Records, name: WorldName, others: Sequence[str], runs: int) -> list[str]:
     """What has to be measured on a world; stillwatch again when more successive runs are wanted than were made."""
-    missing = [method for method in (WORLD, LINKED, STRICT, *baselines) if records.get(name, method) is None]
+    missing = [method for method in (WORLD, LINKED, STRICT, *others) if records.get(name, method) is None]
     strict = records.get(name, STRICT)
     if strict is not None and strict.runs < runs:
         missing.append(STRICT)
@@ -149,6 +153,9 @@ def _measure(records: Records, name: WorldName, folder: Path, missing: Sequence[
         with tempfile.TemporaryDirectory(prefix="bench-detection-") as scratch:
             for record in stillwatch_records(name, folder, Path(scratch), runs=runs):
                 records.add(record)
+    if HOURLY in missing:
+        _say(f"{name}: hourly runs")
+        records.add(hourly_record(name, folder))
     world = World(folder, name.seed)
     for baseline in (method for method in missing if method in BASELINES):
         _say(f"{name}: {baseline}")

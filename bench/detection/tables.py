@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from stillwatch.evaluation.evaluate import ONE_RUN
 from stillwatch.evaluation.measures import Share
 
+from .hourly import HOURLY
 from .measure import LINKED, STRICT
 from .record import WORLD, Record
 from .totals import by_language, of, oracle_right, strict, summed, total
@@ -34,7 +35,8 @@ oracle's recall: a favour to the baseline. Its threshold is set on the labels, i
   baseline accuses by itself, to the left, follows a threshold that no label has touched. 0.00 %: no threshold reaches
   that precision. Where stillwatch accuses nobody, the oracle aims at a precision of 99 %.
 exposure before detection: share of a campaign's exchanges made before the end of the first of the successive runs that
-  found half of its accounts; the worst of the campaigns found, and how many were not found at all.
+  found half of its accounts; the worst of the campaigns found, and how many were not found at all. With --hourly a run
+  at the end of every hour, else as many runs as --runs says.
 CPU s: user and system. A baseline is billed for reading, sketching and templating what it uses, though it is done once
   for all of them. Stillwatch's includes the report, the decisions and the bundle, and one run."""
 
@@ -106,7 +108,7 @@ def campaigns_table(records: Sequence[Record]) -> str:
                     percent(shares),
                     interval(share),
                     percent(linked[name].share),
-                    _exposure_of(name, strict(inside)),
+                    _exposure_of(name, inside),
                 )
             )
     header = ("scenario", "campaign", "accounts", "share infrastructure", "recall (95 %)", "or coordinated")
@@ -181,10 +183,10 @@ def interval(share: Share) -> str:
     return "-" if share.share is None else f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)})"
 
 
-def exposures(records: Sequence[Record]) -> Mapping[str, list[float | None]]:
-    """Exposure before detection by campaign, one figure per world in which it was measured."""
+def exposures(inside: Sequence[Record]) -> Mapping[str, list[float | None]]:
+    """Exposure before detection by campaign, a figure per world in which it was measured: hourly, if anywhere so."""
     found: dict[str, list[float | None]] = {}
-    for record in records:
+    for record in of(inside, HOURLY) or strict(inside):
         for name, share in record.exposure.items():
             found.setdefault(name, []).append(share)
     return found
@@ -204,22 +206,22 @@ def _method_row(scenario: str, method: str, inside: Sequence[Record]) -> tuple[s
         _per_million(found.wronged),
         f"{_count(found.owners)} ({percent(found.owners.high)})" if found.owners.total else "-",
         "-" if found.oracle is None else percent(found.oracle.share),
-        _exposure(records),
+        _exposure(inside) if method == STRICT else "-",
         f"{found.cpu_s:,.1f}",
     )
 
 
-def _exposure(records: Sequence[Record]) -> str:
-    measured = [share for shares in exposures(records).values() for share in shares]
+def _exposure(inside: Sequence[Record]) -> str:
+    measured = [share for shares in exposures(inside).values() for share in shares]
     if not measured:
-        return ONE_RUN if records[0].method == STRICT else "-"
+        return ONE_RUN
     found = [share for share in measured if share is not None]
     worst = f"at most {percent(max(found))}, " if found else ""
     return f"{worst}{len(measured) - len(found)} of {len(measured)} not found"
 
 
-def _exposure_of(name: str, records: Sequence[Record]) -> str:
-    shares = exposures(records).get(name)
+def _exposure_of(name: str, inside: Sequence[Record]) -> str:
+    shares = exposures(inside).get(name)
     if shares is None:
         return ONE_RUN
     return ", ".join("not found" if share is None else percent(share) for share in shares)

@@ -74,7 +74,7 @@ def _few_wronged(share: Share) -> Target:
 
 def _early(records: Sequence[Record]) -> Target:
     wanted = f"{', '.join(LONG)}: exposure before detection at most {percent(MOST_EXPOSED)}"
-    long = [record for record in strict(records) if record.world.scenario in LONG]
+    long = [record for record in records if record.world.scenario in LONG]
     shares = [share for each in exposures(long).values() for share in each]
     if not shares:
         return Target(wanted, "one run: not measured", None)

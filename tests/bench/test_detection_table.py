@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bench.detection.__main__ import BASELINES
+from bench.detection.__main__ import BASELINES, main
 from bench.detection.components import Pairs, joined_at
+from bench.detection.hourly import HOURLY, exposure
 from bench.detection.judge import Truth, accusation, frontier, most_right, recalls, slices, truth
 from bench.detection.record import Record, Records, WorldName
-from bench.detection.tables import HEADER, comparison
+from bench.detection.tables import HEADER, comparison, exposures
 from bench.detection.targets import targets
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -73,7 +75,9 @@ def test_accounts_join_at_the_threshold_at_which_their_component_is_large_enough
 
 
 @pytest.mark.slow
-def test_one_command_prints_one_table_over_stillwatch_and_a_baseline(tmp_path: Path) -> None:
+def test_one_command_prints_one_table_over_stillwatch_and_a_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     log = Log()
     for second in range(60):
         log.add("burst", 0.9 * second)
@@ -91,8 +95,10 @@ def test_one_command_prints_one_table_over_stillwatch_and_a_baseline(tmp_path: P
         ["planted", "stillwatch: or coordinated", "0", "0.00 %", "-", "0 (975,000)", owners, "-"],
         ["planted", "rate_limit", "1", "100.00 %", "100.00 %", "0 (975,000)", owners, "100.00 %"],
     ]
-    again = subprocess.run([*command, "--render"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert (again.stdout, again.stderr) == (done.stdout, "")
+    monkeypatch.setattr(sys, "argv", [*command[2:], "--render"])
+    main()
+    again = capsys.readouterr()
+    assert (again.out, again.err) == (done.stdout, "")
 
 
 WORLD = WorldName("feb2026", 0.05, 100, "built in")
@@ -128,6 +134,25 @@ def test_the_oracle_is_asked_at_the_precision_of_stillwatch_in_the_same_world() 
     assert comparison([stillwatch(10, 0, 10), baseline], ["seat"]).endswith("at equal precision: yes.")
     assert comparison([stillwatch(9, 1, 11), baseline], ["seat"]).endswith("not on feb2026.")
     assert comparison([stillwatch(15, 5, 5), baseline], ["seat"]).endswith("not on feb2026.")
+
+
+def test_hourly_exposure_is_read_from_the_table_of_its_own_command() -> None:
+    text = """
+| world | campaign | reported when there is | hours after its start | exchanges before |
+|---|---|---|---:|---:|
+| feb2026 | lab-a | half of its accounts | 24 | 12.5% |
+| feb2026 | lab-a | a campaign with 5 of them | 12 | 6.0% |
+| feb2026 | lab-b | half of its accounts | never | 100.0% |
+"""
+    assert exposure(text) == {"lab-a": 0.125, "lab-b": None}
+    with pytest.raises(ValueError, match="exchanges before"):
+        exposure(text.replace("exchanges before", "leaked"))
+
+
+def test_hourly_exposure_goes_before_that_of_a_few_runs() -> None:
+    few = replace(stillwatch(1, 0, 0), exposure={"lab": 0.5}, runs=4)
+    assert exposures([few]) == {"lab": [0.5]}
+    assert exposures([few, Record(WORLD, HOURLY, exposure={"lab": 0.02})]) == {"lab": [0.02]}
 
 
 def test_targets_are_met_missed_or_not_measured() -> None:

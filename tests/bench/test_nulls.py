@@ -2,7 +2,6 @@
 
 import json
 import random
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from bench.nulls.__main__ import main
 from bench.nulls.emptied import empty
 from bench.nulls.permuted import prepared, verdicts
 from bench.nulls.shuffle import dealt
@@ -17,8 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.bench.worlds import Log, write_truth
 from tests.flow import planted
-
-ROOT = Path(__file__).parents[2]
 
 
 @st.composite
@@ -96,20 +94,23 @@ def test_an_emptied_world_holds_no_trace_of_its_hostile_accounts(tmp_path: Path)
         assert set(pq.read_table(path)["account_id"].to_pylist()) == {"good"}
 
 
-def test_results_that_are_kept_are_printed_with_their_intervals_and_nothing_runs(tmp_path: Path) -> None:
+def test_results_that_are_kept_are_printed_with_their_intervals_and_nothing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     about = "feb2026, scale 0.01, seed 200, built in, segments"
     rows = [{"about": f"{about}: as it is", "campaigns": {"distillation": 2}}]
     rows += [{"about": f"{about}: {seed}", "campaigns": {"explained": 1}} for seed in range(4)]
     rows[2]["campaigns"] = {"coordinated": 1}
     kept = [json.dumps({**row, "scenario": "feb2026", "cpu_s": 2.0}) for row in rows]
     (tmp_path / "permuted.jsonl").write_text("\n".join(kept) + '\n{"about": "feb')
-    command = [sys.executable, "-m", "bench.nulls", "permuted", "--seeds", "4", "--cache", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
+    monkeypatch.setattr(sys, "argv", ["nulls", "permuted", "--seeds", "4", "--cache", str(tmp_path)])
+    main()
+    done = capsys.readouterr()
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.out.splitlines() if line[:1] == "|"]
     assert lines[2][0] == "feb2026, traits as they are"
     assert lines[3][:3] == ["feb2026", "4", "4 of 4 (39.8 to 100.0 %)"]
     assert lines[3][3:5] == ["3 of 4 (19.4 to 99.4 %)", "1 coordinated, 3 explained"]
-    assert done.stderr == ""
+    assert done.err == ""
 
 
 def test_nobody_holds_nothing_afterwards() -> None:
