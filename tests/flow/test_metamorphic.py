@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from bench.nulls.emptied import empty
 from tests.flow import planted, scans
 
 from stillwatch.evaluation import simulate
@@ -82,12 +83,12 @@ def hand_written(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Four days of a small simulated world, all its populations and campaigns, and its innocent accounts."""
+    """Four days of a small simulated world, its campaigns taken out: every population of customers, and nobody else."""
     world = tmp_path_factory.mktemp("simulated") / "world"
     simulate(world, scenario="feb2026", scale=0.004, days=4, seed=31)
+    empty(world)
     (world / "exchanges").rename(world / "logs")
-    truth = pq.read_table(world / "truth.parquet").to_pylist()
-    return world, {row["account_id"] for row in truth if not row["is_hostile"]}
+    return world, set(pq.read_table(world / "truth.parquet")["account_id"].to_pylist())
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +116,6 @@ def after(world: World, folder: Path, change: Change) -> Verdicts:
     return verdicts(folder / "out")
 
 
-def accused(found: Verdicts) -> Verdicts:
-    """Verdicts that say something against an account."""
-    return {account: verdict for account, verdict in found.items() if verdict in ("distillation", "coordinated")}
-
-
 def elsewhere(world: World, before: Path, folder: Path, offset: int) -> bool:
     """Whether the campaigns are the same to the byte when every innocent account signed up in another country."""
     changed(world[0] / "accounts.parquet", folder / "accounts.parquet", world[1], from_country(offset))
@@ -127,13 +123,11 @@ def elsewhere(world: World, before: Path, folder: Path, offset: int) -> bool:
     return (folder / "out" / "campaigns.json").read_bytes() == (before / "campaigns.json").read_bytes()
 
 
-def test_there_is_something_to_judge(
-    hand_written: World, planted_before: Path, simulated: World, simulated_before: Path
-) -> None:
+def test_there_is_something_to_judge(hand_written: World, planted_before: Path, simulated_before: Path) -> None:
     found = verdicts(planted_before)
     assert set(found.values()) == {"distillation", "explained"}
     assert {verdict for account, verdict in found.items() if account in hand_written[1]} == {"explained"}
-    assert {account for account in verdicts(simulated_before) if account in simulated[1]}
+    assert {"coordinated", "explained"} & set(verdicts(simulated_before).values())
 
 
 @pytest.mark.parametrize("offset", range(3))
@@ -143,6 +137,7 @@ def test_another_sign_up_country_changes_nothing_at_all(
     assert elsewhere(hand_written, planted_before, tmp_path, offset)
 
 
+@pytest.mark.slow
 def test_another_sign_up_country_changes_nothing_in_a_simulated_world(
     simulated: World, simulated_before: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +151,7 @@ def test_another_time_zone_changes_no_verdict(
     assert after(hand_written, tmp_path, hours_later(hours)) == verdicts(planted_before)
 
 
+@pytest.mark.slow
 def test_another_time_zone_changes_no_verdict_in_a_simulated_world(
     simulated: World, simulated_before: Path, tmp_path: Path
 ) -> None:
@@ -169,9 +165,9 @@ def test_another_language_changes_no_verdict(
     assert after(hand_written, tmp_path, in_alphabet(alphabet)) == verdicts(planted_before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alphabet", ["Cyrillic", "Kana"])
-def test_another_language_accuses_nobody_else_in_a_simulated_world(
+def test_another_language_changes_no_verdict_in_a_simulated_world(
     alphabet: str, simulated: World, simulated_before: Path, tmp_path: Path
 ) -> None:
-    """What is explained may come and go: other letters have other hashes, and sketches sample fingerprints by hash."""
-    assert accused(after(simulated, tmp_path, in_alphabet(alphabet))) == accused(verdicts(simulated_before))
+    assert after(simulated, tmp_path, in_alphabet(alphabet)) == verdicts(simulated_before)
