@@ -168,18 +168,23 @@ class World:
         )
 
     def _texts(self) -> Texts:
-        text, sketch, embedding = [], [], []
+        order = cast(Ints, self._made["order"])
+        place = np.empty(len(order), np.int64)  # of each row of the files: filled at once, since copies would not fit
+        place[order] = np.arange(len(order))
+        text = np.zeros(len(order), np.int64)
+        sketch = np.zeros((len(order), SKETCH_SIZE), np.int64)
+        embedding = np.zeros((len(order), EMBEDDING_SIZE), np.float32)
+        done = 0
         for batch in ds.dataset(self._files, format="parquet").to_batches(batch_size=BATCH_ROWS):
             if batch.num_rows:
-                read = signals(batch)
-                text.append(read["text_id"].fill_null(0).to_numpy())
-                sketch.append(_matrix(read["sketch"], SKETCH_SIZE, np.int64))
-                embedding.append(_matrix(read["embedding"], EMBEDDING_SIZE, np.float32))
-        order = cast(Ints, self._made["order"])
-        vectors = np.concatenate(embedding)[order]
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        np.divide(vectors, length, out=vectors, where=length > 0)
-        return Texts(length[:, 0] > 0, np.concatenate(text)[order], np.concatenate(sketch)[order], vectors)
+                read, rows = signals(batch), place[done : done + batch.num_rows]
+                text[rows] = read["text_id"].fill_null(0).to_numpy()
+                sketch[rows] = _matrix(read["sketch"], SKETCH_SIZE, np.int64)
+                vectors = _matrix(read["embedding"], EMBEDDING_SIZE, np.float32)
+                length = np.linalg.norm(vectors, axis=1, keepdims=True)
+                embedding[rows] = np.divide(vectors, length, out=vectors, where=length > 0)
+                done += batch.num_rows
+        return Texts(np.asarray(embedding.any(axis=1)), text, sketch, embedding)
 
     def _templates(self) -> Ints:
         recurring, sketch = self._recurring(), self.texts.sketch

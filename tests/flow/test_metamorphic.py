@@ -166,8 +166,20 @@ def test_another_language_changes_no_verdict(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("alphabet", ["Cyrillic", "Kana"])
 def test_another_language_changes_no_verdict_in_a_simulated_world(
-    alphabet: str, simulated: World, simulated_before: Path, tmp_path: Path
+    simulated: World, simulated_before: Path, tmp_path: Path
 ) -> None:
-    assert after(simulated, tmp_path, in_alphabet(alphabet)) == verdicts(simulated_before)
+    assert after(simulated, tmp_path, in_alphabet("Cyrillic")) == verdicts(simulated_before)
+
+
+@pytest.mark.slow
+def test_a_language_without_spaces_accuses_nobody_else_in_a_simulated_world(
+    simulated: World, simulated_before: Path, tmp_path: Path
+) -> None:
+    """Each letter is a token then, so sketches reach less far into a text: what is explained may come and go."""
+    assert accused(after(simulated, tmp_path, in_alphabet("Kana"))) == accused(verdicts(simulated_before))
+
+
+def accused(found: Verdicts) -> Verdicts:
+    """Verdicts that say something against an account."""
+    return {account: verdict for account, verdict in found.items() if verdict in ("distillation", "coordinated")}
