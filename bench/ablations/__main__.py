@@ -6,7 +6,6 @@ of recall are lost; without text, as much of `distillation` and `coordinated` to
 """
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -16,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.detection.lines import append_line, read_lines
 from stillwatch.evaluation import evaluate
 from stillwatch.evaluation.measures import Share
 
@@ -76,7 +76,7 @@ def _rows(wanted: argparse.Namespace, seed: int, path: Path) -> list[Row]:
     """Every family on one world, from the cache where it is there."""
     source = " and ".join(file.name for file in (wanted.prompts, wanted.timing) if file) or "built in"
     about = f"{wanted.scenario}, scale {wanted.scale:g}, seed {seed}, {source}"
-    kept = {} if wanted.refresh else {row["family"]: row for row in _read(path) if row["about"] == about}
+    kept = {} if wanted.refresh else {row["family"]: row for row in read_lines(path) if row["about"] == about}
     missing = [family for family in wanted.only if family not in kept]
     if missing:
         with tempfile.TemporaryDirectory(prefix="bench-ablations-") as scratch:
@@ -85,21 +85,9 @@ def _rows(wanted: argparse.Namespace, seed: int, path: Path) -> list[Row]:
             _simulate(wanted, seed, world)
             for family in missing:
                 kept[family] = {"about": about, "family": family, **_measured(family, world, seed)}
-                with path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(kept[family]) + "\n")
+                append_line(path, kept[family])
                 _say(f"{about}: without {family}, {kept[family]['cpu_s']:.0f} CPU s")
     return [kept[family] for family in wanted.only]
-
-
-def _read(path: Path) -> list[Row]:
-    """The rows of the cache; a line that was cut off by an interruption is left out."""
-    rows = []
-    for line in path.read_text("utf-8").splitlines() if path.is_file() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
 
 
 def _simulate(wanted: argparse.Namespace, seed: int, world: Path) -> None:

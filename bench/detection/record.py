@@ -1,6 +1,5 @@
 """What one method did on one world, as numbers that can be added up over worlds and kept in a file."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 from stillwatch.evaluation.customers import Wronged
 from stillwatch.evaluation.measures import Share
+
+from .lines import append_line, read_lines
 
 Pair = tuple[int, int]  # hits, total
 
@@ -81,10 +82,9 @@ class Records:
         self._refresh = set(refresh)
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        if self._path is not None and self._path.is_file():
-            for line in self._path.read_text("utf-8").splitlines():
-                record = _read(line)
-                if record is not None and not self._is_stale(record.method):
+        if self._path is not None:
+            for record in map(_record, read_lines(self._path)):
+                if not self._is_stale(record.method):
                     self._known[record.world, record.method] = record
 
     def get(self, world: WorldName, method: str) -> Record | None:
@@ -95,8 +95,7 @@ class Records:
         """Keep a record, at once."""
         self._known[record.world, record.method] = record
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(record)) + "\n")
+            append_line(self._path, asdict(record))
 
     def all(self) -> list[Record]:
         """Every record, in the order in which they came."""
@@ -106,12 +105,8 @@ class Records:
         return method in self._refresh or method.partition(":")[0] in self._refresh
 
 
-def _read(line: str) -> Record | None:
-    """A record from its line; none when the line was cut off by an interruption."""
-    try:
-        raw = json.loads(line)
-    except json.JSONDecodeError:
-        return None
+def _record(raw: dict[str, Any]) -> Record:
+    """A record from what was kept of it."""
     for item in fields(Record):
         value = raw.get(item.name)
         if isinstance(value, dict) and item.name not in ("world", "exposure"):

@@ -9,7 +9,6 @@ Results are kept in --cache; an interrupted run goes on from there. docs/proof.m
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.detection.lines import append_line, read_lines
 from stillwatch.evaluation.measures import Share
 
 from .emptied import empty, scanned, simulated
@@ -71,26 +71,15 @@ class _Kept:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-        self._rows = {row["about"]: row for row in map(_whole_line, lines) if row}
+        self._rows = {row["about"]: row for row in read_lines(path)}
 
     def get(self, about: str) -> Row | None:
         return self._rows.get(about)
 
     def add(self, row: Row) -> Row:
         self._rows[row["about"]] = row
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_line(self._path, row)
         return row
-
-
-def _whole_line(line: str) -> Row:
-    """A row from its line; nothing when the line was cut off by an interruption."""
-    try:
-        row: Row = json.loads(line)
-    except json.JSONDecodeError:
-        return {}
-    return row
 
 
 def _permuted(wanted: argparse.Namespace, scenario: str, seeds: Sequence[int], kept: _Kept) -> Iterator[Row]:

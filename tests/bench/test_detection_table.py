@@ -127,6 +127,8 @@ def test_records_are_read_back_as_they_were_written_and_a_line_that_was_cut_off_
     path.write_text(path.read_text() + '{"world": {"scen')
     assert Records(tmp_path).all() == [full, stillwatch(1, 2, 3)]
     assert Records(tmp_path, refresh=["stillwatch"]).all() == [full]
+    Records(tmp_path).add(stillwatch(4, 5, 6))  # after the line that was cut off
+    assert Records(tmp_path).all() == [full, stillwatch(4, 5, 6)]
 
 
 def test_the_oracle_is_asked_at_the_precision_of_stillwatch_in_the_same_world() -> None:
