@@ -1,7 +1,8 @@
-"""Stillwatch and published detectors on the same worlds: one table.
+"""Stillwatch and published detectors on the same worlds: one table, and who was wronged.
 
 Each scenario is simulated anew into a temporary folder, or a world that exists is given with --world. Every method
-reads the same exchanges, prompts and accounts. docs/baselines.md says what each baseline is and where it deviates.
+reads the same exchanges, prompts and accounts. docs/baselines.md says what each baseline is and where it deviates;
+docs/proof.md what the tables prove and how long they take.
 """
 
 import argparse
@@ -9,12 +10,16 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
+from . import tables
+from .hourly import HOURLY, hourly_record, is_there
 from .judge import truth
-from .rows import NOTES, PRECISION_WANTED, Row, baseline_row, markdown, stillwatch_rows
+from .measure import LINKED, STRICT, baseline_record, stillwatch_records, world_record
+from .record import WORLD, Record, Records, WorldName
+from .targets import targets_table
 from .world import World
 
 BASELINES = (
@@ -29,23 +34,51 @@ BASELINES = (
     "mmd",
     "mahalanobis",
 )
+OWN = "stillwatch"
 SCENARIOS = ("feb2026", "jun2026", "two-pools", "cot-cleaner", "low-and-slow", "base-rate")
+GIVEN = "given"  # the source of a world that was not made here
 
 
 def main() -> None:
-    """Run what was asked for and print the table on standard output; progress goes to standard error."""
+    """Run what is missing and print the tables on standard output; progress goes to standard error."""
     wanted = _arguments()
-    baselines = [import_module(f"{__package__}.{name}") for name in wanted.only or BASELINES]
-    rows: list[Row] = []
-    made: list[tuple[str, int]] = [(scenario, seed) for scenario in wanted.scenario for seed in wanted.seed]
-    worlds: list[Path | tuple[str, int]] = list(wanted.world) or list(made)
-    for world in worlds:
-        with tempfile.TemporaryDirectory(prefix="bench-detection-") as scratch:
-            folder = world if isinstance(world, Path) else _simulated(wanted, *world, Path(scratch))
-            rows += _rows(folder, baselines, Path(scratch))
-    print(markdown(rows))
-    print()
-    print(NOTES)
+    worlds = [_given(folder) for folder in wanted.world] or [
+        (_name(wanted, scenario, seed), None) for seed in wanted.seed for scenario in wanted.scenario
+    ]
+    records = Records(wanted.cache, refresh=wanted.refresh)
+    baselines = [name for name in BASELINES if name in (wanted.only or BASELINES)]
+    for name, folder in worlds:
+        missing = _missing(records, name, [*baselines, *([HOURLY] if wanted.hourly else [])], wanted.runs)
+        if missing and not wanted.render:
+            with tempfile.TemporaryDirectory(prefix="bench-detection-") as scratch:
+                _measure(records, name, folder or _simulated(wanted, name, Path(scratch)), missing, wanted.runs)
+    named = {name for name, _ in worlds}
+    print(report([record for record in records.all() if record.world in named], baselines))
+
+
+def report(records: Sequence[Record], baselines: Sequence[str]) -> str:
+    """All tables of the records."""
+    if not any(record.method == STRICT for record in records):
+        return "No world was measured."
+    parts = [
+        f"# Detection\n\n{_worlds(records)}",
+        tables.methods_table(records, baselines),
+        tables.NOTES,
+        tables.comparison(records, baselines),
+        f"## Campaigns\n\n{tables.campaigns_table(records)}\n\n{tables.split_lines(records)}",
+        f"## Legitimate accounts accused per million, by language and script\n\n"
+        f"{tables.languages_table(records, baselines)}",
+        f"## Legitimate accounts and customers accused, by population\n\n{tables.populations_table(records)}",
+        f"## What was wanted\n\n{targets_table(records, baselines)}",
+    ]
+    return "\n\n".join(parts)
+
+
+def _worlds(records: Sequence[Record]) -> str:
+    facts = [record for record in records if record.method == WORLD]
+    lines = [f"* {fact.world}: {fact.exchanges:,} exchanges, prompts and timing: {fact.world.source}" for fact in facts]
+    largest = max(record.peak_memory_bytes for record in records)
+    return "\n".join([*lines, f"* largest process: {largest / 2**30:.1f} GiB"])
 
 
 def _arguments() -> argparse.Namespace:
@@ -54,45 +87,79 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--scenario", nargs="+", default=list(SCENARIOS), metavar="NAME", help="scenarios to simulate (default: all)"
+    add = parser.add_argument
+    add("--scenario", nargs="+", default=list(SCENARIOS), metavar="NAME", help="scenarios to simulate (default: all)")
+    add("--scale", type=float, default=0.05, help="1 is the size providers disclosed (default: 0.05)")
+    add("--scale-of", nargs="+", default=[], metavar="NAME=SCALE", help="another scale for one scenario")
+    add("--seed", type=int, nargs="+", default=[100, 101, 102], metavar="N", help="seeds of the worlds (100 101 102)")
+    add("--prompts", type=Path, metavar="FILE", help="Parquet of real prompts, as for simulate")
+    add("--timing", type=Path, metavar="FILE", help="Parquet of real request traces, as for simulate")
+    add("--world", type=Path, nargs="+", default=[], metavar="DIR", help="worlds that exist, instead of simulating")
+    add(
+        "--only", nargs="+", choices=(OWN, *BASELINES), metavar="NAME", help=f"baselines: {', '.join(BASELINES)}; {OWN}"
     )
-    parser.add_argument("--scale", type=float, default=0.02, help="1 is the size providers disclosed (default: 0.02)")
-    parser.add_argument("--seed", type=int, nargs="+", default=[100], metavar="N", help="seeds of the worlds (100)")
-    parser.add_argument("--prompts", type=Path, metavar="FILE", help="Parquet of real prompts, as for simulate")
-    parser.add_argument("--timing", type=Path, metavar="FILE", help="Parquet of real request traces, as for simulate")
-    parser.add_argument(
-        "--world", type=Path, nargs="+", default=[], metavar="DIR", help="worlds that exist, instead of simulating"
-    )
-    parser.add_argument("--only", nargs="+", choices=BASELINES, metavar="NAME", help=f"of {', '.join(BASELINES)}")
-    return parser.parse_args()
+    add("--runs", type=int, default=1, metavar="N", help="successive scans, for exposure before detection (1: none)")
+    add("--hourly", action="store_true", help="exposure before detection by bench.exposure, a run every hour")
+    add("--cache", type=Path, metavar="DIR", help="keep results here; an interrupted run goes on from them")
+    add("--refresh", nargs="+", default=[], choices=(OWN, *BASELINES), metavar="NAME", help="methods to measure anew")
+    add("--render", action="store_true", help="print the tables of what the cache holds, and run nothing")
+    wanted = parser.parse_args()
+    if wanted.render and wanted.cache is None:
+        parser.error("--render needs --cache")
+    if wanted.hourly and not is_there():
+        parser.error("--hourly needs bench.exposure, which this checkout lacks; use --runs")
+    return wanted
 
 
-def _simulated(wanted: argparse.Namespace, scenario: str, seed: int, scratch: Path) -> Path:
+def _name(wanted: argparse.Namespace, scenario: str, seed: int) -> WorldName:
+    scales = dict(each.split("=") for each in wanted.scale_of)
+    files = [path.name for path in (wanted.prompts, wanted.timing) if path]
+    return WorldName(scenario, float(scales.get(scenario, wanted.scale)), seed, ", ".join(files) or "built in")
+
+
+def _given(folder: Path) -> tuple[WorldName, Path | None]:
+    about = json.loads((folder / "world.json").read_text("utf-8"))
+    return WorldName(about["scenario"], about["scale"], about["seed"], GIVEN), folder
+
+
+def _missing(records: Records, name: WorldName, others: Sequence[str], runs: int) -> list[str]:
+    """What has to be measured on a world; stillwatch again when more successive runs are wanted than were made."""
+    missing = [method for method in (WORLD, LINKED, STRICT, *others) if records.get(name, method) is None]
+    strict = records.get(name, STRICT)
+    if strict is not None and strict.runs < runs:
+        missing.append(STRICT)
+    return missing
+
+
+def _simulated(wanted: argparse.Namespace, name: WorldName, scratch: Path) -> Path:
     """The folder of a world made for this run."""
     folder = scratch / "world"
-    command = [sys.executable, "-m", "stillwatch", "simulate", str(folder), "--scenario", scenario]
-    command += ["--scale", str(wanted.scale), "--seed", str(seed)]
+    command = [sys.executable, "-m", "stillwatch", "simulate", str(folder), "--scenario", name.scenario]
+    command += ["--scale", str(name.scale), "--seed", str(name.seed)]
     for flag, path in (("--prompts", wanted.prompts), ("--timing", wanted.timing)):
         command += [flag, str(path)] if path else []
-    _say(f"simulating {scenario}, seed {seed}")
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    _say(f"{name}: simulating")
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return folder
 
 
-def _rows(folder: Path, baselines: list[ModuleType], scratch: Path) -> list[Row]:
-    """Stillwatch, then every baseline, on one world."""
-    about = json.loads((folder / "world.json").read_text("utf-8"))
-    name = f"{about['scenario']}, scale {about['scale']:g}, seed {about['seed']}"
-    _say(f"{name}: stillwatch")
-    rows = list(stillwatch_rows(name, folder, scratch, about["seed"]))
-    own = rows[0].accused.precision.share
-    precision = PRECISION_WANTED if own is None else own
-    world, known = World(folder, about["seed"]), truth(folder / "truth.parquet")
-    for baseline in baselines:
-        _say(f"{name}: {baseline.__name__.rpartition('.')[2]}")
-        rows.append(baseline_row(name, baseline, world, known, precision))
-    return rows
+def _measure(records: Records, name: WorldName, folder: Path, missing: Sequence[str], runs: int) -> None:
+    """Stillwatch, then every baseline that is missing, on one world."""
+    known = truth(folder / "truth.parquet")
+    if WORLD in missing:
+        records.add(world_record(name, folder, known))
+    if STRICT in missing or LINKED in missing:
+        _say(f"{name}: stillwatch")
+        with tempfile.TemporaryDirectory(prefix="bench-detection-") as scratch:
+            for record in stillwatch_records(name, folder, Path(scratch), runs=runs):
+                records.add(record)
+    if HOURLY in missing:
+        _say(f"{name}: hourly runs")
+        records.add(hourly_record(name, folder))
+    world = World(folder, name.seed)
+    for baseline in (method for method in missing if method in BASELINES):
+        _say(f"{name}: {baseline}")
+        records.add(baseline_record(name, import_module(f"{__package__}.{baseline}"), world, known))
 
 
 def _say(text: str) -> None:

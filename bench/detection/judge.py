@@ -1,56 +1,89 @@
 """Accused accounts held against the truth, counted as `stillwatch evaluate` counts them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from stillwatch.evaluation.customers import Customers, Wronged, customers, wronged
 from stillwatch.evaluation.measures import Accusation, Share
 
-from .world import Flags, Floats
+from .world import Flags, Floats, Ints
+
+Frontier = tuple[tuple[int, int], ...]  # right and wrong accusations at each threshold that no other one beats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Truth:
     """Who is what; victims with stolen keys are neither."""
 
-    hostile: frozenset[str]
-    legitimate: frozenset[str]
+    origin: Mapping[str, str]  # campaign of every hostile account
+    segment: Mapping[str, str]  # population of every legitimate account
+    folder: Path | None = None  # of the world
+
+    @cached_property
+    def people(self) -> Customers:
+        """What is known of the legitimate accounts."""
+        return Customers(None, None, None) if self.folder is None else customers(self.folder, self.segment)
 
 
 def truth(path: Path) -> Truth:
     """The truth that `stillwatch simulate` wrote."""
-    rows = pq.read_table(path, columns=["account_id", "is_hostile", "role"]).to_pylist()
-    judged = [row for row in rows if row["role"] != "compromised"]
-    hostile = frozenset(row["account_id"] for row in judged if row["is_hostile"])
-    return Truth(hostile, frozenset(row["account_id"] for row in judged) - hostile)
+    columns = ["account_id", "is_hostile", "role", "campaign", "segment"]
+    rows = [row for row in pq.read_table(path, columns=columns).to_pylist() if row["role"] != "compromised"]
+    origin = {row["account_id"]: row["campaign"] or "unnamed" for row in rows if row["is_hostile"]}
+    segment = {row["account_id"]: row["segment"] for row in rows if not row["is_hostile"]}
+    return Truth(origin, segment, path.parent)
 
 
-def accusation(known: Truth, accused: Sequence[str]) -> tuple[Accusation, Share]:
+def accusation(known: Truth, accused: Collection[str]) -> tuple[Accusation, Share]:
     """Right, wrong and missed; and the share of legitimate accounts accused."""
     named = frozenset(accused)
-    right, wrong = len(named & known.hostile), len(named & known.legitimate)
-    return Accusation(right, wrong, len(known.hostile) - right), Share(wrong, len(known.legitimate))
+    right, wrong = len(named & known.origin.keys()), len(named & known.segment.keys())
+    return Accusation(right, wrong, len(known.origin) - right), Share(wrong, len(known.segment))
 
 
-def best_recall(known: Truth, account_ids: Sequence[str], rankings: Sequence[Floats], precision: float) -> float:
-    """The highest recall that any threshold on any ranking reaches at that precision or better; 0 when none does."""
-    if not known.hostile:
-        return 0.0
-    is_hostile = np.array([account in known.hostile for account in account_ids], dtype=bool)
-    is_judged = is_hostile | np.array([account in known.legitimate for account in account_ids], dtype=bool)
-    hits = max((_most_hits(ranking[is_judged], is_hostile[is_judged], precision) for ranking in rankings), default=0)
-    return hits / len(known.hostile)
+def slices(known: Truth, accused: Collection[str]) -> Wronged:
+    """The legitimate accounts among the accused, by population, owner, country and script."""
+    return wronged(known.people, known.segment, frozenset(accused))
 
 
-def _most_hits(ranking: Floats, is_hostile: Flags, precision: float) -> int:
-    """Most hostile accounts at or above a threshold with that precision."""
+def recalls(known: Truth, accused: Collection[str]) -> dict[str, Share]:
+    """Per true campaign, its accounts that are accused."""
+    totals = Counter(known.origin.values())
+    hits = Counter(known.origin[account] for account in frozenset(accused) if account in known.origin)
+    return {name: Share(hits[name], totals[name]) for name in sorted(totals)}
+
+
+def frontier(known: Truth, account_ids: Sequence[str], rankings: Sequence[Floats]) -> Frontier:
+    """The best that any threshold on any ranking does: most right for how many wrong, fewest first."""
+    is_hostile = np.array([account in known.origin for account in account_ids], dtype=bool)
+    is_judged = is_hostile | np.array([account in known.segment for account in account_ids], dtype=bool)
+    points = [_points(ranking[is_judged], is_hostile[is_judged]) for ranking in rankings]
+    right = np.concatenate([point[0] for point in points] or [np.zeros(0, np.int64)])
+    wrong = np.concatenate([point[1] for point in points] or [np.zeros(0, np.int64)])
+    order = np.lexsort((-right, wrong))  # fewest wrong first, of equals the most right
+    right, wrong = right[order], wrong[order]
+    before = np.concatenate([[0], np.maximum.accumulate(right)[:-1]]) if len(right) else right
+    kept = right > before
+    return tuple(zip(right[kept].tolist(), wrong[kept].tolist(), strict=True))
+
+
+def most_right(of: Frontier, precision: float) -> int:
+    """The most right accusations at that precision or better; 0 when no threshold reaches it."""
+    return max((right for right, wrong in of if right >= precision * (right + wrong)), default=0)
+
+
+def _points(ranking: Floats, is_hostile: Flags) -> tuple[Ints, Ints]:
+    """Right and wrong accusations at or above each threshold."""
     order = np.argsort(-ranking, kind="stable")[: np.count_nonzero(~np.isnan(ranking))]  # nan sorts last
     if not len(order):
-        return 0
-    right = np.cumsum(is_hostile[order])
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    right = np.cumsum(is_hostile[order]).astype(np.int64)
     is_threshold = np.append(np.diff(ranking[order]) != 0, True)  # equal scores are accused together
-    is_precise = right >= precision * np.arange(1, len(order) + 1)
-    return int(right[is_threshold & is_precise].max(initial=0))
+    wrong = np.arange(1, len(order) + 1) - right
+    return right[is_threshold], wrong[is_threshold]

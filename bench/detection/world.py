@@ -23,6 +23,8 @@ MIN_TEXTS = 5  # different prompts in which a wording recurs before it counts as
 TEXTS_PER_ACCOUNT = 3.0  # different prompts in which an account that has the wording uses it, on average
 MIN_MATCHED = 2  # recurring fingerprints that make a template
 BATCH_ROWS = 65_536
+BLOCK_ROWS = 262_144  # sketches worked on at a time
+PARTS = 16  # of the fingerprints, counted one after the other
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 
@@ -166,38 +168,72 @@ class World:
         )
 
     def _texts(self) -> Texts:
-        text, sketch, embedding = [], [], []
+        order = cast(Ints, self._made["order"])
+        place = np.empty(len(order), np.int64)  # of each row of the files: filled at once, since copies would not fit
+        place[order] = np.arange(len(order))
+        text = np.zeros(len(order), np.int64)
+        sketch = np.zeros((len(order), SKETCH_SIZE), np.int64)
+        embedding = np.zeros((len(order), EMBEDDING_SIZE), np.float32)
+        done = 0
         for batch in ds.dataset(self._files, format="parquet").to_batches(batch_size=BATCH_ROWS):
             if batch.num_rows:
-                read = signals(batch)
-                text.append(read["text_id"].fill_null(0).to_numpy())
-                sketch.append(_matrix(read["sketch"], SKETCH_SIZE, np.int64))
-                embedding.append(_matrix(read["embedding"], EMBEDDING_SIZE, np.float32))
-        order = cast(Ints, self._made["order"])
-        vectors = np.concatenate(embedding)[order]
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        np.divide(vectors, length, out=vectors, where=length > 0)
-        return Texts(length[:, 0] > 0, np.concatenate(text)[order], np.concatenate(sketch)[order], vectors)
+                read, rows = signals(batch), place[done : done + batch.num_rows]
+                text[rows] = read["text_id"].fill_null(0).to_numpy()
+                sketch[rows] = _matrix(read["sketch"], SKETCH_SIZE, np.int64)
+                vectors = _matrix(read["embedding"], EMBEDDING_SIZE, np.float32)
+                length = np.linalg.norm(vectors, axis=1, keepdims=True)
+                embedding[rows] = np.divide(vectors, length, out=vectors, where=length > 0)
+                done += batch.num_rows
+        return Texts(np.asarray(embedding.any(axis=1)), text, sketch, embedding)
 
     def _templates(self) -> Ints:
-        known = np.where(np.isin(self.texts.sketch, self._recurring()), self.texts.sketch, 0)
-        known.sort(axis=1)
-        known[:, 1:][known[:, 1:] == known[:, :-1]] = 0
-        bears = (known != 0).sum(axis=1) >= MIN_MATCHED
-        with np.errstate(over="ignore"):
-            mixed = (known.view(np.uint64) ^ (known.view(np.uint64) >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
-            total = (mixed ^ (mixed >> np.uint64(32))).sum(axis=1, dtype=np.uint64).view(np.int64)
+        recurring, sketch = self._recurring(), self.texts.sketch
+        total, bears = np.zeros(len(sketch), np.int64), np.zeros(len(sketch), bool)
+        for start in range(0, len(sketch), BLOCK_ROWS):  # a block at a time: the copies of all would not fit
+            rows = slice(start, start + BLOCK_ROWS)
+            total[rows], bears[rows] = _sums(sketch[rows], recurring)
         rows = pa.table({"account": self.traffic.account[bears], "text": self.texts.text[bears], "key": total[bears]})
         varied = _varied(rows.group_by(["account", "text", "key"]).aggregate([]))
         bears &= np.isin(total, varied)
         return np.where(bears, np.searchsorted(varied, total), -1).astype(np.int64)
 
     def _recurring(self) -> Ints:
-        """Fingerprints of wordings that one account after another puts into ever new prompts."""
-        _, first = np.unique(np.stack([self.traffic.account, self.texts.text]), axis=1, return_index=True)
-        account = np.repeat(self.traffic.account[first], SKETCH_SIZE)
-        prints = self.texts.sketch[first].ravel()
-        return _varied(pa.table({"account": account[prints != 0], "key": prints[prints != 0]}))
+        """Fingerprints of wordings that one account after another puts into ever new prompts; sorted."""
+        order = np.lexsort((self.texts.text, self.traffic.account))
+        is_new = np.ones(len(order), bool)
+        for values in (self.traffic.account, self.texts.text):
+            is_new[1:] &= values[order][1:] == values[order][:-1]
+        is_new[1:] = ~is_new[1:]
+        first = order[is_new]
+        return np.sort(np.concatenate([self._recurring_part(first, part) for part in range(PARTS)]))
+
+    def _recurring_part(self, first: Ints, part: int) -> Ints:
+        """The same among the fingerprints of one part, so that only a part of all is in memory."""
+        accounts, keys = [], []
+        for start in range(0, len(first), BLOCK_ROWS):
+            block = first[start : start + BLOCK_ROWS]
+            sketch = self.texts.sketch[block]
+            wanted = (sketch != 0) & (sketch.view(np.uint64) % np.uint64(PARTS) == part)
+            accounts.append(self.traffic.account[block][np.nonzero(wanted)[0]])
+            keys.append(sketch[wanted])
+        return _varied(pa.table({"account": np.concatenate(accounts), "key": np.concatenate(keys)}))
+
+
+def _sums(sketch: Ints, recurring: Ints) -> tuple[Ints, Flags]:
+    """A number for the set of recurring fingerprints of each sketch, and whether there are enough of them."""
+    known = sketch.copy()
+    if len(recurring):
+        place = np.minimum(np.searchsorted(recurring, known), len(recurring) - 1)
+        known[recurring[place] != known] = 0
+    else:
+        known[:] = 0
+    known.sort(axis=1)
+    known[:, 1:][known[:, 1:] == known[:, :-1]] = 0
+    bears = (known != 0).sum(axis=1) >= MIN_MATCHED
+    with np.errstate(over="ignore"):
+        mixed = (known.view(np.uint64) ^ (known.view(np.uint64) >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
+        total = (mixed ^ (mixed >> np.uint64(32))).sum(axis=1, dtype=np.uint64).view(np.int64)
+    return total, bears
 
 
 def _varied(rows: pa.Table) -> Ints:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bench.detection.__main__ import BASELINES
+from bench.detection.__main__ import BASELINES, main
 from bench.detection.components import Pairs, joined_at
-from bench.detection.judge import Truth, accusation, best_recall, truth
-from bench.detection.rows import HEADER
+from bench.detection.hourly import HOURLY, exposure
+from bench.detection.judge import Truth, accusation, frontier, most_right, recalls, slices, truth
+from bench.detection.record import Record, Records, WorldName
+from bench.detection.tables import HEADER, comparison, exposures
+from bench.detection.targets import targets
 from scipy import sparse
 from scipy.sparse import csgraph
 from tests.bench.worlds import Log, write_truth
@@ -33,14 +37,17 @@ def test_a_baseline_is_counted_as_stillwatch_evaluate_counts(tmp_path: Path) -> 
     pq.write_table(pa.Table.from_pylist(verdicts, schema=arrow_schema(ACCOUNT_VERDICTS)), out / "accounts.parquet")
     (out / "campaigns.json").write_text(json.dumps([{"campaign_id": "1", "verdict": "distillation"}]))
     found = evaluate(out, tmp_path / "truth.parquet")
-    assert accusation(truth(tmp_path / "truth.parquet"), accused) == (found.distillation, found.wronged)
+    known = truth(tmp_path / "truth.parquet")
+    assert accusation(known, accused) == (found.distillation, found.wronged)
+    assert slices(known, accused) == found.wronged_by
+    assert recalls(known, accused) == {each.campaign: each.accused for each in found.campaigns}
 
 
 @pytest.mark.parametrize("precision", [0.3, 0.6, 0.9, 1.0])
 def test_the_oracle_takes_the_threshold_that_trying_all_of_them_finds(precision: float) -> None:
     rng = np.random.default_rng(int(precision * 10))
     names = [f"n{number}" for number in range(60)]
-    known = Truth(frozenset(names[:20]), frozenset(names[20:55]))  # the last five are victims
+    known = Truth(dict.fromkeys(names[:20], "c"), dict.fromkeys(names[20:55], "s"))  # the last five are victims
     ranking = np.round(rng.normal(size=60) + 1.5 * (np.arange(60) < 20), 1)
     ranking[rng.random(60) < 0.1] = np.nan
     hits = []
@@ -49,7 +56,7 @@ def test_the_oracle_takes_the_threshold_that_trying_all_of_them_finds(precision:
         share = found.precision.share
         hits.append(found.right if share is not None and share >= precision else 0)
     useless = np.full(60, np.nan)
-    assert best_recall(known, names, [useless, ranking], precision) == max(hits) / 20
+    assert most_right(frontier(known, names, [useless, ranking]), precision) == max(hits)
 
 
 @pytest.mark.parametrize("min_size", [2, 3, 6])
@@ -68,7 +75,9 @@ def test_accounts_join_at_the_threshold_at_which_their_component_is_large_enough
 
 
 @pytest.mark.slow
-def test_one_command_prints_one_table_over_stillwatch_and_a_baseline(tmp_path: Path) -> None:
+def test_one_command_prints_one_table_over_stillwatch_and_a_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     log = Log()
     for second in range(60):
         log.add("burst", 0.9 * second)
@@ -76,14 +85,83 @@ def test_one_command_prints_one_table_over_stillwatch_and_a_baseline(tmp_path: P
     log.world(tmp_path)
     write_truth(tmp_path, hostile=["burst"], legitimate=["steady"])
     command = [sys.executable, "-m", "bench.detection", "--world", str(tmp_path), "--only", "rate_limit"]
+    command += ["--cache", str(tmp_path / "cache")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
     assert lines[0] == list(HEADER)
-    assert [line[:7] for line in lines[2:]] == [
-        ["planted, scale 1, seed 3", "stillwatch: distillation", "0", "0.00 %", "-", "0 (975,000)", "-"],
-        ["planted, scale 1, seed 3", "stillwatch: or coordinated", "0", "0.00 %", "-", "0 (975,000)", "-"],
-        ["planted, scale 1, seed 3", "rate_limit", "1", "100.00 %", "100.00 %", "0 (975,000)", "100.00 %"],
+    owners = "0 of 1 (97.50 %)"
+    assert [line[:8] for line in lines[2:5]] == [
+        ["planted", "stillwatch: distillation", "0", "0.00 %", "-", "0 (975,000)", owners, "-"],
+        ["planted", "stillwatch: or coordinated", "0", "0.00 %", "-", "0 (975,000)", owners, "-"],
+        ["planted", "rate_limit", "1", "100.00 %", "100.00 %", "0 (975,000)", owners, "100.00 %"],
     ]
+    monkeypatch.setattr(sys, "argv", [*command[2:], "--render"])
+    main()
+    again = capsys.readouterr()
+    assert (again.out, again.err) == (done.stdout, "")
+
+
+WORLD = WorldName("feb2026", 0.05, 100, "built in")
+
+
+def stillwatch(right: int, wrong: int, missed: int) -> Record:
+    campaigns = {"lab": (right, right + missed)}
+    return Record(WORLD, "stillwatch: distillation", right, wrong, missed, legitimate=1000, campaigns=campaigns)
+
+
+def test_records_are_read_back_as_they_were_written_and_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    full = Record(
+        WORLD,
+        "seat",
+        right=3,
+        owners=(1, 7),
+        segments={"classes": (1, 9)},
+        frontier=((1, 0), (3, 2)),
+        exposure={"a": None, "b": 0.25},
+    )
+    first = Records(tmp_path)
+    first.add(Record(WORLD, "seat"))
+    first.add(full)
+    first.add(stillwatch(1, 2, 3))
+    path = tmp_path / "results.jsonl"
+    path.write_text(path.read_text() + '{"world": {"scen')
+    assert Records(tmp_path).all() == [full, stillwatch(1, 2, 3)]
+    assert Records(tmp_path, refresh=["stillwatch"]).all() == [full]
+    Records(tmp_path).add(stillwatch(4, 5, 6))  # after the line that was cut off
+    assert Records(tmp_path).all() == [full, stillwatch(4, 5, 6)]
+
+
+def test_the_oracle_is_asked_at_the_precision_of_stillwatch_in_the_same_world() -> None:
+    baseline = Record(WORLD, "seat", missed=20, frontier=((4, 0), (9, 1), (15, 5)))
+    assert comparison([stillwatch(10, 0, 10), baseline], ["seat"]).endswith("at equal precision: yes.")
+    assert comparison([stillwatch(9, 1, 11), baseline], ["seat"]).endswith("not on feb2026.")
+    assert comparison([stillwatch(15, 5, 5), baseline], ["seat"]).endswith("not on feb2026.")
+
+
+def test_hourly_exposure_is_read_from_the_table_of_its_own_command() -> None:
+    text = """
+| world | campaign | reported when there is | hours after its start | exchanges before |
+|---|---|---|---:|---:|
+| feb2026 | lab-a | half of its accounts | 24 | 12.5% |
+| feb2026 | lab-a | a campaign with 5 of them | 12 | 6.0% |
+| feb2026 | lab-b | half of its accounts | never | 100.0% |
+"""
+    assert exposure(text) == {"lab-a": 0.125, "lab-b": None}
+    with pytest.raises(ValueError, match="exchanges before"):
+        exposure(text.replace("exchanges before", "leaked"))
+
+
+def test_hourly_exposure_goes_before_that_of_a_few_runs() -> None:
+    few = replace(stillwatch(1, 0, 0), exposure={"lab": 0.5}, runs=4)
+    assert exposures([few]) == {"lab": [0.5]}
+    assert exposures([few, Record(WORLD, HOURLY, exposure={"lab": 0.02})]) == {"lab": [0.02]}
+
+
+def test_targets_are_met_missed_or_not_measured() -> None:
+    answers = [target.is_met for target in targets([stillwatch(96, 0, 4)], [])]
+    assert answers == [True, True, None, None, None, None, None, None]
+    wronged = [target.is_met for target in targets([stillwatch(90, 10, 10)], [])]
+    assert wronged == [False, False, None, None, None, None, None, None]
 
 
 def test_every_baseline_is_in_the_folder_cites_its_source_and_is_explained() -> None:

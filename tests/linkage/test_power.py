@@ -3,6 +3,7 @@
 import numpy as np
 from tests.linkage.planted import account, background, campaign, found_in, indexed, member_sets
 
+from stillwatch.linkage import weights
 from stillwatch.linkage.power import SMALLEST, minimum_detectable
 
 
@@ -20,6 +21,18 @@ def test_a_campaign_of_the_stated_size_is_found() -> None:
     planted = [(m, kind, f"own-{t}") for m in members for kind in ("template", "ip") for t in range(4)]
     of, _, found = found_in(rows + planted, 600)
     assert member_sets(of, found) == [set(members)]
+
+
+def test_what_a_campaign_of_the_stated_size_shares_passes_validation() -> None:
+    for accounts in (300, 900):
+        rows = background(np.random.default_rng(accounts), accounts)
+        least = minimum_detectable(indexed(rows, accounts), fdr=0.01)
+        assert least is not None
+        members = [account(i) for i in range(least)]
+        planted = [(m, kind, f"own-{t}") for m in members for kind in ("template", "ip") for t in range(4)]
+        of = indexed(rows + planted, accounts)
+        own = np.array([value.startswith("own-") for value in of.values])
+        assert weights(of, fdr=0.01).valid[own].all()
 
 
 def test_a_stricter_rate_never_makes_a_smaller_campaign_visible() -> None:

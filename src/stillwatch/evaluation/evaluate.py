@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from stillwatch.errors import InputError
+from stillwatch.evaluation.customers import Wronged, customers, wronged
 from stillwatch.evaluation.measures import Accusation, Share, b_cubed, purity
 from stillwatch.evaluation.tables import Table, tables
 from stillwatch.records import ACCOUNT_VERDICTS, TRUTH
@@ -45,9 +46,10 @@ class Evaluation:
     purity: float | None
     b_cubed_precision: float | None
     b_cubed_recall: float | None
-    segments: Mapping[str, Share]  # legitimate accounts accused of distillation, per population
-    segments_linked: Mapping[str, Share]  # the same for `distillation` or `coordinated`
-    wronged: Share  # over all legitimate accounts
+    wronged: Share  # legitimate accounts accused of distillation
+    wronged_by: Wronged  # the same per population, owner, country and script
+    linked_by: Wronged  # the same for `distillation` or `coordinated`
+    wrong_campaigns: Share  # accused campaigns of legitimate accounts only
     compromised: Share  # victims with stolen keys found in an accused campaign
     exposure_accounted: float | None
     exposure_accounted_note: str | None
@@ -55,6 +57,16 @@ class Evaluation:
     exposure_before_detection_note: str | None
     verdicts: Mapping[str, int]  # campaigns returned, per verdict
     unknown_accounts: int  # accounts in campaigns that the truth does not know
+
+    @property
+    def segments(self) -> Mapping[str, Share]:
+        """Legitimate accounts accused of distillation, per population."""
+        return self.wronged_by.segments
+
+    @property
+    def segments_linked(self) -> Mapping[str, Share]:
+        """The same for `distillation` or `coordinated`."""
+        return self.linked_by.segments
 
     @property
     def wronged_per_million(self) -> dict[str, float | None]:
@@ -74,6 +86,7 @@ class Evaluation:
             "campaigns": {
                 "recall": self.campaign_recall.as_json(),
                 "precision": self.campaign_precision.as_json(),
+                "legitimate_only": self.wrong_campaigns.as_json(),
                 "purity": self.purity,
                 "b_cubed_precision": self.b_cubed_precision,
                 "b_cubed_recall": self.b_cubed_recall,
@@ -85,6 +98,8 @@ class Evaluation:
                 "per_million": self.wronged_per_million,
                 "segments": {name: share.as_json() for name, share in self.segments.items()},
                 "segments_linked": {name: share.as_json() for name, share in self.segments_linked.items()},
+                "distillation": self.wronged_by.as_json(),
+                "distillation_or_coordinated": self.linked_by.as_json(),
             },
             "compromised": self.compromised.as_json(),
             "exposure": {
@@ -121,6 +136,7 @@ def evaluate(out: Path, truth: Path, *, runs: Sequence[Path] = ()) -> Evaluation
     each = tuple(_true_campaign(name, known, accused, linked) for name in sorted(known.campaigns))
     accounted, accounted_note = _accounted(known, accused, exchanges)
     leaked, leaked_note = _leaked(known, runs, truth.parent / "exchanges")
+    people = customers(truth.parent, known.segment)
     return Evaluation(
         distillation=_accusation(known, accused),
         distillation_or_coordinated=_accusation(known, linked),
@@ -130,8 +146,9 @@ def evaluate(out: Path, truth: Path, *, runs: Sequence[Path] = ()) -> Evaluation
         purity=purity(judged, known.origin),
         b_cubed_precision=precise,
         b_cubed_recall=recalled,
-        segments=_wronged(known, accused),
-        segments_linked=_wronged(known, linked),
+        wronged_by=wronged(people, known.segment, accused),
+        linked_by=wronged(people, known.segment, linked),
+        wrong_campaigns=_wrong_campaigns(judged, known.origin),
         wronged=Share(sum(known.origin.get(a, "") is None for a in accused), len(known.segment)),
         compromised=Share(sum(account in accused for account in known.victims), len(known.victims)),
         exposure_accounted=accounted,
@@ -222,10 +239,10 @@ def _campaign_precision(accused: Mapping[str, str], truths: Mapping[str, str | N
     return Share(len(right), len(sizes))
 
 
-def _wronged(known: _Truth, accused: Mapping[str, str]) -> dict[str, Share]:
-    totals = Counter(known.segment.values())
-    hits = Counter(known.segment[account] for account in accused if account in known.segment)
-    return {segment: Share(hits[segment], totals[segment]) for segment in sorted(totals)}
+def _wrong_campaigns(accused: Mapping[str, str], truths: Mapping[str, str | None]) -> Share:
+    mixed = {campaign for account, campaign in accused.items() if truths[account] is not None}
+    named = set(accused.values())
+    return Share(len(named - mixed), len(named))
 
 
 def _exchanges_per_account(folder: Path) -> dict[str, int] | None:

@@ -1,10 +1,11 @@
 """An evaluation as titled rows of text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 ABSENT = "-"
+NO_ACCOUNTS = "no accounts beside the truth: not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,12 @@ class Table:
 
 def tables(numbers: Mapping[str, Any]) -> list[Table]:
     """Lay out the JSON of an evaluation."""
-    return [_accounts(numbers), _campaigns(numbers["campaigns"]), _segments(numbers["wronged"]), _rest(numbers)]
+    wronged = numbers["wronged"]
+    found = [_accounts(numbers), _campaigns(numbers["campaigns"]), _segments(wronged)]
+    for name, title in (("scripts", "script"), ("countries", "sign-up country")):
+        if wronged["distillation"][name] is not None:
+            found.append(_slices(wronged, name, title))
+    return [*found, _rest(numbers)]
 
 
 def _accounts(numbers: Mapping[str, Any]) -> Table:
@@ -44,15 +50,40 @@ def _campaigns(numbers: Mapping[str, Any]) -> Table:
     return Table("Campaigns", ("campaign", "found", "accused", "recall", "linked", "in campaigns"), tuple(rows))
 
 
-def _segments(numbers: Mapping[str, Any]) -> Table:
+def _segments(wronged: Mapping[str, Any]) -> Table:
+    owners = wronged["distillation"]["owners_by_segment"]
     rows = [
-        (name, _count(share), _interval(share), _count(numbers["segments_linked"][name]))
-        for name, share in numbers["segments"].items()
+        (
+            name,
+            _count(share),
+            _interval(share),
+            _count(wronged["segments_linked"][name]),
+            ABSENT if owners is None else _count(owners[name]),
+        )
+        for name, share in wronged["segments"].items()
     ]
-    rows.append(("all", _count(numbers["all"]), _interval(numbers["all"]), ABSENT))
-    return Table(
-        "Legitimate accounts accused", ("population", "accused", "share (95 %)", "or coordinated"), tuple(rows)
+    every = wronged["distillation"]["owners"]
+    rows.append(
+        (
+            "all",
+            _count(wronged["all"]),
+            _interval(wronged["all"]),
+            _sum(wronged["segments_linked"].values()),
+            ABSENT if every is None else _count(every),
+        )
     )
+    columns = ("population", "accused", "share (95 %)", "or coordinated", "owners accused")
+    return Table("Legitimate accounts accused", columns, tuple(rows))
+
+
+def _slices(wronged: Mapping[str, Any], name: str, title: str) -> Table:
+    linked = wronged["distillation_or_coordinated"][name]
+    rows = [
+        (value, _count(share), _interval(share), _count(linked[value]))
+        for value, share in wronged["distillation"][name].items()
+    ]
+    columns = (title, "accused", "share (95 %)", "or coordinated")
+    return Table(f"Legitimate accounts accused, by {title}", columns, tuple(rows))
 
 
 def _rest(numbers: Mapping[str, Any]) -> Table:
@@ -62,10 +93,12 @@ def _rest(numbers: Mapping[str, Any]) -> Table:
     rows = (
         ("campaign recall", _count(campaigns["recall"])),
         ("campaign precision", _count(campaigns["precision"])),
+        ("campaigns of legitimate accounts only", _count(campaigns["legitimate_only"])),
         ("purity", _decimal(campaigns["purity"])),
         ("B-cubed precision", _decimal(campaigns["b_cubed_precision"])),
         ("B-cubed recall", _decimal(campaigns["b_cubed_recall"])),
         ("wrongly accused per million", f"{_whole(million['observed'])} (at most {_whole(million['high'])})"),
+        ("independent customers accused", _owners(numbers["wronged"]["distillation"]["owners"])),
         ("accounts with stolen keys found", _count(numbers["compromised"])),
         ("exposure accounted for", exposure["accounted_note"] or _percent(exposure["accounted"])),
         ("exposure before detection", exposure["before_detection_note"] or leaked),
@@ -77,6 +110,15 @@ def _rest(numbers: Mapping[str, Any]) -> Table:
 
 def _count(share: Mapping[str, Any]) -> str:
     return f"{share['hits']} of {share['total']}"
+
+
+def _sum(shares: Iterable[Mapping[str, Any]]) -> str:
+    counted = list(shares)
+    return f"{sum(share['hits'] for share in counted)} of {sum(share['total'] for share in counted)}"
+
+
+def _owners(share: Mapping[str, Any] | None) -> str:
+    return NO_ACCOUNTS if share is None else f"{_count(share)}, {_interval(share)}"
 
 
 def _percent(value: float | None) -> str:

@@ -1,0 +1,1 @@
+"""One family of evidence dropped at a time: `python -m bench.ablations`."""

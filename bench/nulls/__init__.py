@@ -1,0 +1,1 @@
+"""What stillwatch reports where there is nothing to find: `python -m bench.nulls`."""

@@ -1,0 +1,125 @@
+"""One world, again and again with the holders of every kind of trait dealt anew: is any campaign reported?
+
+Signals are derived once. In every run the pipeline's two sources of traits are dealt anew within segments: templates
+together with the exchanges that bear them, so that the campaign tests read the same traffic as linkage, and all other
+kinds in the table of traits. What follows is the pipeline as it is. A verified organisation, one principal and never a
+member, keeps what it holds.
+"""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stillwatch import ingest, pipeline, store
+from stillwatch.engines.base import Engine, IbisTable
+from stillwatch.engines.embedded import EmbeddedEngine
+from stillwatch.intake import Intake, intake
+from stillwatch.settings import Settings
+
+from .segments import segments
+from .shuffle import codes, dealt
+
+Verdicts = dict[str, int]  # campaigns by verdict
+UNMOVED = ("template",)  # kinds that are dealt with their exchanges
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A world whose signals are derived."""
+
+    taken: Intake
+    engine: Engine
+    settings: Settings
+    segment: Mapping[str, int]
+
+
+@contextmanager
+def prepared(world: Path, work: Path, *, whole: bool) -> Iterator[Prepared]:
+    """Read a world once; with `whole` all accounts are one segment."""
+    settings = Settings(
+        logs=(str(world / "exchanges"),), out=work / "out", accounts=world / "accounts.parquet", exemplars=False
+    )
+    key = ingest.Key(hashlib.sha256(b"bench.nulls").digest())
+    with EmbeddedEngine(work) as engine:
+        taken = intake(settings, engine, key=key, work=work, progress=lambda *_: None)
+        active = taken.signals.select("account_id").distinct().to_pyarrow()["account_id"].to_pylist()
+        principals = pipeline._principals(taken.accounts, active)
+        found = segments(taken.signals, taken.accounts, principals)
+        yield Prepared(taken, engine, settings, dict.fromkeys(found, 0) if whole else found)
+
+
+def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
+    """Campaigns by verdict, and the CPU-seconds, with traits dealt anew by a seed; none leaves them as they are."""
+    earlier = pipeline.Earlier([], store.read_verdicts(of.settings.out))
+    began = time.process_time()
+    rng = np.random.default_rng(seed)
+    original, people = pipeline._templated, pipeline._of_principals
+
+    def templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
+        return _with_bearers(original(signals, engine, work), of, rng)
+
+    def traits(table: pa.Table, principals: Mapping[str, str]) -> pa.Table:
+        return _with_holders(people(table, principals), of.segment, rng)
+
+    with mock.patch.multiple(pipeline, _templated=templated, _of_principals=traits) if seed is not None else _nothing():
+        result = pipeline.found(of.taken, of.engine, of.settings, earlier=earlier, progress=lambda *_: None)
+    counts = Counter(campaign["verdict"] for campaign in result.campaigns)
+    return dict(counts), time.process_time() - began
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _with_bearers(templated: IbisTable, of: Prepared, rng: np.random.Generator) -> IbisTable:
+    """The exchanges with all that bear a template in one account handed on together to another account."""
+    bearing = templated.filter(templated.template_id.notnull())
+    edges = bearing.select("account_id", "template_id").distinct().to_pyarrow()
+    edges = edges.sort_by([("template_id", "ascending"), ("account_id", "ascending")])
+    bearers = _dealt(edges, edges["template_id"].to_numpy(), of.segment, rng)
+    moved = of.engine.memory(edges.append_column("bearer", bearers))
+    rows = templated.left_join(moved, ["account_id", "template_id"]).select(*templated.columns, "bearer")
+    rows = rows.mutate(account_id=rows.bearer.fill_null(rows.account_id)).drop("bearer").select(*templated.columns)
+    return of.engine.write(rows, of.taken.work / "dealt.parquet")
+
+
+def _with_holders(traits: pa.Table, segment: Mapping[str, int], rng: np.random.Generator) -> pa.Table:
+    """The traits with the holders of each kind dealt anew; repeated rows are one edge."""
+    kept = traits.filter(pc.is_in(traits["kind"], pa.array(UNMOVED)))
+    parts = [kept]
+    for kind in sorted(set(traits["kind"].to_pylist()) - set(UNMOVED)):
+        rows = traits.filter(pc.equal(traits["kind"], kind))
+        rows = rows.group_by(["account_id", "kind", "value"]).aggregate(
+            [("exchanges", "sum"), ("first_seen_at", "min"), ("last_seen_at", "max")]
+        )
+        rows = rows.rename_columns(["account_id", "kind", "value", "exchanges", "first_seen_at", "last_seen_at"])
+        rows = rows.sort_by([("value", "ascending"), ("account_id", "ascending")])
+        holders = _dealt(rows, codes(rows["value"].to_pylist()), segment, rng)
+        parts.append(rows.set_column(0, "account_id", holders).select(traits.column_names).cast(traits.schema))
+    return pa.concat_tables(parts)
+
+
+def _dealt(
+    edges: pa.Table,
+    values: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+    segment: Mapping[str, int],
+    rng: np.random.Generator,
+) -> pa.Array:
+    """A new account for each edge."""
+    names = edges["account_id"].to_pylist()
+    known = sorted(set(names))
+    place = {name: number for number, name in enumerate(known)}
+    accounts = np.array([place[name] for name in names], dtype=np.int64)
+    inside = np.array([segment.get(name, -1) for name in names], dtype=np.int64)
+    found = dealt(accounts, np.asarray(values, dtype=np.int64), inside, rng)
+    return pa.array([known[number] for number in found.tolist()], pa.string())
