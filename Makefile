@@ -7,7 +7,7 @@ GATEWAY_VENV := .venv-gateway
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench bench-detection schemas docs lock new-signal clean clean-all
+.PHONY: help install demo test check bench bench-detection bench-evasion bench-exposure schemas docs lock new-signal clean clean-all
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 FAST_TESTS := tests/test_shape.py tests/test_imports.py tests/test_docs.py tests/test_schemas.py
@@ -39,6 +39,12 @@ bench: $(VENV)/.dev ## Run every benchmark in bench/ and print its figures
 
 bench-detection: $(VENV)/.dev ## Stillwatch beside ten published detectors, in one table: docs/baselines.md
 	$(BIN)/python -m bench.detection $(ARGS)
+
+bench-evasion: $(VENV)/.dev ## Recall over doses of each way of hiding, tables and charts: docs/evasion.md
+	$(BIN)/python -m bench.evasion $(ARGS)
+
+bench-exposure: $(VENV)/.dev ## What had leaked before a campaign was first reported: docs/evasion.md
+	$(BIN)/python -m bench.exposure $(ARGS)
 
 schemas: $(VENV)/.dev ## Publish the JSON Schema of every table again
 	$(BIN)/python scripts/publish_schemas.py
