@@ -88,8 +88,7 @@ def _doses(wanted: argparse.Namespace, dimension: Dimension) -> Sequence[Dose]:
 
 
 def _seeds(wanted: argparse.Namespace, dose: Dose) -> list[int]:
-    is_large = dose.customers * USUAL_ACCOUNTS > ONE_SEED
-    return list(wanted.seed[:1] if is_large else wanted.seed)
+    return list(wanted.seed[:1] if dose.accounts > ONE_SEED else wanted.seed)
 
 
 def _cell(wanted: argparse.Namespace, dimension: Dimension, dose: Dose, seed: int) -> Cell:

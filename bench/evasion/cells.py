@@ -75,6 +75,9 @@ class Cache:
         path = self.folder / CELLS
         for row in _rows(path) if path.is_file() else ():
             self.known[row["key"]] = Figures(**row["figures"])
+        if path.is_file() and not path.read_bytes().endswith(b"\n"):
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")  # the next cell does not continue a line that a crash cut short
 
     def keep(self, key: str, cell: Cell, figures: Figures) -> None:
         """Remember a cell, on disk first."""

@@ -15,7 +15,12 @@ class Dose:
 
     label: str
     value: str | None
-    customers: float = 1.0  # times the usual number of customers
+    accounts: int = USUAL_ACCOUNTS  # of the campaign
+
+    @property
+    def customers(self) -> float:
+        """Times the usual number: a campaign larger than usual comes among as many more customers."""
+        return max(1.0, self.accounts / USUAL_ACCOUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,7 @@ def _shares(*percents: int) -> tuple[Dose, ...]:
 
 
 def _sizes(*accounts: int) -> tuple[Dose, ...]:
-    """A campaign larger than usual comes among as many more customers: the base rate stays, or is lower."""
-    return tuple(Dose(f"{count:,}", str(count), max(1.0, count / USUAL_ACCOUNTS)) for count in accounts)
+    return tuple(Dose(f"{count:,}", str(count), count) for count in accounts)
 
 
 DIMENSIONS = (
@@ -95,5 +99,5 @@ BY_NAME = {dimension.name: dimension for dimension in DIMENSIONS}
 
 def doses_of(dimension: Dimension, *, quick: bool, large: bool) -> tuple[Dose, ...]:
     """The doses to measure: of a quick run the two ends, campaigns above LARGEST_USUAL only when asked for."""
-    doses = tuple(dose for dose in dimension.doses if large or dose.customers * USUAL_ACCOUNTS <= LARGEST_USUAL)
+    doses = tuple(dose for dose in dimension.doses if large or dose.accounts <= LARGEST_USUAL)
     return (doses[0], doses[-1]) if quick else doses

@@ -132,5 +132,6 @@ def test_a_tiny_sweep_is_measured_once_and_put_into_the_page(tmp_path: Path) -> 
     assert "| 100 % |" in first.stdout
     assert (tmp_path / "charts" / "evasion-hygiene.svg").read_text().startswith("<svg")
     rows = [json.loads(line) for line in (tmp_path / "cache" / CELLS).read_text().splitlines()]
-    assert [row["cell"]["doses"] for row in rows] == [["accounts=12", f"hygiene={share}"] for share in (0, 1)]
+    asked = sorted(row["cell"]["doses"] for row in rows)  # the two ran side by side
+    assert asked == [["accounts=12", f"hygiene={share}"] for share in (0, 1)]
     assert all(row["figures"]["customers"] > 50 for row in rows)
