@@ -96,15 +96,17 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     held = linkage.holdings(traits, sorted(set(people.values())))
     weighed = linkage.weights(held, fdr=settings.false_discovery_rate)
     organisations = set(people.values()) - set(exposure)
-    clustered = linkage.clusters(held, weighed, seed=settings.seed, outsiders=organisations)
+    begun = engine.write(rollups.session_starts(intake.signals), intake.work / "starts.parquet").to_pyarrow()
+    starts = linkage.starts(_renamed(begun, people), held.account_ids)
+    clustered = linkage.clusters(held, weighed, starts, seed=settings.seed, outsiders=organisations)
     return Linked(
         templated=templated,
         activity=activity,
         accounts=intake.accounts,
         links=_accounts_only(linkage.links(held, weighed), exposure),
         members=_accounts_only(linkage.members(held, clustered), exposure),
-        evidence=linkage.evidence(held, weighed, clustered),
-        cohesion=linkage.cohesion(held, clustered),
+        evidence=linkage.evidence(held, weighed, clustered, starts),
+        cohesion=linkage.cohesion(held, clustered, starts),
         exposure=exposure,
         principals=people,
         minimum_detectable=linkage.minimum_detectable(held, fdr=settings.false_discovery_rate),
@@ -114,9 +116,9 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
 def _templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
     """Every exchange with the template it bears and the item in its slots."""
     recurring = linkage.vocabulary(signals).to_pyarrow().sort_by("fingerprint")
-    columns = [*linkage.TEMPLATED_SCHEMA.names, "sketch", "text_id"]
-    wanted = signals.select(*[name for name in columns if name not in ("template_id", "item_id")])
-    batches = linkage.templated_batches(recurring["fingerprint"].to_numpy())
+    columns = [*linkage.TEMPLATED_SCHEMA.names, "sketch", "words", "text_id"]
+    wanted = signals.select(*[name for name in columns if name in signals.columns])
+    batches = linkage.templated_batches(recurring["fingerprint"].to_numpy(), linkage.families(signals))
     return engine.map_batches(wanted, batches, linkage.TEMPLATED_SCHEMA, work / "templated")
 
 
@@ -157,9 +159,13 @@ def _of_principals(traits: pa.Table, people: Mapping[str, str]) -> pa.Table:
     A verified organisation is one customer, however many accounts it has: what its accounts share among themselves
     links nobody.
     """
-    traits = traits.filter(pc.is_in(traits["account_id"], pa.array(list(people), pa.string())))
-    principals = pa.array([people[account_id] for account_id in traits["account_id"].to_pylist()], pa.string())
-    return traits.set_column(traits.column_names.index("account_id"), "account_id", principals)
+    return _renamed(traits.filter(pc.is_in(traits["account_id"], pa.array(list(people), pa.string()))), people)
+
+
+def _renamed(table: pa.Table, people: Mapping[str, str]) -> pa.Table:
+    """The table with each account replaced by its principal."""
+    principals = pa.array([people[account_id] for account_id in table["account_id"].to_pylist()], pa.string())
+    return table.set_column(table.column_names.index("account_id"), "account_id", principals)
 
 
 def _accounts_only(table: pa.Table, exposure: Mapping[str, int]) -> pa.Table:

@@ -15,6 +15,7 @@ import pyarrow as pa
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 SKETCH_SIZE = 16  # local fingerprints kept of one prompt: eight from its head, eight from its tail
+WORDS_SIZE = 80  # marks of words kept of one prompt: at most forty from its head, forty from its tail
 EMBEDDING_SIZE = 32  # dimensions of the random-feature embedding of one prompt
 
 CAPABILITIES = (
@@ -246,6 +247,7 @@ SIGNALS = Table(
         Column(
             "sketch", pa.list_(pa.int64(), SKETCH_SIZE), "local fingerprints of the prompt, 0 where there are fewer"
         ),
+        Column("words", pa.list_(pa.int16(), WORDS_SIZE), "marks of the words near its ends, 0 where there are fewer"),
         Column("text_id", pa.int64(), "hash of the whole normalised prompt"),
         Column("system_prompt_id", pa.int64(), "hash of the normalised system prompt"),
         Column("metadata_keys_id", pa.int64(), "hash of the sorted key names of the client's metadata"),

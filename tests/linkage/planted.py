@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pyarrow as pa
 
-from stillwatch.linkage import Clusters, Holdings, Weights, clusters, holdings, weights
+from stillwatch.linkage import Clusters, Holdings, Starts, Weights, clusters, holdings, starts, weights
 
 Row = tuple[str, str, str]
 
@@ -71,7 +71,14 @@ def found_in(
     """Everything linkage finds in the rows."""
     of = indexed(rows, accounts)
     weighed = weights(of)
-    return of, weighed, clusters(of, weighed, seed=seed, outsiders=outsiders)
+    return of, weighed, clusters(of, weighed, no_starts(of), seed=seed, outsiders=outsiders)
+
+
+def no_starts(of: Holdings) -> Starts:
+    """Nothing is known about when anybody began."""
+    return starts(
+        pa.table({"account_id": pa.array([], pa.string()), "minute": pa.array([], pa.int64())}), of.account_ids
+    )
 
 
 def member_sets(of: Holdings, found: Clusters) -> list[set[str]]:

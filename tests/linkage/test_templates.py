@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stillwatch.linkage import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
-from stillwatch.records import SKETCH_SIZE, TRAITS, arrow_schema
+from stillwatch.linkage import TEMPLATED_SCHEMA, Families, families, template_traits, templated_batches, vocabulary
+from stillwatch.records import SKETCH_SIZE, TRAITS, WORDS_SIZE, arrow_schema
 
 Sketch = list[int] | None
 Sent = tuple[str, Sketch]  # an account and the sketch of a prompt of its
-KEPT = [field for field in TEMPLATED_SCHEMA if field.name not in ("template_id", "item_id")]
+KEPT = [field for field in TEMPLATED_SCHEMA if field.name not in ("template_id", "family_id", "item_id")]
 FIRST, SECOND, THIRD = [101, 102, 103, 104], [-201, 202, 203, 204], [301, 302, 303, 304]
 
 
@@ -32,6 +32,12 @@ def sent(wording: list[int], rng: np.random.Generator, *, accounts: int, texts: 
     return [(f"{name}{a}", wording + fresh(rng, 8)) for a in range(accounts) for _ in range(texts)]
 
 
+def words_of(sketch: list[int]) -> list[int]:
+    """Three words for each fingerprint, as a text with these shingles would have."""
+    marks = [((f * 2654435761 + k * 40503) >> 7) % 65_536 - 32_768 for f in sketch for k in range(3)]
+    return ([mark or 1 for mark in marks] + [0] * WORDS_SIZE)[:WORDS_SIZE]
+
+
 def signals(prompts: list[Sent], sketches: pa.DataType | None = None) -> pa.RecordBatch:
     """A batch of signals; two prompts are the same text when their sketches are equal."""
     rows = [
@@ -40,12 +46,16 @@ def signals(prompts: list[Sent], sketches: pa.DataType | None = None) -> pa.Reco
             "account_id": account,
             "started_at": datetime(2026, 1, 1, i % 24, tzinfo=UTC),
             "sketch": None if sketch is None else (sketch + [0] * SKETCH_SIZE)[:SKETCH_SIZE],
+            "words": None if sketch is None else words_of(sketch),
             "text_id": None if sketch is None else hash(tuple(sketch)),
         }
         for i, (account, sketch) in enumerate(prompts)
     ]
     sketch_type = sketches or pa.list_(pa.int64(), SKETCH_SIZE)
-    schema = pa.schema([*KEPT, pa.field("sketch", sketch_type), pa.field("text_id", pa.int64())])
+    words_type = pa.list_(pa.int16(), WORDS_SIZE)
+    schema = pa.schema(
+        [*KEPT, pa.field("sketch", sketch_type), pa.field("words", words_type), pa.field("text_id", pa.int64())]
+    )
     return pa.RecordBatch.from_pylist(rows, schema=schema)
 
 
@@ -55,6 +65,11 @@ def recurring(batch: pa.RecordBatch) -> np.ndarray:
     return np.asarray(found["fingerprint"], dtype=np.int64)
 
 
+def families_of(batch: pa.RecordBatch) -> Families:
+    """The families, as the pipeline hands them on."""
+    return families(ibis.memtable(pa.Table.from_batches([batch])))
+
+
 def words(prompts: list[Sent]) -> set[int]:
     return set(recurring(signals(prompts)).tolist())
 
@@ -62,7 +77,7 @@ def words(prompts: list[Sent]) -> set[int]:
 def templated(prompts: list[Sent], batches: int = 1) -> pa.Table:
     """The prompts with their templates, assigned batch by batch."""
     batch = signals(prompts)
-    assign = templated_batches(recurring(batch))
+    assign = templated_batches(recurring(batch), families_of(batch))
     size = -(-batch.num_rows // batches)
     return pa.Table.from_batches([assign(batch.slice(i, size)) for i in range(0, batch.num_rows, size)])
 
@@ -72,7 +87,8 @@ def template_ids(prompts: list[Sent], batches: int = 1) -> list[int | None]:
 
 
 def traits(prompts: list[Sent]) -> list[dict[str, object]]:
-    return template_traits(ibis.memtable(templated(prompts))).to_pyarrow().to_pylist()
+    rows = template_traits(ibis.memtable(templated(prompts))).to_pyarrow().to_pylist()
+    return [row for row in rows if row["kind"] == "template"]
 
 
 def test_a_wording_in_ever_new_texts_is_vocabulary_and_the_items_are_not(rng: np.random.Generator) -> None:
@@ -152,7 +168,7 @@ def test_lists_of_open_length_are_read_as_those_of_fixed_length(rng: np.random.G
     prompts = [*sent(FIRST, rng, accounts=3, texts=5), ("a0", None)]
     fixed, loose = signals(prompts), signals(prompts, pa.list_(pa.int64()))
     np.testing.assert_array_equal(recurring(fixed), recurring(loose))
-    assign = templated_batches(recurring(fixed))
+    assign = templated_batches(recurring(fixed), families_of(loose))
     assert assign(fixed) == assign(loose)
     assert assign(loose.slice(15))["template_id"].to_pylist() == [None]
 
@@ -213,7 +229,8 @@ def test_the_assigned_table_has_the_published_columns_and_every_row(rng: np.rand
 
 def test_without_any_vocabulary_there_is_no_template() -> None:
     batch = signals([("a", FIRST), ("b", SECOND)])
-    assert templated_batches(np.zeros(0, dtype=np.int64))(batch)["template_id"].to_pylist() == [None, None]
+    assign = templated_batches(np.zeros(0, dtype=np.int64), families_of(batch))
+    assert assign(batch)["template_id"].to_pylist() == assign(batch)["family_id"].to_pylist() == [None, None]
 
 
 def test_a_template_is_a_trait_of_every_account_that_bears_it(rng: np.random.Generator) -> None:
@@ -226,6 +243,18 @@ def test_a_template_is_a_trait_of_every_account_that_bears_it(rng: np.random.Gen
     assert rows == {(f"a{i}", template): 6 for i in range(3)}
     spans = {row["account_id"]: (row["first_seen_at"].hour, row["last_seen_at"].hour) for row in table.to_pylist()}
     assert spans == {"a0": (0, 5), "a1": (6, 11), "a2": (12, 17)}
+
+
+def test_a_family_is_a_trait_of_the_accounts_that_reword_one_template(rng: np.random.Generator) -> None:
+    noise: list[Sent] = [(f"n{i % 20}", fresh(rng, SKETCH_SIZE)) for i in range(200)]
+    pool = fresh(rng, 16)
+    reworded = [(f"a{i % 4}", [pool[j] for j in rng.permutation(16)[:8]] + fresh(rng, 8)) for i in range(40)]
+    table = templated(reworded + noise)
+    assert len(set(table["template_id"].to_pylist()[:40])) > 20
+    [family] = set(table["family_id"].to_pylist()[:40])
+    rows = template_traits(ibis.memtable(table)).to_pyarrow().to_pylist()
+    held = {(row["account_id"], row["value"]): row["exchanges"] for row in rows if row["kind"] == "template_family"}
+    assert held == {(f"a{i}", str(family)): 10 for i in range(4)}
 
 
 def test_a_fixed_text_made_of_recurring_wordings_is_no_trait(rng: np.random.Generator) -> None:

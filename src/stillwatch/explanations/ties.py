@@ -16,7 +16,10 @@ import pyarrow.compute as pc
 
 from stillwatch.explanations.facts import Nearest, SharedTrait, Tie
 from stillwatch.linkage import KINDS
-from stillwatch.linkage.clusters import MAX_GROUP_BITS, MIN_ACCOUNTS, MIN_GROUPS, TIE_SHARE, WORDINGS
+from stillwatch.linkage.belonging import TIE_SHARE
+from stillwatch.linkage.cells import MIN_ACCOUNTS, WORDINGS
+from stillwatch.linkage.clusters import MAX_GROUP_BITS
+from stillwatch.linkage.merging import MIN_GROUPS
 
 Campaign = Mapping[str, Any]
 

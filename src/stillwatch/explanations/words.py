@@ -6,6 +6,7 @@ from typing import Final
 
 KIND_WORDS: Final = {
     "template": "the same prompt template (one instruction, other contents each time)",
+    "template_family": "the same family of prompt templates (one instruction in changing words)",
     "system_prompt": "the same system prompt",
     "client": "the same client software",
     "metadata": "the same names in the metadata of its requests",
@@ -19,6 +20,7 @@ KIND_WORDS: Final = {
     "email_pattern": "e-mail addresses of the same shape and domain",
     "signup_cohort": "sign-up in the same hour with the same domain of e-mail addresses",
     "artefact": "the same opaque piece of the model's reasoning, handed from account to account",
+    "session_starts": "sessions begun within two minutes of one another, again and again",
 }
 GROUP_WORDS: Final = {
     "content": "prompts and software",
@@ -28,6 +30,7 @@ GROUP_WORDS: Final = {
     "registration": "registration",
     "contact": "telephone",
     "artefact": "reasoning passed on",
+    "timing": "times of work",
 }
 VERDICT_WORDS: Final = {
     "distillation": "its accounts are under common control and harvest the model's answers on a large scale",

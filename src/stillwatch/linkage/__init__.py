@@ -2,7 +2,9 @@
 
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members
+from stillwatch.linkage.families import Families, families
 from stillwatch.linkage.holdings import KINDS, Holdings, holdings
+from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.power import minimum_detectable
 from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
 from stillwatch.linkage.weights import Weights, weights
@@ -11,15 +13,19 @@ __all__ = [
     "KINDS",
     "TEMPLATED_SCHEMA",
     "Clusters",
+    "Families",
     "Holdings",
+    "Starts",
     "Weights",
     "clusters",
     "cohesion",
     "evidence",
+    "families",
     "holdings",
     "links",
     "members",
     "minimum_detectable",
+    "starts",
     "template_traits",
     "templated_batches",
     "vocabulary",

@@ -1,15 +1,22 @@
 """What holds each cluster together, as tables: links, members, evidence by trait, cohesion by group of traits."""
 
+from dataclasses import dataclass
+from math import log2
+
 import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from stillwatch.linkage.clusters import WORDINGS, Clusters, holding_counts
+from stillwatch.linkage.cells import WORDINGS
+from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.holdings import GROUPS, KINDS, Holdings
+from stillwatch.linkage.labels import holding_counts, members_of
+from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, in_step_p_value, is_in_step, together
 from stillwatch.linkage.weights import Weights
 from stillwatch.records import CLUSTERS, LINKS, arrow_schema
 
 MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
+TIMING_KIND = "session_starts"
 TELLING_P_VALUE = 1e-3  # of one value, corrected for the values of its group tried in the cluster
 
 EVIDENCE_SCHEMA = pa.schema(
@@ -66,11 +73,12 @@ def links(of: Holdings, weighed: Weights) -> pa.Table:
     return pa.table(columns, schema=arrow_schema(LINKS))
 
 
-def evidence(of: Holdings, weighed: Weights, found: Clusters) -> pa.Table:
+def evidence(of: Holdings, weighed: Weights, found: Clusters, starts: Starts) -> pa.Table:
     """One row per cluster and trait that at least MIN_INSIDE members hold, and that weighs anything or is a wording.
 
     A wording need not weigh anything to be what a cluster sends: the other groups hold its accounts together.
-    `outside_count` is how many strangers hold it: accounts in no cluster, and every other cluster as one.
+    `outside_count` is how many strangers hold it: accounts in no cluster, and every other cluster as one. Clusters
+    whose accounts start sessions together have a row for that as well.
     """
     counts = holding_counts(of, found.of_account, found.count).tocoo()
     wording = np.isin(np.array(of.kinds, dtype=object), WORDINGS)[counts.col]
@@ -94,15 +102,53 @@ def evidence(of: Holdings, weighed: Weights, found: Clusters) -> pa.Table:
         "weight_bits": pa.array(weighed.bits[value]),
         "durability": pa.array([KINDS[kind][2] for kind in kinds], pa.string()),
     }
-    return pa.table(columns, schema=EVIDENCE_SCHEMA)
+    timed = [_timing_evidence(step) for step in _steps(found, starts)]
+    return pa.concat_tables([pa.table(columns, schema=EVIDENCE_SCHEMA), pa.Table.from_pylist(timed, EVIDENCE_SCHEMA)])
 
 
-def cohesion(of: Holdings, found: Clusters) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A cluster in step: its accounts, those in step with the rest, and how often beyond chance their starts meet."""
+
+    cluster: int
+    members: int
+    in_step: int
+    lift: float
+
+
+def _steps(found: Clusters, starts: Starts) -> list[_Step]:
+    steps = []
+    for cluster, members in enumerate(members_of(found.of_account)):
+        tested = together(starts, members, members)
+        own = tested.p_values <= IN_STEP_P_VALUE
+        if is_in_step(tested.p_values):
+            lift = float(tested.seen[own].sum() / max(tested.expected[own].sum(), 1.0))
+            steps.append(_Step(cluster, len(members), int(own.sum()), lift))
+    return steps
+
+
+def _timing_evidence(step: _Step) -> dict[str, object]:
+    family, group, durability = KINDS[TIMING_KIND]
+    return {
+        "cluster_id": step.cluster,
+        "kind": TIMING_KIND,
+        "family": family,
+        "group": group,
+        "value": f"within-{REACH_MIN}-minutes",
+        "account_count": step.in_step,
+        "outside_count": 0,
+        "weight_bits": round(max(log2(step.lift), 0.0), 6),
+        "durability": durability,
+    }
+
+
+def cohesion(of: Holdings, found: Clusters, starts: Starts) -> pa.Table:
     """How each independent group ties each cluster together.
 
     A value ties a cluster when more of its members hold it than a random set of as many accounts would: the
     hypergeometric tail, times the number of values of the group tried. `linked` counts members that hold such a
-    value; `expected` how many holders of those values chance would put in the cluster.
+    value; `expected` how many holders of those values chance would put in the cluster. Timing ties members that start
+    sessions with the others.
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
     totals = of.holder_counts
@@ -120,6 +166,9 @@ def cohesion(of: Holdings, found: Clusters) -> pa.Table:
                 linked = len(np.unique(of.accounts[member_edge & np.isin(of.held, values[telling])]))
                 expected = min(float(totals[values[telling]].sum()) * stands / of.account_count, float(stands))
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min())))
+    for step in _steps(found, starts):
+        expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
+        rows.append(_row(step.cluster, KINDS[TIMING_KIND][1], step.in_step, expected, step.members, p_value))
     return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
 
 

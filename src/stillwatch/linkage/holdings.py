@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 # kind -> (family shown in evidence, group that counts once, durability: cost to fake)
 KINDS = {
     "template": ("content", "content", "high"),
+    "template_family": ("content", "content", "medium"),  # strangers on one public instruction share it as well
     "system_prompt": ("content", "content", "high"),
     "client": ("tooling", "content", "low"),  # a public tool fixes prompt and client together
     "metadata": ("tooling", "content", "low"),
@@ -30,6 +31,7 @@ KINDS = {
     "email_pattern": ("registration", "registration", "low"),
     "signup_cohort": ("registration", "registration", "low"),
     "artefact": ("artefact", "artefact", "very high"),
+    "session_starts": ("timing", "timing", "high"),  # nobody holds it: lockstep is tested account by account
 }
 GROUPS = tuple(dict.fromkeys(group for _, group, _ in KINDS.values()))
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, IbisTable
+from stillwatch.linkage.families import Families, matrix
 
 MIN_TEXTS = 5  # different texts of one account each; below this, coincidence and retries dominate
 TEXTS_PER_ACCOUNT = 3.0  # different texts in which an account that has it uses a wording, on average
@@ -34,6 +35,7 @@ TEMPLATED_SCHEMA = pa.schema(
         ("started_at", pa.timestamp("us", tz="UTC")),
         ("model", pa.string()),
         ("template_id", pa.int64()),
+        ("family_id", pa.int64()),
         ("item_id", pa.int64()),
         ("system_prompt_id", pa.int64()),
         ("capability", pa.string()),
@@ -55,17 +57,21 @@ def vocabulary(signals: IbisTable) -> IbisTable:
     return counted.filter(_varies(counted)).select("fingerprint")
 
 
-def templated_batches(fingerprints: Ints) -> BatchFunction:
-    """A function from a batch of signals to its template and item, as in TEMPLATED_SCHEMA (null: bears none).
+def templated_batches(fingerprints: Ints, known_families: Families) -> BatchFunction:
+    """A function from a batch of signals to its template, family and item, as in TEMPLATED_SCHEMA (null: bears none).
 
     `fingerprints` is the vocabulary, sorted.
     """
 
     def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
-        known = _known(_sketches(batch), fingerprints)
+        known = _known(matrix(batch["sketch"], np.int64), fingerprints)
         bears = (known != 0).sum(axis=1) >= MIN_MATCHED
         # Two prompts of one template carry the same item exactly when their whole texts are equal.
-        columns = {"template_id": pa.array(_set_ids(known), mask=~bears), "item_id": batch["text_id"]}
+        columns = {
+            "template_id": pa.array(_set_ids(known), mask=~bears),
+            "family_id": known_families.ids_of(matrix(batch["words"], np.int16).view(np.uint16)),
+            "item_id": batch["text_id"],
+        }
         arrays = [columns[name] if name in columns else batch[name] for name in TEMPLATED_SCHEMA.names]
         return pa.RecordBatch.from_arrays(arrays, schema=TEMPLATED_SCHEMA)
 
@@ -73,39 +79,26 @@ def templated_batches(fingerprints: Ints) -> BatchFunction:
 
 
 def template_traits(templated: IbisTable) -> IbisTable:
-    """Which account bears which template, for templates whose text varies; columns as in `records.TRAITS`."""
-    bearing = templated.filter(templated.template_id.notnull())
-    held = bearing.group_by(["account_id", "template_id"]).aggregate(
+    """Which account bears which template and family, for those whose text varies; columns as in `records.TRAITS`."""
+    return _traits(templated, "template", "template_id").union(_traits(templated, "template_family", "family_id"))
+
+
+def _traits(templated: IbisTable, kind: str, column: str) -> IbisTable:
+    bearing = templated.filter(templated[column].notnull())
+    held = bearing.group_by(["account_id", column]).aggregate(
         exchanges=bearing.count().cast("int64"),
         texts=bearing.item_id.nunique(),
         first_seen_at=bearing.started_at.min(),
         last_seen_at=bearing.started_at.max(),
     )
-    counted = held.group_by("template_id").aggregate(texts=held.texts.sum(), accounts=held.count())
-    varied = held.drop("texts").semi_join(counted.filter(_varies(counted)), "template_id")
-    return varied.mutate(kind=ibis.literal("template"), value=varied.template_id.cast("string"))
+    counted = held.group_by(column).aggregate(texts=held.texts.sum(), accounts=held.count())
+    varied = held.drop("texts").semi_join(counted.filter(_varies(counted)), column)
+    return varied.mutate(kind=ibis.literal(kind), value=varied[column].cast("string")).drop(column)
 
 
 def _varies(counted: IbisTable) -> IbisTable:
     """Whether a wording comes in enough texts, and in enough of each account that has it."""
     return (counted.texts >= MIN_TEXTS) & (counted.texts >= TEXTS_PER_ACCOUNT * counted.accounts)
-
-
-def _sketches(batch: pa.RecordBatch) -> Ints:
-    """The sketch column as (rows, size) int64; rows without a sketch are zeros."""
-    column = batch["sketch"]
-    size = _sketch_size(column)
-    filled = np.zeros((len(column), size), dtype=np.int64)
-    valid = np.asarray(column.is_valid())
-    filled[valid] = np.asarray(column.drop_null().flatten(), dtype=np.int64).reshape(-1, size)
-    return filled
-
-
-def _sketch_size(column: pa.Array) -> int:
-    if pa.types.is_fixed_size_list(column.type):
-        return int(column.type.list_size)
-    dropped = column.drop_null()
-    return len(dropped.flatten()) // len(dropped) if len(dropped) else 1
 
 
 def _known(sketches: Ints, fingerprints: Ints) -> Ints:

@@ -67,7 +67,7 @@ def weights(of: Holdings, *, fdr: float = 0.01) -> Weights:
     strong = single <= SINGLE_P_VALUE
     best = np.ones((size, len(GROUPS)))
     np.minimum.at(best, (value, of.group[other]), single)
-    tests = 2 * (len(GROUPS) - 1)  # two tests in each independent group
+    tests = 2 * max(len(np.unique(of.group)) - 1, 1)  # two tests in each independent group that is held at all
     significant = _discoveries(of, np.minimum(np.minimum(many.p_values, best) * tests, 1.0), fdr)
     weak_share = many.beyond * _covered(of, value[telling], other[telling])
     strong_share = _covered(of, value[strong], other[strong]) * (best <= SINGLE_P_VALUE)

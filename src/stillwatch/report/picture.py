@@ -19,7 +19,17 @@ _ROW: Final = 10.0  # between accounts [px]
 _TRAIT_ROW: Final = 38.0
 
 # Families that have a colour of their own; the others share one.
-FAMILIES: Final = ("content", "network", "payment", "device", "contact", "registration", "tooling", "artefact")
+FAMILIES: Final = (
+    "content",
+    "network",
+    "payment",
+    "device",
+    "contact",
+    "registration",
+    "tooling",
+    "artefact",
+    "timing",
+)
 
 
 @dataclass(frozen=True, slots=True)

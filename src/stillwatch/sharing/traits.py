@@ -16,7 +16,17 @@ NETWORK_KINDS: Final = frozenset({"ip", "ip_prefix"})
 CONTENT_KINDS: Final = frozenset({"template", "system_prompt", "metadata"})
 CLIENT_KINDS: Final = frozenset({"client"})
 ACCOUNT_KINDS: Final = frozenset(
-    {"payment", "device", "email", "phone", "email_domain", "email_pattern", "signup_cohort", "artefact"}
+    {
+        "payment",
+        "device",
+        "email",
+        "phone",
+        "email_domain",
+        "email_pattern",
+        "signup_cohort",
+        "artefact",
+        "session_starts",
+    }
 )
 JA4_KIND: Final = "ja4"  # what is left of a client when its own words are taken away
 KINDS: Final = NETWORK_KINDS | CONTENT_KINDS | CLIENT_KINDS | ACCOUNT_KINDS

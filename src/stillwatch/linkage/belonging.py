@@ -1,0 +1,180 @@
+"""Who belongs to which cluster: what a cluster owns, and what else ties an account to it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillwatch.linkage.cells import DURABLE, MIN_ACCOUNTS, ownable
+from stillwatch.linkage.holdings import Holdings, Ints
+from stillwatch.linkage.labels import commonest, members_of, most
+from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, together
+from stillwatch.linkage.merging import CHEAP, CONTENT, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
+
+Flags = NDArray[np.bool_]
+
+MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone is a sentence somebody else may use
+OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
+TIE_SHARE = 0.5  # of the other holders of anything, for it to tie an account to their cluster
+CHEAP_LIFT = 32.0  # how many times commoner in a cluster than elsewhere an address must be to count beside a card
+MIN_MINE = 2  # other members that hold it
+TIE_P_VALUE = 1e-4  # of starting with a cluster by chance, for timing to tie an account to it
+PASSES = 6  # of settling; two or three are usual
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """For each account the cluster that ties it most, -1 for none, and the points of these ties: (accounts,) each."""
+
+    home: Ints
+    points: Ints
+
+
+def settled(by: Linkable, labels: Ints) -> tuple[Ints, Ints]:
+    """Admit and dismiss accounts until nothing changes; labels, and the cluster that owns each template."""
+    own = np.full(len(by.of.values), -1, dtype=np.int64)
+    wordings, steps = ownable(by.of), Steps(by.starts)
+    for _ in range(PASSES):
+        before, common = labels, commonest(by.of, labels)
+        strict = _strict_ties(by, labels, common)
+        apart = _strongest(by.of, _with_timing(strict, steps, labels)).home
+        own = _owners(by.of, wordings, labels, common, apart)
+        loose = np.concatenate([strict, _loose_ties(by.of, wordings, labels, common)], axis=1)
+        tied = _strongest(by.of, _with_timing(loose, steps, labels))
+        labels = np.where(by.eligible, _belonging(by.of, own, apart, tied), -1)
+        if np.array_equal(labels, before):
+            break
+    return labels, own
+
+
+def tied_apart(by: Linkable, labels: Ints) -> Ints:
+    """The cluster that something other than content ties each account to, -1 for none: (accounts,)."""
+    strict = _strict_ties(by, labels, commonest(by.of, labels))
+    return _strongest(by.of, _with_timing(strict, Steps(by.starts), labels)).home
+
+
+# Ties are triples (3, ties): account, cluster, group; each once.
+
+
+def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
+    """Values, no content, that something independent speaks for and whose other holders are mostly in one cluster.
+
+    Where crowds suffice, a card, device or telephone of several members counts once more.
+    """
+    of = by.of
+    edge, mine = _shared(of, by.weighed.valid & (of.group != CONTENT), labels, common)
+    telling = (mine >= 1) & (mine >= TIE_SHARE * np.maximum(of.holder_counts[of.held[edge]] - 1, 1))
+    durable = np.isin(of.group[of.held[edge]], DURABLE)
+    crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds
+    crowd = _triples(of, edge[crowded], common)
+    crowd[2] = CROWD
+    return np.concatenate([_triples(of, edge[telling], common), np.unique(crowd, axis=1)], axis=1)
+
+
+def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
+    """What ties an account only together with something dearer.
+
+    Wordings whose other holders are mostly in one cluster; addresses and sign-up habits far commoner in it.
+    """
+    cheap = np.isin(of.group, CHEAP) & (of.group != CONTENT)
+    edge, mine = _shared(of, wordings | cheap, labels, common)
+    value = of.held[edge]
+    others = np.maximum(of.holder_counts[value] - 1, 1)
+    size = np.append(np.bincount(labels[labels >= 0]), 1)[common[0][value]]
+    lift = ((mine + 0.5) / (size + 1.0)) / ((others - mine + 0.5) / (of.account_count - size + 1.0))
+    own = (of.group[value] == CONTENT) & (mine >= MIN_ACCOUNTS) & (mine >= TIE_SHARE * others)
+    habit = (of.group[value] != CONTENT) & (mine >= MIN_MINE) & (lift >= CHEAP_LIFT)
+    return _triples(of, edge[own | habit], common)
+
+
+def _shared(of: Holdings, usable: Flags, labels: Ints, common: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+    """Edges to usable values, and how many others in the cluster with most holders hold the value: (edges,) each."""
+    home, inside = common
+    edge = np.flatnonzero(usable[of.held])
+    value = of.held[edge]
+    return edge, inside[value] - (labels[of.accounts[edge]] == home[value])
+
+
+def _triples(of: Holdings, edge: Ints, common: tuple[Ints, Ints]) -> Ints:
+    value = of.held[edge]
+    return np.unique(np.stack([of.accounts[edge], common[0][value], of.group[value]]), axis=1)
+
+
+def _with_timing(triples: Ints, steps: "Steps", labels: Ints) -> Ints:
+    """The ties, and timing for the accounts among them, and for members, that are in step with their cluster."""
+    inside = np.flatnonzero(labels >= 0)
+    pairs = np.unique(np.concatenate([triples[:2], np.stack([inside, labels[inside]])], axis=1), axis=1)
+    timed = pairs[:, steps.in_step(labels, pairs[0], pairs[1])]
+    timing = np.full((1, timed.shape[1]), TIMING)
+    return np.unique(np.concatenate([triples, np.concatenate([timed, timing])], axis=1), axis=1)
+
+
+def _strongest(of: Holdings, triples: Ints) -> Ties:
+    weighted = np.repeat(triples, POINTS[triples[2]], axis=1)
+    return Ties(*most(of.account_count, weighted[0], weighted[1]))
+
+
+class Steps:
+    """Which accounts are in step with which clusters, worked out once for each set of members."""
+
+    def __init__(self, starts: Starts) -> None:
+        """Remember nothing yet."""
+        self._starts = starts
+        self._known: dict[bytes, dict[int, bool]] = {}
+
+    def in_step(self, labels: Ints, account: Ints, cluster: Ints) -> Flags:
+        """Whether each account starts its sessions with the cluster beside it, of clusters that are in step at all."""
+        step = np.zeros(len(account), dtype=bool)
+        members = members_of(labels)
+        order = np.argsort(cluster, kind="stable")
+        for place in np.split(order, np.flatnonzero(np.diff(cluster[order])) + 1):
+            if len(place) and len(members[cluster[place[0]]]) >= MIN_IN_STEP:
+                known = self._of(members[cluster[place[0]]], account[place])
+                step[place] = [known[one] for one in account[place].tolist()]
+        return step
+
+    def _of(self, members: Ints, accounts: Ints) -> dict[int, bool]:
+        known = self._known.setdefault(members.tobytes(), {})
+        asked = np.array([one for one in np.union1d(accounts, members).tolist() if one not in known], dtype=np.int64)
+        if not len(asked):
+            return known
+        p_values = together(self._starts, asked, members).p_values
+        if not known:
+            if not is_in_step(p_values[np.isin(asked, members)]):
+                p_values[:] = 1.0
+        elif not any(known.values()):
+            p_values[:] = 1.0
+        known.update(zip(asked.tolist(), (p_values <= TIE_P_VALUE).tolist(), strict=True))
+        return known
+
+
+def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints], tied: Ints) -> Ints:
+    """The cluster that owns each template, -1 for none; step 3 of the module summary."""
+    home, inside = common
+    holders = of.holder_counts
+    own = np.where(ownable & (inside >= OWN_SHARE * holders) & (inside >= MIN_ACCOUNTS), home, -1)
+    member = (labels[of.accounts] >= 0) & (own[of.held] >= 0)
+    account, value = of.accounts[member], of.held[member]
+    while True:
+        at_home = labels[account] == own[value]
+        owned = np.bincount(account[at_home], minlength=of.account_count)
+        otherwise = at_home & ((owned[account] >= 2) | (tied[account] == labels[account]))
+        supported = np.bincount(value[otherwise], minlength=len(holders))
+        lost = (own >= 0) & ((supported < OWN_SHARE * holders) | (supported < MIN_ACCOUNTS))
+        if not lost.any():
+            return own
+        own = np.where(lost, -1, own)
+
+
+def _belonging(of: Holdings, own: Ints, apart: Ints, tied: Ties) -> Ints:
+    """Cluster of each account: whose wordings it holds, else the one it has MIN_POINTS with.
+
+    Two owned wordings make a member, one of them a template; one is enough where another group ties the account to the
+    same cluster (`apart`).
+    """
+    owned = own[of.held] >= 0
+    home, often = most(of.account_count, of.accounts[owned], own[of.held[owned]])
+    template = owned & (np.array(of.kinds, dtype=object) == "template")[of.held] & (own[of.held] == home[of.accounts])
+    speaks = np.bincount(of.accounts[template], minlength=of.account_count) > 0
+    by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (apart == home))
+    return np.where(by_wording, home, np.where(tied.points >= MIN_POINTS, tied.home, -1))

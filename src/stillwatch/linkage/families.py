@@ -1,0 +1,227 @@
+"""Template families: instructions that are reworded on every call, found by the pool of words they draw from.
+
+Why:    a template whose words are swapped for others at random is another exact template on each call; which words it
+        draws, and how often, stays. A family is that pool: how frequent each word is among the texts of one
+        instruction, far beyond how frequent it is among all texts.
+Misses: a template in several languages (no words in common), one seen in fewer than `MIN_TEXTS` texts, one whose
+        words are common everywhere. Two owners of one public instruction are one family, as they are one template.
+Source: mixture of Bernoulli products with hard assignment: Juan & Vidal, "On the use of Bernoulli mixture models for
+        text classification", Pattern Recognition 35 (2002) 2705-2711. Seeds from recurring shingles, the background
+        that leaves a family out of what it is compared with, and the merging rule are our own.
+
+    1. Texts: those of a sample of accounts by hash, so that another day changes it little, at most MAX_ACCOUNT_TEXTS of
+       each. A text counts once, whoever sent it.
+    2. Seeds: every fingerprint in at least MIN_TEXTS texts proposes the words of its texts as a family.
+    3. Two families are one when the texts of each are explained nearly as well by the other. A sentence that several
+       instructions share does not do that: the texts of one lack the rest of the other.
+    4. Each text goes to the family that explains it best, by bits over the background; families are estimated anew
+       from their texts, merged, and texts assigned again, ROUNDS times. No text is compared with another text.
+    5. What accounts send in one or two texts each is an item, not a template, however many accounts ask it; it leaves
+       before texts are assigned for good, and its texts are free for what stands around it.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TypeVar
+
+import ibis
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stillwatch.engines.base import IbisTable
+from stillwatch.linkage.pools import LEAST_BITS, MARKS, Ints, Marks, Pools, assigned, estimated, grouped
+
+MIN_TEXTS = 5  # different texts; below this, coincidence dominates
+MAX_SEED_TEXTS = 64  # texts a seed is estimated from
+TEXTS_PER_ACCOUNT = 3.0  # different texts that an account which has a family sends of it, on average
+MAX_SAMPLE_TEXTS = 1 << 17  # families are learned from about so many
+MAX_ACCOUNT_TEXTS = 48  # of one account in the sample, so that no account sets what is ordinary
+ROUNDS = 3
+MAX_RACES = 8  # marks that name a family, when fewer name another one as well
+ID_POWER = 4  # how strongly the choice of the marks that name a family prefers its most telling ones
+
+
+@dataclass(frozen=True, slots=True)
+class Families:
+    """Families and their pools of words; `ids` (families,) int64 come from the pools alone."""
+
+    ids: Ints
+    pools: Pools
+
+    def ids_of(self, words: Marks) -> pa.Array:
+        """The family of each bag of words (rows, size); null for none."""
+        home = assigned(words, self.pools)
+        return pa.array(self.ids[home] if len(self.ids) else np.zeros(len(home), np.int64), mask=home < 0)
+
+
+def families(signals: IbisTable) -> Families:
+    """Learn the families of a run from its signals."""
+    rows = _sampled(signals)
+    ids = np.asarray(rows["text_id"], dtype=np.int64)
+    _, first, text = np.unique(ids, return_index=True, return_inverse=True)
+    distinct = rows.take(pa.array(first))
+    account = np.asarray(rows["account_id"].combine_chunks().dictionary_encode().indices, dtype=np.int64)
+    sketches = matrix(distinct["sketch"], np.int64)
+    return learned(sketches, matrix(distinct["words"], np.int16).view(np.uint16), _sorted_groups(text, account))
+
+
+def learned(sketches: Ints, words: Marks, senders: "Groups") -> Families:
+    """Families of distinct texts, with the accounts that sent each.
+
+    `sketches` (texts, fingerprints) and `words` (texts, marks) are 0 where there is none.
+    """
+    corpus = _Corpus(words, np.bincount(words[words != 0], minlength=MARKS).astype(np.int64), senders)
+    groups = _seeds(sketches)
+    for _ in range(ROUNDS):
+        groups, pools = _estimated(_united(groups, corpus), corpus)
+        groups = _texts_of(_templates_only(pools, corpus), corpus)
+    groups, pools = _estimated(_united(groups, corpus), corpus)
+    return Families(_ids(pools), pools)
+
+
+Number = TypeVar("Number", bound=np.generic)
+Groups = tuple[Ints, Ints]  # start (groups + 1,) and members of all groups, one after the other
+
+
+@dataclass(frozen=True, slots=True)
+class _Corpus:
+    """The texts: words (texts, marks), how many texts have each mark (MARKS,), and the accounts that sent each text."""
+
+    words: Marks
+    frequency: Ints
+    senders: Groups
+
+
+def _seeds(sketches: Ints) -> Groups:
+    """The texts of each fingerprint that recurs, at most MAX_SEED_TEXTS; equal sets of texts once."""
+    text, place = np.nonzero(sketches)
+    _, which, counts = np.unique(sketches[text, place], return_inverse=True, return_counts=True)
+    keep = (counts >= MIN_TEXTS)[which]
+    start, members = _sorted_groups(which[keep], text[keep])
+    rank = np.arange(len(members)) - np.repeat(start[:-1], np.diff(start))
+    group = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    few = rank < MAX_SEED_TEXTS
+    start, members = _sorted_groups(group[few], members[few])
+    if not len(members):
+        return start, members
+    mixed = (members.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    _, first = np.unique(np.add.reduceat(mixed ^ (mixed >> np.uint64(32)), start[:-1]), return_index=True)
+    return _taken((start, members), np.sort(first))
+
+
+def _sorted_groups(group: NDArray[np.integer], member: NDArray[np.integer]) -> Groups:
+    """Members by group, each once and in order; negative groups are left out."""
+    wanted = group >= 0
+    pairs = np.unique(np.stack([group[wanted].astype(np.int64), member[wanted].astype(np.int64)]), axis=1)
+    first = np.flatnonzero(np.diff(pairs[0], prepend=-1))
+    return np.append(first, pairs.shape[1]).astype(np.int64), pairs[1]
+
+
+def _taken(groups: Groups, wanted: Ints) -> Groups:
+    """Some of the groups."""
+    start, members = groups
+    sizes = np.diff(start)[wanted]
+    ends = np.append(0, np.cumsum(sizes)).astype(np.int64)
+    rows = np.arange(ends[-1]) - np.repeat(ends[:-1], sizes) + np.repeat(start[wanted], sizes)
+    return ends, members[rows]
+
+
+def _texts_of(pools: Pools, corpus: _Corpus) -> Groups:
+    """The texts that speak for each of the pools."""
+    return _sorted_groups(assigned(corpus.words, pools), np.arange(len(corpus.words)))
+
+
+def _templates_only(pools: Pools, corpus: _Corpus) -> Pools:
+    """The pools without items: those whose texts their accounts send in fewer than TEXTS_PER_ACCOUNT each."""
+    home = assigned(corpus.words, pools)
+    sent_start, accounts = corpus.senders
+    family = np.repeat(home, np.diff(sent_start)).astype(np.int64)
+    sent = np.bincount(family[family >= 0], minlength=pools.families)
+    owner_start, _ = _sorted_groups(family, accounts)
+    held = np.unique(family[family >= 0])
+    owners = np.zeros(pools.families, np.int64)
+    owners[held] = np.diff(owner_start)
+    return pools.rows(np.flatnonzero(sent >= TEXTS_PER_ACCOUNT * owners))
+
+
+def _estimated(groups: Groups, corpus: _Corpus) -> tuple[Groups, Pools]:
+    """The groups that are large and telling enough to be families, with their pools."""
+    pools = estimated(*groups, corpus.words, corpus.frequency)
+    fit = np.flatnonzero((pools.texts >= MIN_TEXTS) & (pools.expected >= LEAST_BITS))
+    return _taken(groups, fit), pools.rows(fit)
+
+
+def _united(groups: Groups, corpus: _Corpus) -> Groups:
+    """The groups with those that are one family put together."""
+    groups, pools = _estimated(groups, corpus)
+    group = np.repeat(np.arange(pools.families), np.diff(groups[0]))
+    return _sorted_groups(grouped(pools)[group], groups[1])
+
+
+def _ids(pools: Pools) -> Ints:
+    """A number per family from its most telling marks."""
+    if not pools.families:
+        return np.zeros(0, np.int64)
+    weight = (pools.share * pools.odds).astype(np.float64) ** ID_POWER
+    ids = np.zeros(pools.families, np.uint64)
+    clash = np.ones(pools.families, bool)
+    for race in range(MAX_RACES):
+        ids[clash] = _mixed(ids[clash] + _winner(pools.marks[clash], weight[clash], race))
+        _, inverse, counts = np.unique(ids, return_inverse=True, return_counts=True)
+        clash = counts[inverse] > 1
+        if not clash.any():
+            break
+    return ids.view(np.int64)
+
+
+def _winner(marks: Marks, weight: NDArray[np.float64], race: int) -> NDArray[np.uint64]:
+    """The mark of each row that wins a race in which each runs at a speed of its weight times a luck of its own."""
+    mixed = _mixed(marks.astype(np.uint64) + np.uint64(race << 16))
+    luck = -np.log((mixed.astype(np.float64) + 1.0) / 2.0**64)
+    with np.errstate(divide="ignore"):
+        time = np.where(weight > 0, luck / weight, np.inf)
+    return marks[np.arange(len(marks)), np.argmin(time, axis=1)].astype(np.uint64)
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    with np.errstate(over="ignore"):
+        values = (values ^ np.uint64(0x5851F42D4C957F2D)) * np.uint64(0x9E3779B97F4A7C15)
+        values = (values ^ (values >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(29))
+
+
+def _sampled(signals: IbisTable) -> pa.Table:
+    """Account, text, sketch and words of the sample, each text of an account once, sorted by text and account."""
+    known = signals.filter(signals.sketch.notnull() & signals.words.notnull() & signals.text_id.notnull())
+    texts = known.group_by(["account_id", "text_id"]).aggregate(
+        sketch=known.sketch.arbitrary(), words=known.words.arbitrary()
+    )
+    counts = texts.group_by("account_id").aggregate(texts=texts.count()).to_pyarrow()
+    sizes = np.minimum(np.asarray(counts["texts"], dtype=np.int64), MAX_ACCOUNT_TEXTS)
+    wanted = counts.filter(pa.array(_is_drawn(counts["account_id"].to_pylist(), int(sizes.sum())), pa.bool_()))
+    ranked = texts.mutate(rank=ibis.row_number().over(group_by="account_id", order_by="text_id"))
+    few = ranked.filter(ranked["rank"] < MAX_ACCOUNT_TEXTS).drop("rank")
+    drawn = few.semi_join(ibis.memtable(wanted.select(["account_id"])), "account_id")
+    return drawn.to_pyarrow().sort_by([("text_id", "ascending"), ("account_id", "ascending")])
+
+
+def _is_drawn(account_ids: list[str], texts: int) -> list[bool]:
+    """Whether an account is in the sample: its hash is below a power of two that halves as `texts` doubles."""
+    halvings = max(texts - 1, 0) // MAX_SAMPLE_TEXTS
+    below = 1 << (64 - halvings.bit_length())
+    return [int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) < below for name in account_ids]
+
+
+def matrix(column: pa.ChunkedArray | pa.Array, kind: type[Number]) -> NDArray[Number]:
+    """A column of lists of one length as a matrix; rows that are null are zeros."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    dropped = column.drop_null()
+    flat: NDArray[Number] = np.asarray(dropped.flatten(), dtype=kind)
+    size = len(flat) // len(dropped) if len(dropped) else 1
+    filled: NDArray[Number] = np.zeros((len(column), size), dtype=kind)
+    filled[np.asarray(column.is_valid())] = flat.reshape(-1, size)
+    return filled

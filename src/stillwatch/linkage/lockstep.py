@@ -1,0 +1,164 @@
+"""Do accounts begin their sessions together, minute by minute, more often than their habits explain?
+
+Why:    one dispatcher sends its accounts to work in waves. Customers share a working day, not a minute.
+Misses: dispatchers on a fixed timetable (whoever starts at the same minute of the day or hour again and again is left
+        out, as scheduled jobs of strangers do), waves loosened beyond a few minutes, accounts with few sessions.
+Source: own. In spirit SynchroTrap (Cao et al., CCS 2014), but against local density instead of a similarity threshold:
+        what is counted is how many others begin within REACH_MIN of a start; chance is the same count at moments up to
+        three quarters of an hour before, or after if that is more, so that hours, deadlines and busy days explain
+        themselves. Shifting one of two series against the other is the usual null of cross-correlograms: Perkel,
+        Gerstein & Moore, Biophys. J. 7 (1967) 419-440.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy import stats
+
+from stillwatch.linkage.holdings import Floats, Ints
+
+REACH_MIN = 2  # minutes between two starts that count as together
+SHIFTS_MIN = tuple(shift for shift in range(-45, 46, 5) if shift)  # where chance is read off, minutes from a start
+MIN_TOGETHER = 3  # starts of an account that must coincide before it is in step with anybody
+IN_STEP_P_VALUE = 0.01  # of one account, to count as in step with its cluster
+MIN_IN_STEP = 3  # accounts in step before their cluster is
+CLUSTER_P_VALUE = 0.05  # of so many accounts in step by chance
+DAY_MIN, HOUR_MIN = 1440, 60
+TIMETABLE_DAYS = 3  # days on which an account starts at the same minute before this is its timetable
+TIMETABLE_SHARE = 0.25  # of an account's starts in the same minutes of the hour, likewise
+FEW_STARTS = 8  # starts that an account needs before a share of them is a habit
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Starts of sessions by account, then time, timetables left out.
+
+    `minutes` (starts,) since 1970; `first` (accounts + 1,) first start of each account; `density` (60,) share of all
+    accounts' starts in each minute of the hour.
+    """
+
+    minutes: Ints
+    first: Ints
+    density: Floats
+
+    def of(self, accounts: Ints) -> tuple[Ints, Ints]:
+        """Minutes, in order, and account of every start of some accounts: (starts,) each."""
+        counts = self.first[accounts + 1] - self.first[accounts]
+        owner = np.repeat(accounts, counts)
+        place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts) + self.first[owner]
+        order = np.lexsort((owner, self.minutes[place]))
+        return self.minutes[place][order], owner[order]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """How often some accounts start together with others: each (accounts,)."""
+
+    seen: Ints
+    expected: Floats
+    variance: Floats
+
+    @property
+    def p_values(self) -> Floats:
+        """Chance of as many coincidences; 1 where fewer than MIN_TOGETHER were seen.
+
+        Where others start in bursts, coincidences come in bursts: they count as so many fewer.
+        """
+        return _tail(self.seen, self.expected, self.variance)
+
+    @property
+    def p_value(self) -> float:
+        """The same for all of the accounts at once."""
+        sums = (self.seen.sum(), self.expected.sum(), self.variance.sum())
+        return float(_tail(*(np.atleast_1d(total) for total in sums))[0])
+
+
+def _tail(seen: NDArray[np.number], expected: Floats, variance: Floats) -> Floats:
+    mean = np.maximum(expected, 1e-9)
+    burst = np.maximum(variance / mean, 1.0)
+    tail = stats.poisson.sf(np.ceil(seen / burst) - 1, mean / burst)
+    return np.where(seen >= MIN_TOGETHER, tail, 1.0)
+
+
+def starts(table: pa.Table, account_ids: Sequence[str]) -> Starts:
+    """Index starts (account_id, minute); several accounts of one principal count as one account."""
+    names = pa.array(account_ids, pa.string())
+    owners = pa.table({"account_id": names, "account": pa.array(range(len(names)), pa.int64())})
+    known = table.join(owners, "account_id", join_type="inner")
+    pairs = np.stack([np.asarray(known["account"], np.int64), np.asarray(known["minute"], np.int64)])
+    account, minutes = np.unique(pairs, axis=1) if pairs.size else pairs
+    free = ~_scheduled(account, minutes, len(account_ids))
+    account, minutes = account[free], minutes[free]
+    counted = np.bincount(minutes % HOUR_MIN, minlength=HOUR_MIN) + 1.0
+    first = np.searchsorted(account, np.arange(len(account_ids) + 1)).astype(np.int64)
+    return Starts(minutes, first, counted / counted.sum())
+
+
+def is_in_step(p_values: Floats) -> bool:
+    """Whether a cluster starts together, given what `together` says of each member."""
+    count = int((p_values <= IN_STEP_P_VALUE).sum())
+    return count >= MIN_IN_STEP and in_step_p_value(count, len(p_values)) <= CLUSTER_P_VALUE
+
+
+def in_step_p_value(count: int, members: int) -> float:
+    """Chance that `count` of so many members are in step; on half of both, because being in step is mutual."""
+    return float(stats.binom.sf(-(-count // 2) - 1, -(-members // 2), IN_STEP_P_VALUE)) if count else 1.0
+
+
+def together(of: Starts, accounts: Ints, others: Ints) -> Together:
+    """How often each of `accounts` starts together with any of `others` but itself."""
+    size = len(of.first) - 1
+    minutes, owner = of.of(accounts)
+    theirs, their_owner = of.of(others)
+    mine = np.sort(their_owner * _STRIDE + theirs)  # the starts of one account are a run of this
+    usual = _usual(of)
+    near = _near(minutes, owner, theirs, mine)
+    shifted = np.stack(
+        [
+            _near(minutes + shift, owner, theirs, mine)
+            * (usual[minutes % HOUR_MIN] / usual[(minutes + shift) % HOUR_MIN])
+            for shift in SHIFTS_MIN
+        ]
+    )
+    half = len(SHIFTS_MIN) // 2
+    spread = shifted.var(axis=0, ddof=1) * (1 + 1 / half)  # chance is an average of so many counts itself
+    rows = (near, shifted[:half].mean(axis=0), shifted[half:].mean(axis=0), spread)
+    seen, before, after, variance = (np.bincount(owner, weights=row, minlength=size)[accounts] for row in rows)
+    return Together(seen.astype(np.int64), np.maximum(before, after).astype(np.float64), variance.astype(np.float64))
+
+
+_STRIDE = np.int64(1) << 40  # minutes that no log reaches: keeps the accounts of a sorted run apart
+
+
+def _near(minutes: Ints, owner: Ints, theirs: Ints, mine: Ints) -> Ints:
+    """Starts of others within REACH_MIN of each minute: all of `theirs`, less those of the owner himself."""
+    return _within(minutes, theirs, REACH_MIN) - _within(owner * _STRIDE + minutes, mine, REACH_MIN)
+
+
+def _within(minutes: Ints, theirs: Ints, reach: int) -> Ints:
+    """How many of `theirs` (sorted) lie within `reach` of each of `minutes`."""
+    upper = np.searchsorted(theirs, minutes + reach, side="right")
+    return (upper - np.searchsorted(theirs, minutes - reach, side="left")).astype(np.int64)
+
+
+def _usual(of: Starts) -> Floats:
+    """By minute of the hour: share of everybody's starts within REACH_MIN."""
+    near = np.arange(HOUR_MIN)[:, None] + np.arange(-REACH_MIN, REACH_MIN + 1)
+    return np.asarray(of.density[near % HOUR_MIN].sum(axis=1))
+
+
+def _scheduled(account: Ints, minutes: Ints, account_count: int) -> NDArray[np.bool_]:
+    """Starts at a minute of the day, or of the hour, at which their account starts again and again: (starts,)."""
+    of_day = account * DAY_MIN + minutes % DAY_MIN
+    daily = _repeats(of_day, 1)
+    hourly = _repeats(account * HOUR_MIN + minutes % HOUR_MIN, 1)
+    all_starts = np.bincount(account, minlength=account_count)[account]
+    return (daily >= TIMETABLE_DAYS) | ((all_starts >= FEW_STARTS) & (hourly > TIMETABLE_SHARE * all_starts))
+
+
+def _repeats(keys: Ints, reach: int) -> Ints:
+    """How many keys lie within `reach` of each, itself included; minutes next to midnight or the hour may differ."""
+    return _within(keys, np.sort(keys), reach)

@@ -1,0 +1,117 @@
+"""Cells that at least two independent groups link, beside their wordings, become one.
+
+Why:    chance can explain a shared template or a shared address, not that two cells meet again and again in kinds that
+        have nothing to do with one another.
+Misses: cells that share too few cards, devices and addresses and never start together.
+Source: Chung & Lu, PNAS 99 (2002) 15879-15882 (chance of sharing, degrees kept); Fisher's combination restricted to
+        groups that speak for themselves.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse, stats
+from scipy.sparse import csgraph
+
+from stillwatch.linkage.cells import DURABLE, TELLING_CONTROL
+from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
+from stillwatch.linkage.labels import holding_counts, members_of, numbered
+from stillwatch.linkage.lockstep import Starts, together
+from stillwatch.linkage.weights import Weights
+
+Flags = NDArray[np.bool_]
+
+CONTENT = GROUPS.index("content")
+GROUP_P_VALUE = 0.05  # of the links between two cells in one group, to count at all
+MERGE_P_VALUE = 1e-4  # of all groups that count together
+LEAST_P_VALUE = 1e-6  # what one group can contribute: two have to speak
+# addresses, sign-up hours, and wordings that others use as well
+CHEAP = [GROUPS.index(name) for name in ("network", "registration", "content")]
+MIN_GROUPS = 2  # that tie an account to a cluster whose templates it does not hold; one of them no cheap one:
+MIN_POINTS = MIN_GROUPS + 1  # a cheap group counts one, any other two
+TIMING = GROUPS.index("timing")
+CROWD = len(GROUPS)  # a card, device or telephone that several members share
+POINTS = np.where(np.isin(np.arange(CROWD + 1), [*CHEAP, CROWD]), 1, 2)  # (groups and crowd,)
+
+
+@dataclass(frozen=True, slots=True)
+class Linkable:
+    """What accounts can be linked by: traits, their weights, starts of sessions; and who may be a member."""
+
+    of: Holdings
+    weighed: Weights
+    starts: Starts
+    eligible: Flags  # (accounts,)
+    by_crowds: bool = False  # a card or device of several members suffices, as where nothing else was logged
+
+
+def merged(by: Linkable, labels: Ints) -> Ints:
+    """Merge cells that at least two groups link, until none do."""
+    while True:
+        count = int(labels.max(initial=-1)) + 1
+        left, right = _linked_pairs(by, labels, count)
+        if not len(left):
+            return labels
+        pairs = sparse.coo_array((np.ones(len(left)), (left, right)), shape=(count, count))
+        _, target = csgraph.connected_components(pairs, directed=False)
+        labels = numbered(np.where(labels >= 0, target[labels], -1).astype(np.int64), least=1)
+
+
+def _linked_pairs(by: Linkable, labels: Ints, count: int) -> tuple[Ints, Ints]:
+    """Pairs of cells that share more than chance in groups other than content worth MIN_POINTS together."""
+    points = sparse.csr_array((count, count))
+    strength = sparse.csr_array((count, count))
+    telling = (by.weighed.control >= TELLING_CONTROL) | np.isin(by.of.group, DURABLE)
+    for group in range(len(GROUPS)):
+        if group in (CONTENT, TIMING):
+            continue
+        left, right, p_values = _shared_beyond_chance(by.of, telling & (by.of.group == group), labels, count, group)
+        counts = p_values <= GROUP_P_VALUE
+        cells = (left[counts], right[counts])
+        digits = -np.log10(np.maximum(p_values[counts], LEAST_P_VALUE))
+        worth = np.full(len(digits), POINTS[group])
+        points = points + sparse.coo_array((worth, cells), shape=(count, count)).tocsr()
+        strength = strength + sparse.coo_array((digits, cells), shape=(count, count)).tocsr()
+    pairs = points.tocoo()
+    left, right = pairs.row.astype(np.int64), pairs.col.astype(np.int64)
+    digits = np.asarray(strength[left, right]).ravel() if len(left) else np.zeros(0)
+    open_ = (pairs.data < MIN_POINTS) | (digits < -np.log10(MERGE_P_VALUE))
+    in_step = np.ones(len(left))
+    in_step[open_] = _in_step(by, labels, left[open_], right[open_])
+    steps = in_step <= GROUP_P_VALUE
+    worth = pairs.data + np.where(steps, POINTS[TIMING], 0)
+    digits = digits + np.where(steps, -np.log10(np.maximum(in_step, LEAST_P_VALUE)), 0.0)
+    kept = (worth >= MIN_POINTS) & (digits >= -np.log10(MERGE_P_VALUE))
+    return left[kept], right[kept]
+
+
+def _in_step(by: Linkable, labels: Ints, left: Ints, right: Ints) -> Floats:
+    """Chance that accounts of two cells start together as often as they do, pair by pair."""
+    members = members_of(labels)
+    p_values = np.ones(len(left))
+    for pair, (one, other) in enumerate(zip(left, right, strict=True)):
+        p_values[pair] = together(by.starts, members[one], members[other]).p_value
+    return p_values
+
+
+def _shared_beyond_chance(
+    of: Holdings, wanted: Flags, labels: Ints, count: int, group: int
+) -> tuple[Ints, Ints, Floats]:
+    """Pairs of cells (left < right) that share any wanted value, and the chance of sharing as many.
+
+    A cell that holds d of the D holdings of a group holds a value with n holders by chance with probability
+    1 - exp(-n d / D); values shared by two cells are Poisson.
+    """
+    held = holding_counts(of, labels, count).tocsc()[:, np.flatnonzero(wanted)].tocsr()
+    held.data = np.ones_like(held.data)
+    shared = sparse.triu(held @ held.T, k=1).tocoo()
+    left, right = shared.row.astype(np.int64), shared.col.astype(np.int64)
+    if not len(left):
+        return left, right, np.zeros(0)
+    inside = labels >= 0
+    degree = np.bincount(labels[inside], weights=of.degree[inside, group], minlength=count)
+    sizes, how_many = np.unique(of.holder_counts[wanted], return_counts=True)
+    chance = -np.expm1(-np.outer(degree, sizes) / max(float(of.degree[:, group].sum()), 1.0))
+    expected = np.einsum("ij,ij,j->i", chance[left], chance[right], how_many.astype(np.float64))
+    return left, right, np.asarray(stats.poisson.sf(shared.data - 1, expected))

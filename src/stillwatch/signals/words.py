@@ -1,0 +1,142 @@
+"""Which words stand near the ends of the prompt: a bag of at most eighty 16-bit marks, without order or counts.
+
+Why:    an instruction whose words are replaced, one in four or one in two, on every call keeps hardly any run of three
+        words, but each call still draws its words from one small pool. A shingle finds copies; a bag finds the pool.
+Misses: an instruction that is neither in the first nor the last 64 tokens, and one in other words altogether
+        (translated, or rewritten from nothing).
+Source: Broder (1997), "On the resemblance and containment of documents", SEQUENCES (documents as sets of tokens);
+        Weinberger et al. (2009), "Feature hashing for large scale multitask learning", ICML, section 2 (short hashes,
+        collisions and all). One mark stands for many words on purpose: a bag of marks is not the text.
+
+In scripts without spaces a mark is two neighbouring characters. Tokens that hold a digit have no mark.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from stillwatch.records import SIGNALS, WORDS_SIZE
+from stillwatch.signals import oracle
+from stillwatch.signals.hashing import FACTOR, MASK, SEED, finish, finish_reference
+from stillwatch.signals.text import NUMBER_TOKEN, UNSPACED_TOKEN, Batch, nullable_vectors
+
+COLUMNS = ("words",)
+
+WINDOW_TOKENS = 64  # how far from either end words are taken
+HALF = WORDS_SIZE // 2  # distinct words of the head, and of the tail
+SLOTS = (
+    256  # of the table that puts marks in the order of their lowest bits; much larger than a bag, so probing is short
+)
+
+_SHIFT = 32  # bits of a token's hash below its mark
+_MARK_MASK = np.uint64(0xFFFF)
+_NUMBER_BIT = np.uint64(NUMBER_TOKEN)
+_UNSPACED_BIT = np.uint64(UNSPACED_TOKEN)
+
+
+def signal(batch: Batch) -> dict[str, pa.Array]:
+    """The bag per exchange; null without a token."""
+    prompt = batch.prompt
+    bags = _bags(prompt.hashes, prompt.bounds)
+    return {"words": nullable_vectors(bags, prompt.is_empty, SIGNALS.column("words").type)}
+
+
+def reference(exchange: Mapping[str, object]) -> dict[str, object]:
+    """The same for one exchange."""
+    text = exchange.get("prompt")
+    found = oracle.tokens(str(text) if text else None)
+    if not found:
+        return {"words": None}
+    marks = [_mark_reference(found, i) for i in range(len(found))]
+    head = list(dict.fromkeys(mark for mark in marks[:WINDOW_TOKENS] if mark))[:HALF]
+    behind = dict.fromkeys(mark for mark in reversed(marks[-WINDOW_TOKENS:]) if mark and mark not in head)
+    slots = [0] * SLOTS
+    for mark in head + list(behind)[:HALF]:
+        slot = mark % SLOTS
+        while slots[slot]:
+            slot = (slot + 1) % SLOTS
+        slots[slot] = mark
+    bag = [mark - (1 << 16) if mark >> 15 else mark for mark in slots if mark]
+    return {"words": bag + [0] * (WORDS_SIZE - len(bag))}
+
+
+def _mark_reference(found: list[int], i: int) -> int:
+    token = found[i]
+    if token & NUMBER_TOKEN:
+        return 0
+    if token & UNSPACED_TOKEN:
+        if i + 1 == len(found) or not found[i + 1] & UNSPACED_TOKEN:
+            return 0
+        token = finish_reference(((token * int(FACTOR)) & MASK) ^ found[i + 1] ^ int(SEED))
+    return (token >> _SHIFT) & 0xFFFF
+
+
+@njit(nogil=True, cache=True)
+def _mark(hashes: npt.NDArray[np.uint64], i: int, last: int) -> np.int64:
+    """Mark of the word at `i`; 0 when it has none."""
+    token = hashes[i]
+    if token & _NUMBER_BIT:
+        return np.int64(0)
+    if token & _UNSPACED_BIT:
+        if i + 1 == last or not hashes[i + 1] & _UNSPACED_BIT:
+            return np.int64(0)
+        token = finish((token * FACTOR) ^ hashes[i + 1] ^ SEED)
+    return np.int64((token >> np.uint64(_SHIFT)) & _MARK_MASK)
+
+
+@njit(nogil=True, cache=True)
+def _collect(mark: np.int64, known: npt.NDArray[np.uint64], found: npt.NDArray[np.int64], count: np.int64) -> np.int64:
+    """Append a mark that is not known yet; how many there are now. No branch: half of them would be mispredicted."""
+    place = mark >> 6
+    bit = np.uint64(1) << np.uint64(mark & 63)
+    is_new = np.int64((known[place] & bit) == np.uint64(0)) & np.int64(mark != 0)
+    known[place] |= bit
+    found[count] = mark
+    return count + is_new
+
+
+@njit(nogil=True, cache=True)
+def _spread(
+    found: npt.NDArray[np.int64], count: np.int64, slots: npt.NDArray[np.int16], bag: npt.NDArray[np.int16]
+) -> None:
+    """Write the marks in the order of their slots, so that the order of the words is gone."""
+    for k in range(count):
+        slot = found[k] & (SLOTS - 1)
+        while slots[slot] != 0:
+            slot = (slot + 1) & (SLOTS - 1)
+        slots[slot] = np.int16(found[k])
+    used = 0
+    for slot in range(SLOTS):
+        if slots[slot] != 0:
+            bag[used] = slots[slot]
+            used += 1
+            slots[slot] = 0
+
+
+@njit(nogil=True, cache=True)
+def _bags(hashes: npt.NDArray[np.uint64], bounds: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+    """The bag of every text: (texts, WORDS_SIZE) int16, 0 after the last mark."""
+    bags = np.zeros((len(bounds) - 1, WORDS_SIZE), np.int16)
+    known = np.zeros(1024, np.uint64)  # one bit per mark
+    found = np.zeros(WORDS_SIZE + 1, np.int64)  # marks of this text; one place more, for a mark that is known
+    slots = np.zeros(SLOTS, np.int16)
+    for row in range(len(bags)):
+        first, last = bounds[row], bounds[row + 1]
+        count = np.int64(0)
+        for i in range(first, min(last, first + WINDOW_TOKENS)):
+            count = _collect(_mark(hashes, i, last), known, found, count)
+            if count == HALF:
+                break
+        most = count + HALF
+        for i in range(last - 1, max(first, last - WINDOW_TOKENS) - 1, -1):
+            count = _collect(_mark(hashes, i, last), known, found, count)
+            if count == most:
+                break
+        for k in range(count):
+            known[found[k] >> 6] = np.uint64(0)
+        known[0] = np.uint64(0)
+        _spread(found, count, slots, bags[row])
+    return bags

@@ -1,0 +1,113 @@
+"""The bag of words: what two wordings of one instruction share, and what a disguise does not change."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from stillwatch.records import WORDS_SIZE
+
+SignalOf = Callable[..., dict[str, Any]]
+MakeBatch = Callable[..., pa.RecordBatch]
+Bags = Callable[[list[str]], list[set[int]]]
+
+INSTRUCTION = (
+    "Grade the work of a junior analyst: read the report with care, list every claim the data do not support, explain "
+    "why the support is missing, and close with a judgement of its rigour"
+)
+REWORDED = (
+    "Mark the work of a novice analyst: study the report closely, name every claim the figures do not support, say "
+    "why the backing is missing, and finish with a verdict on its rigour"
+)
+CHINESE = "请仔细阅读下面的报告，逐条列出没有数据支持的论断，说明每一条为什么缺乏依据，并给出对整体严谨程度的评价。"
+JAPANESE = "次の報告書をよく読み、データで裏付けられていない主張をすべて挙げ、それぞれの理由を説明してください。"
+
+
+@pytest.fixture(scope="module")
+def bags(make_batch: MakeBatch) -> Bags:
+    from stillwatch.signals import signals
+
+    def of(prompts: list[str]) -> list[set[int]]:
+        found = signals(make_batch([{"prompt": prompt} for prompt in prompts]))["words"]
+        return [{value for value in bag if value} for bag in found.to_pylist()]
+
+    return of
+
+
+def filler(seed: int, words: int) -> str:
+    """Words that nothing else has."""
+    generator = random.Random(seed)
+    return " ".join("".join(generator.choices("bcdfghjklm", k=9)) for _ in range(words))
+
+
+def test_it_fires_on_a_reworded_instruction(bags: Bags) -> None:
+    first, second = bags([INSTRUCTION, REWORDED])
+    assert len(first & second) >= 12
+    assert len(first) <= 27
+
+
+def test_a_look_alike_on_another_subject_shares_common_words_only(bags: Bags) -> None:
+    first, second = bags([INSTRUCTION, "Please translate this recipe for my aunt and keep the units of the original"])
+    assert len(first & second) <= 4
+
+
+@pytest.mark.parametrize("at", ["head", "tail"])
+def test_an_instruction_keeps_its_words_however_long_the_slot_is(bags: Bags, at: str) -> None:
+    texts = [f"{INSTRUCTION} {filler(i, n)}" if at == "head" else f"{filler(i, n)} {INSTRUCTION}"
+             for i, n in enumerate((5, 50, 500))]  # fmt: skip
+    alone, *filled = bags([INSTRUCTION, *texts])
+    for bag in filled:
+        assert len(alone & bag) >= len(alone) - 1
+
+
+def test_it_holds_at_most_half_its_size_from_either_end(bags: Bags) -> None:
+    head, both = bags([filler(1, 60), f"{filler(1, 60)} {filler(2, 100)} {filler(3, 60)}"])
+    assert len(both) == WORDS_SIZE
+    assert len(head & both) == WORDS_SIZE // 2
+    assert len(head) == 60
+
+
+def test_order_and_repetition_are_not_kept(signal_of: SignalOf) -> None:
+    words = INSTRUCTION.replace(":", "").replace(",", "").split()[:20]
+    turned = words[::-1] + words[:5]
+    assert set(signal_of(" ".join(words))["words"]) == set(signal_of(" ".join(turned))["words"])
+
+
+@pytest.mark.parametrize("text", [INSTRUCTION, CHINESE, JAPANESE], ids=["english", "chinese", "japanese"])
+def test_invisible_characters_change_nothing(signal_of: SignalOf, text: str) -> None:
+    hidden = "".join(c + random.Random(i).choice(["", "\u200b", "\u2060", "\ufe0f"]) for i, c in enumerate(text))
+    assert hidden != text
+    assert signal_of(hidden)["words"] == signal_of(text)["words"]
+    assert signal_of(hidden)["sketch"] == signal_of(text)["sketch"]
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        INSTRUCTION.upper(),
+        INSTRUCTION.translate(str.maketrans("aceopxy", "асеорху")),
+        "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in INSTRUCTION),
+        INSTRUCTION.replace("a", "a\u0334"),
+    ],
+    ids=["capitals", "cyrillic twins", "full width", "strokes"],
+)
+def test_case_look_alikes_width_and_strokes_change_nothing(signal_of: SignalOf, disguised: str) -> None:
+    assert disguised != INSTRUCTION
+    assert signal_of(disguised)["words"] == signal_of(INSTRUCTION)["words"]
+    assert signal_of(disguised)["sketch"] == signal_of(INSTRUCTION)["sketch"]
+
+
+def test_in_scripts_without_spaces_neighbouring_characters_are_words(bags: Bags) -> None:
+    whole, changed = bags([CHINESE, CHINESE.replace("数据", "证据").replace("说明", "解释")])
+    assert len(whole & changed) >= len(whole) * 0.7
+
+
+def test_numbers_have_no_mark(signal_of: SignalOf) -> None:
+    assert not any(signal_of("17 2026 3rd 4x4")["words"])
+
+
+def test_a_prompt_without_a_token_has_no_bag(signal_of: SignalOf) -> None:
+    assert signal_of("?!")["words"] is None
+    assert signal_of(None)["words"] is None
