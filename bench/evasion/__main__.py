@@ -53,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--only", nargs="+", choices=list(BY_NAME), metavar="DIMENSION", help=f"of {', '.join(BY_NAME)} (default: all)")
     add("--scenario", default="jun2026", metavar="NAME", help="the scenario whose campaign is dosed (default: jun2026)")
-    add("--days", type=int, default=10, metavar="N", help="days of each world (default: 10)")
+    add("--days", type=int, default=14, metavar="N", help="days of each world (default: 14)")
     add("--accounts", type=int, default=USUAL_ACCOUNTS, metavar="N", help=f"of the campaign ({USUAL_ACCOUNTS})")
     add(
         "--scale",
