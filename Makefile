@@ -7,7 +7,7 @@ GATEWAY_VENV := .venv-gateway
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench bench-detection bench-nulls bench-ablations schemas docs lock new-signal clean clean-all
+.PHONY: help install demo test check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal clean clean-all
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 FAST_TESTS := tests/test_shape.py tests/test_imports.py tests/test_docs.py tests/test_schemas.py
@@ -45,6 +45,12 @@ bench-nulls: $(VENV)/.dev ## What is reported where there is nothing to find: do
 
 bench-ablations: $(VENV)/.dev ## What is still found without one family of evidence: docs/proof.md
 	$(BIN)/python -m bench.ablations $(ARGS)
+
+bench-evasion: $(VENV)/.dev ## Recall over doses of each way of hiding, tables and charts: docs/evasion.md
+	$(BIN)/python -m bench.evasion $(ARGS)
+
+bench-exposure: $(VENV)/.dev ## What had leaked before a campaign was first reported: docs/evasion.md
+	$(BIN)/python -m bench.exposure $(ARGS)
 
 schemas: $(VENV)/.dev ## Publish the JSON Schema of every table again
 	$(BIN)/python scripts/publish_schemas.py

@@ -99,11 +99,24 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Same seed, same world.")] = 0,
     prompts: Annotated[Path | None, typer.Option(help="Parquet of real prompts to use as items.")] = None,
     timing: Annotated[Path | None, typer.Option(help="Parquet of real request traces to take timing from.")] = None,
+    dose: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="How hard every campaign hides, over the scenario's own; may be given again for another. "
+            "paraphrase=0.25: share of the words of an instruction replaced on each call, 0 to 0.6. "
+            "hygiene=1: share of accounts with a card, device, address and sign-up of their own. "
+            "camouflage=0.9: share of unrelated traffic, 0 to 0.9. "
+            "jitter=3600: mean delay behind a schedule in seconds; 86400 is none. "
+            "language=ja: of the instructions; en, zh, ja, es, de, fr, pt, ko. "
+            "accounts=500: of each campaign, at the same rate per account, 5 to 5000.",
+        ),
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the scenarios and stop.")] = False,
 ) -> None:
     """Make a world with known campaigns: accounts, exchanges by day, and the truth.
 
-    Example: stillwatch simulate sim --scenario feb2026 --scale 0.02
+    Example: stillwatch simulate sim --scenario feb2026 --scale 0.02 --dose camouflage=0.5 --dose hygiene=1
     """
     from stillwatch import evaluation
 
@@ -114,7 +127,7 @@ def simulate(
     with _progress() as progress:
         made = evaluation.simulate(
             out,
-            scenario=scenario,
+            scenario=evaluation.scenario(scenario, evaluation.doses(dose or ())),
             scale=scale,
             days=days,
             seed=seed,

@@ -62,7 +62,8 @@ def arrivals(people: Columns, day: int, rng: np.random.Generator, rhythm: Rhythm
     offset -= np.repeat(offset[first], size)
     length = offset[first + size - 1] if len(first) else np.empty(0)
     squeeze = np.minimum(1.0, 0.9 * DAY_S / np.maximum(length, 1.0))
-    start = np.minimum(_starts(people, account[first], day, rng), DAY_S - 1 - length * squeeze)
+    start = _delayed(people, account[first], key[first] << 12 | day, _starts(people, account[first], day, rng))
+    start = np.minimum(start, DAY_S - 1 - length * squeeze)
     at = day * DAY_S + np.repeat(start, size) + offset * np.repeat(squeeze, size)
     return Arrivals(account, at, mix(key, salt * 4096 + day + 1), position)
 
@@ -99,6 +100,14 @@ def _starts(people: Columns, account: Ints, day: int, rng: np.random.Generator) 
     left = people["deadline_s"][account] % DAY_S
     start[due] = np.maximum(left - rng.exponential(5 * 3600, count), 0.0)[due]
     return start
+
+
+def _delayed(people: Columns, account: Ints, session: Ints, start: Floats) -> Floats:
+    """The starts of sessions, late by a random time where an account keeps its schedule loosely; round the day."""
+    if "jitter_s" not in people or not people["jitter_s"].any():
+        return start
+    chance = ((mix(session, 19) >> np.uint64(11)).astype(np.float64) + 0.5) / 2**53
+    return (start - np.log(chance) * people["jitter_s"][account]) % DAY_S
 
 
 def _wave_times(beat: Ints, day: int, rng: np.random.Generator) -> Floats:

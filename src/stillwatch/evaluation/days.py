@@ -14,7 +14,7 @@ from stillwatch.evaluation.artefacts import artefact_lists, handed_out
 from stillwatch.evaluation.parts import NONE, Parts, hex_ids, mix, stream
 from stillwatch.evaluation.people import BATCH, CLIENTS, HARNESS, PATHS, Columns
 from stillwatch.evaluation.replaying import CONTENT_FILTER, refusals
-from stillwatch.evaluation.templates import Dealing, Kinds, Templates, Workloads, prompt_parts
+from stillwatch.evaluation.templates import Dealing, Kinds, Templates, Workloads, prompt_parts, system_parts
 from stillwatch.records import EXCHANGES, TIMESTAMP
 
 Draws = dict[str, npt.NDArray[Any]]
@@ -104,7 +104,7 @@ def _draws(world: World, population: Population, day: int) -> Draws:
         "session": came.session,
         "has_session": talks,
         "position": np.where(talks, came.position, 0).astype(np.int32),
-        "system": world.templates.system[template],
+        "system": system_parts(world.templates, template, came.session),
         "template": np.where(replies, world.templates.followup, template).astype(np.int32),
         "item": item,
         "wording": rng.integers(2**64, size=len(account), dtype=np.uint64),

@@ -73,6 +73,9 @@ class Campaign:
     compromised: float = 0.02  # accounts with a stolen key
     replays: float = 0.0  # accounts that come to have artefacts decoded which other accounts were issued
     corpus: str = ""  # campaigns with the same corpus share templates and items; empty means its own
+    paraphrase: float = 0.0  # share of the words of its instructions replaced on each call
+    jitter_s: float = 0.0  # mean delay of sessions behind the schedule of waves and shifts
+    mixes_alone: bool = False  # unrelated traffic is each account's own, not that of a few customers of a relay
 
     @property
     def aim(self) -> str:
@@ -194,6 +197,7 @@ def _dispatch(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: 
     people["weekend"] = np.where(timing == SESSIONS, people["weekend"], rng.uniform(0.7, 1.2, count))
     people["session_mean"] = np.where(timing == SESSIONS, people["session_mean"] * 2, 2 + rng.gamma(2, 3, count))
     people["multi_turn"] = rng.random(count) < 0.5
+    people["jitter_s"] = np.where(timing == SESSIONS, 0.0, campaign.jitter_s)
 
 
 def _work(campaign: Campaign, plan: Plan, people: Columns) -> None:
@@ -207,7 +211,10 @@ def _work(campaign: Campaign, plan: Plan, people: Columns) -> None:
     if late:
         people["late_s"] = np.full(count, 0.66 * plan.days * DAY_S)
         people["late"] = np.where(rng.random(count) < 0.6, rng.choice(late, count), people["work"])
-    people["side"] = rng.choice([customers(plan, rng, 5) for _ in range(24)], count)
+    if campaign.mixes_alone:
+        people["side"] = np.array([customers(plan, rng, 5) for _ in range(count)])
+    else:
+        people["side"] = rng.choice([customers(plan, rng, 5) for _ in range(24)], count)
     people["side_share"] = rng.uniform(*campaign.camouflage, count)
 
 
@@ -223,6 +230,7 @@ def _harvest(campaign: Campaign, plan: Plan, rng: np.random.Generator, recipe: s
             system=system,
             reworded=campaign.reworded,
             bare=bare[k],
+            paraphrase=campaign.paraphrase,
         )
         for k in range(2)
     ]

@@ -5,9 +5,11 @@ Source: sizes, rates and habits follow public disclosures of February to Septemb
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from stillwatch.errors import SettingsError
+from stillwatch.evaluation.doses import NO_DOSES, Doses, checked, overridden
 from stillwatch.evaluation.hostile import HARVEST, Campaign, Hygiene
 
 CUSTOMERS: Mapping[str, float] = {
@@ -44,6 +46,7 @@ class Scenario:
     release_share: float = 0.55  # part of the window after which the new model is out
     turnover_share: float = 0.0  # part of the customers that leave, and as many that join, when a trial ends half-way
     with_text: bool = True
+    doses: Doses = NO_DOSES  # what was overridden
 
 
 _FEBRUARY = (
@@ -232,3 +235,16 @@ def scenarios() -> Mapping[str, Scenario]:
         ),
     )
     return {world.name: world for world in worlds}
+
+
+def scenario(name: str, doses: Doses = NO_DOSES) -> Scenario:
+    """The scenario of that name, with the habits of its campaigns as the doses say.
+
+    Raises:
+        SettingsError: there is none, or a dose cannot be given.
+    """
+    known = scenarios()
+    if name not in known:
+        raise SettingsError(f"no scenario {name!r}; choose one of {', '.join(known)}")
+    campaigns = tuple(overridden(campaign, checked(doses)) for campaign in known[name].campaigns)
+    return replace(known[name], campaigns=campaigns, doses=doses)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,12 +16,15 @@ from stillwatch.evaluation import hostile
 from stillwatch.evaluation.arrivals import BUILT_IN_RHYTHM, Rhythm
 from stillwatch.evaluation.days import SCHEMA, Population, World, day_batches
 from stillwatch.evaluation.grammar import grammar
+from stillwatch.evaluation.hostile import Campaign
+from stillwatch.evaluation.languages import spoken
 from stillwatch.evaluation.legitimate import SEGMENTS
 from stillwatch.evaluation.parts import hex_ids, mix, stream
 from stillwatch.evaluation.people import DAY_S, Columns, Networks, Plan
 from stillwatch.evaluation.registry import accounts_table, instant_us, truth_table
 from stillwatch.evaluation.samples import read_prompts, read_rhythm
-from stillwatch.evaluation.scenarios import Scenario, scenarios
+from stillwatch.evaluation.scenarios import Scenario
+from stillwatch.evaluation.scenarios import scenario as named
 from stillwatch.evaluation.templates import Library
 
 FEWEST_ACCOUNTS = 12  # of a campaign, at any scale
@@ -44,12 +47,13 @@ class Summary:
     starts_at: str
     release_at: str
     with_text: bool
+    doses: dict[str, float | int | str] = field(default_factory=dict)  # what was overridden
 
 
 def simulate(
     out: Path,
     *,
-    scenario: str,
+    scenario: str | Scenario,
     scale: float,
     days: int | None = None,
     seed: int = 0,
@@ -63,7 +67,8 @@ def simulate(
         SettingsError: the scenario is unknown, scale or days is out of range, or OUT holds other files.
         InputError: the file of prompts or of timing cannot be used.
     """
-    chosen = _scenario(scenario, scale, days)
+    chosen = named(scenario) if isinstance(scenario, str) else scenario
+    _refuse(scale, days)
     plan = _plan(chosen, scale, days or chosen.days, seed)
     if prompts is not None:
         plan.files.update(read_prompts(prompts, plan.library))
@@ -75,7 +80,8 @@ def simulate(
     pq.write_table(truth_table(people, world.account_ids), out / "truth.parquet")
     exchanges = _write_days(world, out / "exchanges", on_progress or (lambda done, total: None))
     summary = _summary(chosen, plan, world, people, exchanges)
-    (out / "world.json").write_text(json.dumps(asdict(summary), indent=2) + "\n")
+    told = {name: value for name, value in asdict(summary).items() if name != "doses" or value}
+    (out / "world.json").write_text(json.dumps(told, indent=2) + "\n")
     return summary
 
 
@@ -90,24 +96,21 @@ def _make_room(out: Path) -> None:
         file.unlink()
 
 
-def _scenario(name: str, scale: float, days: int | None) -> Scenario:
-    known = scenarios()
-    if name not in known:
-        raise SettingsError(f"no scenario {name!r}; choose one of {', '.join(known)}")
+def _refuse(scale: float, days: int | None) -> None:
     if not 0 < scale <= 10:
         raise SettingsError(f"scale {scale} is outside (0, 10]; 1 is the disclosed size, 0.02 a quick look")
     if days is not None and not 1 <= days <= 366:
         raise SettingsError(f"{days} days is outside 1 to 366; leave it out for the scenario's own window")
-    return known[name]
 
 
 def _plan(chosen: Scenario, scale: float, days: int, seed: int) -> Plan:
+    words = grammar() if chosen.doses.language is None else spoken(chosen.doses.language)
     return Plan(
         seed=seed,
         scale=scale,
         days=days,
         networks=Networks(seed, scale),
-        library=Library(grammar(), chosen.with_text),
+        library=Library(words, chosen.with_text),
         release_s=chosen.release_share * days * DAY_S,
         corpora=tuple(dict.fromkeys(campaign.aim for campaign in chosen.campaigns)),
     )
@@ -115,7 +118,7 @@ def _plan(chosen: Scenario, scale: float, days: int, seed: int) -> Plan:
 
 def _world(chosen: Scenario, plan: Plan, rhythm: Rhythm) -> tuple[World, Columns]:
     campaigns = _hostile_populations(chosen, plan)
-    customers = _legitimate_populations(chosen, plan, sum(len(p["rate"]) for p in campaigns.values()))
+    customers = _legitimate_populations(chosen, plan, sum(_usual(campaign, plan) for campaign in chosen.campaigns))
     _balance(chosen, plan, campaigns, customers)
     populations, first = [], 0
     for name, people in {**campaigns, **customers}.items():
@@ -145,10 +148,15 @@ def _salt(seed: int, name: str) -> int:
     return int(stream(seed, "ids", name).integers(2**62))
 
 
+def _usual(campaign: Campaign, plan: Plan) -> int:
+    """Accounts of a campaign at the scale of the world; customers are as many as belong to this, whatever the dose."""
+    return max(FEWEST_ACCOUNTS, round(campaign.accounts * plan.scale))
+
+
 def _hostile_populations(chosen: Scenario, plan: Plan) -> dict[str, Columns]:
     populations = {}
     for campaign in chosen.campaigns:
-        count = max(FEWEST_ACCOUNTS, round(campaign.accounts * plan.scale))
+        count = chosen.doses.accounts or _usual(campaign, plan)
         sized = replace(campaign, exchanges=round(campaign.exchanges * plan.days / chosen.days))
         people = hostile.accounts(sized, plan, stream(plan.seed, "campaign", campaign.name), count)
         people["campaign"] = np.full(count, campaign.name, object)
@@ -187,7 +195,11 @@ def _expected(people: Columns) -> float:
 
 def _balance(chosen: Scenario, plan: Plan, campaigns: dict[str, Columns], customers: dict[str, Columns]) -> None:
     """Scale the customers' rates together so that their traffic outweighs the campaigns' as the scenario says."""
-    wanted = chosen.traffic_per_hostile * sum(_expected(people) for people in campaigns.values())
+    usual = [
+        _expected(people) * (_usual(campaign, plan) / len(people["rate"]))
+        for campaign, people in zip(chosen.campaigns, campaigns.values(), strict=True)
+    ]
+    wanted = chosen.traffic_per_hostile * sum(usual)
     factor = wanted / sum(_expected(people) for people in customers.values())
     for people in customers.values():
         people["rate"] = people["rate"] * factor
@@ -250,4 +262,5 @@ def _summary(chosen: Scenario, plan: Plan, world: World, people: Columns, exchan
         starts_at=at.isoformat(),
         release_at=(at + timedelta(seconds=plan.release_s)).isoformat(),
         with_text=chosen.with_text,
+        doses=chosen.doses.as_json(),
     )

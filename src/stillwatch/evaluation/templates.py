@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stillwatch.evaluation.grammar import AFTER, BEFORE, MIDDLE, PROMPT_PARTS, Grammar, ItemKinds, Recipe, worded
+from stillwatch.evaluation.paraphrase import variants
 from stillwatch.evaluation.parts import NONE, PartPool, mix, stream
 
 FIXED_PARTS = BEFORE + MIDDLE + AFTER
 EQUIPPED = 0.25  # of the templates without need of tools offer some all the same
+VARIANTS = 4_096  # of each part of a template whose words are replaced on every call
 REWORDINGS = 24  # wordings kept of each part of a template that is reworded on every call
 
 
@@ -30,7 +32,8 @@ class Templates:
 
     low: npt.NDArray[np.int32]  # (templates, FIXED_PARTS) first wording of each part, NONE for no part
     wordings: npt.NDArray[np.int32]  # (templates, FIXED_PARTS) wordings to choose from
-    system: npt.NDArray[np.int32]  # (templates,) part of the system prompt, or NONE
+    system: npt.NDArray[np.int32]  # (templates,) first wording of the system prompt, or NONE
+    systems: npt.NDArray[np.int32]  # (templates,) wordings of it to choose from
     item: npt.NDArray[np.int32]  # (templates,) kind of the item
     second: npt.NDArray[np.int32]  # (templates,) kind of the second item, or NONE
     output_tokens: npt.NDArray[np.float64]
@@ -81,7 +84,7 @@ class Library:
     words: Grammar
     with_text: bool = True
     pool: PartPool = field(default_factory=PartPool)
-    rows: list[tuple[list[tuple[int, int]], int, int, int, Recipe, int]] = field(default_factory=list)
+    rows: list[tuple[list[tuple[int, int]], tuple[int, int], int, int, Recipe, int]] = field(default_factory=list)
     loads: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     kinds: ItemKinds = field(init=False)
     followup: int = field(init=False)
@@ -105,29 +108,40 @@ class Library:
         system: str | None = None,
         reworded: bool = False,
         bare: bool = False,
+        paraphrase: float = 0.0,
     ) -> int:
-        """Fix one template of a recipe, under `system` or one that goes with it; `bare` sends the item alone."""
+        """Fix one template of a recipe, under `system` or one that goes with it; `bare` sends the item alone.
+
+        Each call replaces the share `paraphrase` of the words of the template and of its system prompt.
+        """
         system = self.system(recipe, rng, bare=bare) if system is None else system
         dice = Random(int(rng.integers(2**62)))
         form = self.words.recipes[recipe]
         kind = self.kinds.number(dice.choice(form.item), self.words) if item is None else item
         second = NONE if form.second is None or bare else self.kinds.number(form.second, self.words)
         empty = bare or not self.with_text
-        places = [(NONE, 1)] * FIXED_PARTS if empty else self._places(form, dice, REWORDINGS if reworded else 1)
+        fixed = [[""]] * FIXED_PARTS if empty else self._places(form, dice, REWORDINGS if reworded else 1)
         offered = dice.randrange(2, 15) if form.tools or dice.random() < EQUIPPED else 0
-        self.rows.append((places, self.pool.add(system) if system else NONE, kind, second, form, offered))
+        places = [self._run(wordings, paraphrase) for wordings in fixed]
+        self.rows.append((places, self._run([system], paraphrase), kind, second, form, offered))
         return len(self.rows) - 1
 
-    def _places(self, form: Recipe, dice: Random, count: int) -> list[tuple[int, int]]:
+    def _places(self, form: Recipe, dice: Random, count: int) -> list[list[str]]:
+        """The wordings of each fixed part of a template; a part that is not there has one empty wording."""
         places = []
         for parts, room in ((form.before, BEFORE), (form.middle, MIDDLE), (form.after, AFTER)):
             for text in (*parts, *[""] * (room - len(parts))):
-                wordings = [worded(text, dice, self.words) for _ in range(count)]
-                if count == 1:
-                    places.append((self.pool.add(wordings[0]) if wordings[0] else NONE, 1))
-                else:
-                    places.append(self.pool.add_run(wordings) if text else (NONE, 1))
+                places.append([worded(text, dice, self.words) for _ in range(count)] if text else [""])
         return places
+
+    def _run(self, wordings: Sequence[str], paraphrase: float) -> tuple[int, int]:
+        """The parts to draw from, (first, count), for a text with these wordings."""
+        if wordings == [""]:
+            return NONE, 1
+        if paraphrase:
+            each = VARIANTS // len(wordings)
+            return self.pool.add_run(new for text in wordings for new in variants(text, paraphrase, each))
+        return (self.pool.add(wordings[0]), 1) if len(wordings) == 1 else self.pool.add_run(wordings)
 
     def workload(self, templates: Sequence[int], dealing: Dealing, *, items: int = 1, salt: int = 0) -> int:
         """A workload over consecutive templates."""
@@ -138,10 +152,12 @@ class Library:
         """The templates as arrays."""
         forms = [row[4] for row in self.rows]
         places = np.array([row[0] for row in self.rows], np.int32)  # (templates, FIXED_PARTS, 2)
+        systems = np.array([row[1] for row in self.rows], np.int32)  # (templates, 2)
         return Templates(
             low=places[:, :, 0],
             wordings=places[:, :, 1],
-            system=np.array([row[1] for row in self.rows], np.int32),
+            system=systems[:, 0],
+            systems=systems[:, 1],
             item=np.array([row[2] for row in self.rows], np.int32),
             second=np.array([row[3] for row in self.rows], np.int32),
             output_tokens=np.array([form.output_tokens for form in forms], np.float64),
@@ -170,6 +186,16 @@ class Library:
             low=np.array(self.kinds.low, np.int64),
             size=np.array(self.kinds.size, np.int64),
         )
+
+
+def system_parts(
+    templates: Templates, template: npt.NDArray[np.int32], session: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int32]:
+    """The part of each exchange's system prompt, one wording for a whole session (rows,)."""
+    low, choices = templates.system[template], templates.systems[template]
+    drawn = (mix(session, 37) % choices.astype(np.uint64)).astype(np.int32)
+    parts: npt.NDArray[np.int32] = np.where(low == NONE, NONE, low + drawn).astype(np.int32)
+    return parts
 
 
 def prompt_parts(

@@ -1,0 +1,1 @@
+"""How far each evasion lowers recall, as curves: `python -m bench.evasion`."""
