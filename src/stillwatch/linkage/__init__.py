@@ -6,6 +6,7 @@ from stillwatch.linkage.families import Families, families
 from stillwatch.linkage.holdings import KINDS, Holdings, holdings
 from stillwatch.linkage.power import minimum_detectable
 from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
+from stillwatch.linkage.variants import variants
 from stillwatch.linkage.weights import Weights, weights
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "minimum_detectable",
     "template_traits",
     "templated_batches",
+    "variants",
     "vocabulary",
     "weights",
 ]
