@@ -151,7 +151,9 @@ def test_row_order_and_repeated_rows_change_no_id(rng: np.random.Generator) -> N
     assert ids(texts + texts[:100])[: len(texts)] == given
 
 
-def test_most_ids_survive_as_much_traffic_again_and_nearly_all_the_loss_of_a_tenth_of_it(rng: np.random.Generator) -> None:
+def test_most_ids_survive_as_much_traffic_again_and_nearly_all_the_loss_of_a_tenth(
+    rng: np.random.Generator,
+) -> None:
     pools = [drawn(rng, 40) for _ in range(30)]
     first = [prompt for i, pool in enumerate(pools) for prompt in sent(pool, rng, name=f"{i}-")] + ordinary(rng)
     second = [prompt for i, pool in enumerate(pools) for prompt in sent(pool, rng, name=f"{i}-")] + ordinary(rng)

@@ -5,8 +5,8 @@ Why:    who rewords one instruction from one pool on every call shares the whole
 Misses: a pool so large that no two accounts draw the same wording, and accounts with a pool of their own each.
 Source: own.
 
-A wording is one recurring fingerprint of the sketch: a run of three words, as fixed as the instruction is in that place.
-Exact templates, whole sets of fingerprints, would be too fine: five sentences of 24 wordings each make millions of them.
+A wording is one recurring fingerprint of the sketch: a run of three words. Exact templates, whole sets of fingerprints,
+would be too fine: five sentences of 24 wordings each make millions of them.
 """
 
 from stillwatch.engines.base import IbisTable
@@ -17,8 +17,8 @@ OTHER_ACCOUNTS = 2  # that must use a wording for it to be shared
 def variants(templated: IbisTable) -> IbisTable:
     """One row per account and family: `exchanges`, `variants` (different wordings) and `shared_variants` of them.
 
-    Wordings are those of the vocabulary of the run (column `wordings`); one is shared when at least OTHER_ACCOUNTS other
-    accounts use it in the same family.
+    Wordings are those of the vocabulary of the run (column `wordings`); one is shared when at least OTHER_ACCOUNTS
+    other accounts use it in the same family.
     """
     bearing = templated.filter(templated.family_id.notnull())
     exchanges = bearing.group_by(["account_id", "family_id"]).aggregate(exchanges=bearing.count().cast("int64"))
