@@ -13,7 +13,7 @@ from stillwatch.records import SKETCH_SIZE, TRAITS, WORDS_SIZE, arrow_schema
 
 Sketch = list[int] | None
 Sent = tuple[str, Sketch]  # an account and the sketch of a prompt of its
-KEPT = [field for field in TEMPLATED_SCHEMA if field.name not in ("template_id", "family_id", "item_id")]
+KEPT = [field for field in TEMPLATED_SCHEMA if field.name not in ("template_id", "family_id", "wordings", "item_id")]
 FIRST, SECOND, THIRD = [101, 102, 103, 104], [-201, 202, 203, 204], [301, 302, 303, 304]
 
 

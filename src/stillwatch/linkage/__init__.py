@@ -7,6 +7,7 @@ from stillwatch.linkage.holdings import KINDS, Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.power import minimum_detectable
 from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
+from stillwatch.linkage.variants import variants
 from stillwatch.linkage.weights import Weights, weights
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "starts",
     "template_traits",
     "templated_batches",
+    "variants",
     "vocabulary",
     "weights",
 ]

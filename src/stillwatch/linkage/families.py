@@ -11,13 +11,13 @@ Source: mixture of Bernoulli products with hard assignment: Juan & Vidal, "On th
 
     1. Texts: those of a sample of accounts by hash, so that another day changes it little, at most MAX_ACCOUNT_TEXTS of
        each. A text counts once, whoever sent it.
-    2. Seeds: every fingerprint in at least MIN_TEXTS texts proposes the words of its texts as a family.
+    2. Seeds: every fingerprint in at least MIN_TEXTS texts proposes the words of its texts as a family, unless each
+       account has it in hardly more than one text.
     3. Two families are one when the texts of each are explained nearly as well by the other. A sentence that several
        instructions share does not do that: the texts of one lack the rest of the other.
     4. Each text goes to the family that explains it best, by bits over the background; families are estimated anew
        from their texts, merged, and texts assigned again, ROUNDS times. No text is compared with another text.
-    5. What accounts send in one or two texts each is an item, not a template, however many accounts ask it; it leaves
-       before texts are assigned for good, and its texts are free for what stands around it.
+    5. What accounts send in one or two texts each is an item, not a template, however many accounts ask it.
 """
 
 from dataclasses import dataclass
@@ -33,13 +33,18 @@ from stillwatch.engines.base import IbisTable
 from stillwatch.linkage.pools import LEAST_BITS, MARKS, Ints, Marks, Pools, assigned, estimated, grouped
 
 MIN_TEXTS = 5  # different texts; below this, coincidence dominates
+SEED_BITS = 12.0  # that a text of a seed must say for it; seeds are few texts, and grow
+SEED_TEXTS_PER_ACCOUNT = 1.25  # of a seed; what accounts repeat as rarely is an item that many of them ask
 MAX_SEED_TEXTS = 64  # texts a seed is estimated from
 TEXTS_PER_ACCOUNT = 3.0  # different texts that an account which has a family sends of it, on average
 MAX_SAMPLE_TEXTS = 1 << 17  # families are learned from about so many
 MAX_ACCOUNT_TEXTS = 48  # of one account in the sample, so that no account sets what is ordinary
 ROUNDS = 3
 MAX_RACES = 8  # marks that name a family, when fewer name another one as well
-ID_POWER = 4  # how strongly the choice of the marks that name a family prefers its most telling ones
+# A mark names a family with full weight above these limits, with none below: from the share of its texts that have it,
+# beside its most frequent mark's, and from the odds it gives [bits]. Words it always draws from, then, not synonyms.
+ID_SHARES = (0.35, 0.65)
+ID_ODDS = (3.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,12 @@ def learned(sketches: Ints, words: Marks, senders: "Groups") -> Families:
     `sketches` (texts, fingerprints) and `words` (texts, marks) are 0 where there is none.
     """
     corpus = _Corpus(words, np.bincount(words[words != 0], minlength=MARKS).astype(np.int64), senders)
-    groups = _seeds(sketches)
+    groups = _united(_estimated(_seeds(sketches, senders), corpus, SEED_BITS))
     for _ in range(ROUNDS):
-        groups, pools = _estimated(_united(groups, corpus), corpus)
-        groups = _texts_of(_templates_only(pools, corpus), corpus)
-    groups, pools = _estimated(_united(groups, corpus), corpus)
+        _, pools = _estimated(groups, corpus, SEED_BITS)
+        groups = _united(_estimated(_texts_of(pools, corpus), corpus, LEAST_BITS))
+    _, pools = _estimated(groups, corpus, LEAST_BITS)
+    pools = _templates_only(pools, corpus)
     return Families(_ids(pools), pools)
 
 
@@ -93,12 +99,14 @@ class _Corpus:
     senders: Groups
 
 
-def _seeds(sketches: Ints) -> Groups:
+def _seeds(sketches: Ints, senders: Groups) -> Groups:
     """The texts of each fingerprint that recurs, at most MAX_SEED_TEXTS; equal sets of texts once."""
     text, place = np.nonzero(sketches)
     _, which, counts = np.unique(sketches[text, place], return_inverse=True, return_counts=True)
     keep = (counts >= MIN_TEXTS)[which]
-    start, members = _sorted_groups(which[keep], text[keep])
+    start, members = seeds = _sorted_groups(which[keep], text[keep])
+    sent, owners = _sending(np.repeat(np.arange(len(start) - 1), np.diff(start)), members, senders)
+    start, members = _taken(seeds, np.flatnonzero(sent >= SEED_TEXTS_PER_ACCOUNT * owners))
     rank = np.arange(len(members)) - np.repeat(start[:-1], np.diff(start))
     group = np.repeat(np.arange(len(start) - 1), np.diff(start))
     few = rank < MAX_SEED_TEXTS
@@ -135,36 +143,42 @@ def _texts_of(pools: Pools, corpus: _Corpus) -> Groups:
 
 def _templates_only(pools: Pools, corpus: _Corpus) -> Pools:
     """The pools without items: those whose texts their accounts send in fewer than TEXTS_PER_ACCOUNT each."""
-    home = assigned(corpus.words, pools)
-    sent_start, accounts = corpus.senders
-    family = np.repeat(home, np.diff(sent_start)).astype(np.int64)
-    sent = np.bincount(family[family >= 0], minlength=pools.families)
-    owner_start, _ = _sorted_groups(family, accounts)
-    held = np.unique(family[family >= 0])
-    owners = np.zeros(pools.families, np.int64)
-    owners[held] = np.diff(owner_start)
-    return pools.rows(np.flatnonzero(sent >= TEXTS_PER_ACCOUNT * owners))
+    home = assigned(corpus.words, pools).astype(np.int64)
+    text = np.flatnonzero(home >= 0)
+    sent, owners = _sending(home[text], text, corpus.senders)
+    few = np.zeros(pools.families, bool)
+    few[: len(sent)] = sent < TEXTS_PER_ACCOUNT * owners
+    return pools.rows(np.flatnonzero(~few))
 
 
-def _estimated(groups: Groups, corpus: _Corpus) -> tuple[Groups, Pools]:
+def _sending(group: Ints, text: Ints, senders: Groups) -> tuple[Ints, Ints]:
+    """By group: how often one of its accounts sends one of its texts, and how many accounts do."""
+    start, accounts = _taken(senders, text)
+    pairs = np.stack([np.repeat(group, np.diff(start)), accounts])
+    return np.bincount(pairs[0]), np.bincount(np.unique(pairs, axis=1)[0])
+
+
+def _estimated(groups: Groups, corpus: _Corpus, least_bits: float) -> tuple[Groups, Pools]:
     """The groups that are large and telling enough to be families, with their pools."""
     pools = estimated(*groups, corpus.words, corpus.frequency)
-    fit = np.flatnonzero((pools.texts >= MIN_TEXTS) & (pools.expected >= LEAST_BITS))
+    fit = np.flatnonzero((pools.texts >= MIN_TEXTS) & (pools.expected >= least_bits))
     return _taken(groups, fit), pools.rows(fit)
 
 
-def _united(groups: Groups, corpus: _Corpus) -> Groups:
+def _united(candidates: tuple[Groups, Pools]) -> Groups:
     """The groups with those that are one family put together."""
-    groups, pools = _estimated(groups, corpus)
-    group = np.repeat(np.arange(pools.families), np.diff(groups[0]))
-    return _sorted_groups(grouped(pools)[group], groups[1])
+    (start, members), pools = candidates
+    return _sorted_groups(np.repeat(grouped(pools), np.diff(start)), members)
 
 
 def _ids(pools: Pools) -> Ints:
     """A number per family from its most telling marks."""
     if not pools.families:
         return np.zeros(0, np.int64)
-    weight = (pools.share * pools.odds).astype(np.float64) ** ID_POWER
+    top = pools.share.max(axis=1, keepdims=True)
+    frequent = np.clip((pools.share / top - ID_SHARES[0]) / (ID_SHARES[1] - ID_SHARES[0]), 0.0, 1.0)
+    rare = np.clip((pools.odds - ID_ODDS[0]) / (ID_ODDS[1] - ID_ODDS[0]), 0.0, 1.0)
+    weight = frequent.astype(np.float64) * rare
     ids = np.zeros(pools.families, np.uint64)
     clash = np.ones(pools.families, bool)
     for race in range(MAX_RACES):

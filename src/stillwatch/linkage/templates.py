@@ -36,6 +36,7 @@ TEMPLATED_SCHEMA = pa.schema(
         ("model", pa.string()),
         ("template_id", pa.int64()),
         ("family_id", pa.int64()),
+        ("wordings", pa.list_(pa.int64())),
         ("item_id", pa.int64()),
         ("system_prompt_id", pa.int64()),
         ("capability", pa.string()),
@@ -62,7 +63,7 @@ def vocabulary(signals: IbisTable) -> IbisTable:
 def templated_batches(fingerprints: Ints, known_families: Families) -> BatchFunction:
     """A function from a batch of signals to its template, family and item, as in TEMPLATED_SCHEMA (null: bears none).
 
-    `fingerprints` is the vocabulary, sorted.
+    `fingerprints` is the vocabulary, sorted; `wordings` are those of it that the exchange has.
     """
 
     def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -72,6 +73,7 @@ def templated_batches(fingerprints: Ints, known_families: Families) -> BatchFunc
         columns = {
             "template_id": pa.array(_set_ids(known), mask=~bears),
             "family_id": known_families.ids_of(matrix(batch["words"], np.int16).view(np.uint16)),
+            "wordings": _lists(known),
             "item_id": batch["text_id"],
         }
         arrays = [columns[name] if name in columns else batch[name] for name in TEMPLATED_SCHEMA.names]
@@ -111,6 +113,12 @@ def _known(sketches: Ints, fingerprints: Ints) -> Ints:
     known = np.sort(np.where(fingerprints[positions] == sketches, sketches, 0), axis=1)
     known[:, 1:][known[:, 1:] == known[:, :-1]] = 0
     return known
+
+
+def _lists(known: Ints) -> pa.Array:
+    """The fingerprints of each row as a list; empty where it has none."""
+    ends = np.append(0, np.cumsum((known != 0).sum(axis=1))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(known[known != 0]))
 
 
 def _set_ids(known: Ints) -> Ints:

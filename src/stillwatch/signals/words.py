@@ -2,13 +2,14 @@
 
 Why:    an instruction whose words are replaced, one in four or one in two, on every call keeps hardly any run of three
         words, but each call still draws its words from one small pool. A shingle finds copies; a bag finds the pool.
-Misses: an instruction that is neither in the first nor the last 64 tokens, and one in other words altogether
-        (translated, or rewritten from nothing).
+Misses: an instruction that is neither among the first forty nor the last forty distinct words, and one in other words
+        altogether (translated, or rewritten from nothing).
 Source: Broder (1997), "On the resemblance and containment of documents", SEQUENCES (documents as sets of tokens);
         Weinberger et al. (2009), "Feature hashing for large scale multitask learning", ICML, section 2 (short hashes,
         collisions and all). One mark stands for many words on purpose: a bag of marks is not the text.
 
-In scripts without spaces a mark is two neighbouring characters. Tokens that hold a digit have no mark.
+In scripts without spaces a mark is two neighbouring characters, every other pair by its hash, as a word there has about
+two. Tokens that hold a digit have no mark.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from stillwatch.signals.text import NUMBER_TOKEN, UNSPACED_TOKEN, Batch, nullabl
 
 COLUMNS = ("words",)
 
-WINDOW_TOKENS = 64  # how far from either end words are taken
+WINDOW = 128  # how far from either end words are taken: a character of an unspaced script counts one, a word two
 HALF = WORDS_SIZE // 2  # distinct words of the head, and of the tail
 SLOTS = (
     256  # of the table that puts marks in the order of their lowest bits; much larger than a bag, so probing is short
@@ -51,8 +52,9 @@ def reference(exchange: Mapping[str, object]) -> dict[str, object]:
     if not found:
         return {"words": None}
     marks = [_mark_reference(found, i) for i in range(len(found))]
-    head = list(dict.fromkeys(mark for mark in marks[:WINDOW_TOKENS] if mark))[:HALF]
-    behind = dict.fromkeys(mark for mark in reversed(marks[-WINDOW_TOKENS:]) if mark and mark not in head)
+    head = list(dict.fromkeys(mark for mark in marks[: _reach_reference(found)] if mark))[:HALF]
+    reach = _reach_reference(found[::-1])
+    behind = dict.fromkeys(mark for mark in marks[::-1][:reach] if mark and mark not in head)
     slots = [0] * SLOTS
     for mark in head + list(behind)[:HALF]:
         slot = mark % SLOTS
@@ -63,6 +65,16 @@ def reference(exchange: Mapping[str, object]) -> dict[str, object]:
     return {"words": bag + [0] * (WORDS_SIZE - len(bag))}
 
 
+def _reach_reference(found: list[int]) -> int:
+    """How many tokens from its start lie in the window."""
+    room = WINDOW
+    for i, token in enumerate(found):
+        if room <= 0:
+            return i
+        room -= 1 if token & UNSPACED_TOKEN else 2
+    return len(found)
+
+
 def _mark_reference(found: list[int], i: int) -> int:
     token = found[i]
     if token & NUMBER_TOKEN:
@@ -71,6 +83,8 @@ def _mark_reference(found: list[int], i: int) -> int:
         if i + 1 == len(found) or not found[i + 1] & UNSPACED_TOKEN:
             return 0
         token = finish_reference(((token * int(FACTOR)) & MASK) ^ found[i + 1] ^ int(SEED))
+        if token & 1:
+            return 0
     return (token >> _SHIFT) & 0xFFFF
 
 
@@ -84,6 +98,8 @@ def _mark(hashes: npt.NDArray[np.uint64], i: int, last: int) -> np.int64:
         if i + 1 == last or not hashes[i + 1] & _UNSPACED_BIT:
             return np.int64(0)
         token = finish((token * FACTOR) ^ hashes[i + 1] ^ SEED)
+        if token & np.uint64(1):
+            return np.int64(0)
     return np.int64((token >> np.uint64(_SHIFT)) & _MARK_MASK)
 
 
@@ -100,9 +116,9 @@ def _collect(mark: np.int64, known: npt.NDArray[np.uint64], found: npt.NDArray[n
 
 @njit(nogil=True, cache=True)
 def _spread(
-    found: npt.NDArray[np.int64], count: np.int64, slots: npt.NDArray[np.int16], bag: npt.NDArray[np.int16]
+    found: npt.NDArray[np.int64], count: np.int64, slots: npt.NDArray[np.int16], ordered: npt.NDArray[np.int16]
 ) -> None:
-    """Write the marks in the order of their slots, so that the order of the words is gone."""
+    """Write the marks to `ordered` in the order of their slots, so that the order of the words is gone."""
     for k in range(count):
         slot = found[k] & (SLOTS - 1)
         while slots[slot] != 0:
@@ -110,10 +126,9 @@ def _spread(
         slots[slot] = np.int16(found[k])
     used = 0
     for slot in range(SLOTS):
-        if slots[slot] != 0:
-            bag[used] = slots[slot]
-            used += 1
-            slots[slot] = 0
+        ordered[used] = slots[slot]
+        used += int(slots[slot] != 0)
+    slots[:] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -122,21 +137,22 @@ def _bags(hashes: npt.NDArray[np.uint64], bounds: npt.NDArray[np.int64]) -> npt.
     bags = np.zeros((len(bounds) - 1, WORDS_SIZE), np.int16)
     known = np.zeros(1024, np.uint64)  # one bit per mark
     found = np.zeros(WORDS_SIZE + 1, np.int64)  # marks of this text; one place more, for a mark that is known
-    slots = np.zeros(SLOTS, np.int16)
+    slots, ordered = np.zeros(SLOTS, np.int16), np.zeros(WORDS_SIZE + 1, np.int16)
     for row in range(len(bags)):
         first, last = bounds[row], bounds[row + 1]
-        count = np.int64(0)
-        for i in range(first, min(last, first + WINDOW_TOKENS)):
+        count, room, i = np.int64(0), WINDOW, first
+        while i < last and room > 0 and count < HALF:
             count = _collect(_mark(hashes, i, last), known, found, count)
-            if count == HALF:
-                break
-        most = count + HALF
-        for i in range(last - 1, max(first, last - WINDOW_TOKENS) - 1, -1):
+            room -= 2 - int((hashes[i] & _UNSPACED_BIT) != np.uint64(0))
+            i += 1
+        most, room, i = count + HALF, WINDOW, last - 1
+        while i >= first and room > 0 and count < most:
             count = _collect(_mark(hashes, i, last), known, found, count)
-            if count == most:
-                break
+            room -= 2 - int((hashes[i] & _UNSPACED_BIT) != np.uint64(0))
+            i -= 1
         for k in range(count):
             known[found[k] >> 6] = np.uint64(0)
         known[0] = np.uint64(0)
-        _spread(found, count, slots, bags[row])
+        _spread(found, count, slots, ordered)
+        bags[row, :count] = ordered[:count]
     return bags

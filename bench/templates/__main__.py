@@ -24,11 +24,14 @@ from stillwatch import linkage
 from stillwatch.records import EXCHANGES, arrow_schema
 from stillwatch.signals import signals
 
+from . import japanese
+
 VOCABULARY = 8_000  # words of the made-up language
 SYNONYMS = 5  # of each word, from among the words about as frequent
 STOCK = 40  # sentences that several templates share
 STOCK_SHARE = 0.6  # of the templates that hold one
 ACCOUNTS = 5  # that send each template
+JAPANESE_TEMPLATES = 20  # of twelve sentences there are no thousand that differ
 BATCH = 10_000
 
 Words = list[str]
@@ -154,7 +157,7 @@ def file_slots(path: Path, setting: Setting, rng: np.random.Generator) -> Iterat
         yield " ".join(words[:wanted])
 
 
-def exchanges(texts: Sequence[tuple[int, str]], variants: int) -> pa.RecordBatch:
+def exchanges(texts: Sequence[tuple[int, str]]) -> pa.RecordBatch:
     """Prompts as exchanges: ACCOUNTS accounts share the variants of a template out."""
     schema = arrow_schema(EXCHANGES)
     rows = [
@@ -207,6 +210,7 @@ SETTINGS = (
     Setting("25 % reworded, case and width games", 0.25, disguise=case_games),
     Setting("Chinese, 25 % reworded", 0.25, language="chinese"),
     Setting("Chinese, 50 % reworded", 0.5, language="chinese"),
+    Setting("Japanese, every choice of words drawn anew (20 templates beside the Chinese)", language="japanese"),
 )
 
 
@@ -242,12 +246,8 @@ def b_cubed(found: Ints, truth: Ints) -> tuple[float, float, float]:
 def measured(setting: Setting, wanted: argparse.Namespace) -> Quality:
     """Make the prompts of a setting, run the product on them, compare with the truth."""
     rng = np.random.default_rng([wanted.seed, sum(map(ord, setting.name))])
-    of = language(setting.language, wanted.seed)
-    made = templates(of, wanted.templates, rng)
-    from_file = wanted.prompts is not None and setting.language == "latin"
-    slots = file_slots(wanted.prompts, setting, rng) if from_file else made_slots(setting, of, rng)
-    texts = list(prompts(setting, of, made, wanted.variants, slots, rng))
-    batch = exchanges(texts, wanted.variants)
+    texts = list(_japanese(wanted, rng) if setting.language == "japanese" else _made(setting, wanted, rng))
+    batch = exchanges(texts)
     parts = [signals(batch.slice(i, BATCH)) for i in range(0, batch.num_rows, BATCH)]
     table = pa.Table.from_batches(parts)
     start = time.process_time()
@@ -255,9 +255,30 @@ def measured(setting: Setting, wanted: argparse.Namespace) -> Quality:
     seconds = time.process_time() - start
     truth = np.array([number for number, _ in texts])
     family = _labels(assigned["family_id"])
+    exact = _labels(assigned["template_id"])
+    if setting.language == "japanese":  # the rest are there to be ordinary
+        family, exact, truth = (of[truth < JAPANESE_TEMPLATES] for of in (family, exact, truth))
     recall, precision, largest = b_cubed(family, truth)
-    strict, _, _ = b_cubed(_labels(assigned["template_id"]), truth)
+    strict, _, _ = b_cubed(exact, truth)
     return Quality(recall, precision, largest, strict, len(np.unique(family[family >= 0])), seconds)
+
+
+def _made(setting: Setting, wanted: argparse.Namespace, rng: np.random.Generator) -> Iterator[tuple[int, str]]:
+    of = language(setting.language, wanted.seed)
+    made = templates(of, wanted.templates, rng)
+    from_file = wanted.prompts is not None and setting.language == "latin"
+    slots = file_slots(wanted.prompts, setting, rng) if from_file else made_slots(setting, of, rng)
+    return prompts(setting, of, made, wanted.variants, slots, rng)
+
+
+def _japanese(wanted: argparse.Namespace, rng: np.random.Generator) -> Iterator[tuple[int, str]]:
+    slots = japanese.items(rng)
+    for number, template in enumerate(japanese.templates(JAPANESE_TEMPLATES, rng)):
+        for _ in range(wanted.variants):
+            yield number, f"{japanese.worded(template, rng)}\n{next(slots)}"
+    chinese = Setting("beside", 0.25, language="chinese")
+    for number, text in _made(chinese, wanted, rng):
+        yield JAPANESE_TEMPLATES + number, text
 
 
 def _templated(table: pa.Table) -> pa.Table:

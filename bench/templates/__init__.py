@@ -1,0 +1,1 @@
+"""Templates reworded, prefixed, disguised: how many are still one family."""

@@ -1,0 +1,224 @@
+"""Families: reworded templates are one, sentences in common do not make two templates one, items are none."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from stillwatch.linkage import Families, families
+from stillwatch.linkage.families import matrix
+from stillwatch.linkage.pools import LEAST_BITS, Pools, assigned, estimated
+from stillwatch.records import SKETCH_SIZE, WORDS_SIZE
+
+Prompt = tuple[str, list[int]]  # an account and the words of a prompt of its, as numbers
+WORDS, SYNONYMS = 3_000, 5
+FREQUENCY = 1 / (np.arange(WORDS) + 2.7)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(29)
+
+
+def drawn(rng: np.random.Generator, count: int) -> list[int]:
+    """Words of ordinary text by the law of Zipf and Mandelbrot: some are common, most are rare."""
+    return [int(n) + 1 for n in rng.choice(WORDS, count, p=FREQUENCY / FREQUENCY.sum())]
+
+
+def reworded(template: list[int], share: float, rng: np.random.Generator) -> list[int]:
+    """A share of the words replaced by one of a few synonyms of each."""
+    swapped = rng.random(len(template)) < share
+    return [
+        WORDS + word * SYNONYMS + int(rng.integers(SYNONYMS)) if swap else word
+        for word, swap in zip(template, swapped, strict=True)
+    ]
+
+
+def sent(
+    template: list[int], rng: np.random.Generator, *, share: float = 0.4, name: str = "a", accounts: int = 4
+) -> list[Prompt]:
+    """A template reworded ten times by each account, each time with other text behind."""
+    return [(f"{name}{i}", reworded(template, share, rng) + drawn(rng, 40)) for i in range(accounts) for _ in range(10)]
+
+
+def ordinary(rng: np.random.Generator, count: int = 400) -> list[Prompt]:
+    return [(f"n{i % 40}", drawn(rng, 60)) for i in range(count)]
+
+
+def mixed(*parts: int) -> int:
+    """A hash of numbers, as the kernels make them: below 2^62, not zero."""
+    state = 17
+    for part in parts:
+        state = (state ^ part) * 0xD6E8FEB86659FD93 & (2**64 - 1)
+        state ^= state >> 32
+    return state % 2**62 or 1
+
+
+def signals(prompts: list[Prompt]) -> pa.Table:
+    """Sketches of sampled triples of words, bags of words, and the text ids."""
+    rows = []
+    for i, (account, words) in enumerate(prompts):
+        shingles = [mixed(*words[k : k + 3]) for k in range(len(words) - 2)]
+        sketch = [s for s in shingles if s % 4 == 0][:SKETCH_SIZE]
+        marks = list(dict.fromkeys(mixed(word) % 65_535 - 32_767 or 1 for word in words))[:WORDS_SIZE]
+        rows.append(
+            {
+                "exchange_id": f"e{i}",
+                "account_id": account,
+                "started_at": datetime(2026, 1, 1, tzinfo=UTC),
+                "sketch": sketch + [0] * (SKETCH_SIZE - len(sketch)),
+                "words": marks + [0] * (WORDS_SIZE - len(marks)),
+                "text_id": mixed(*words) - 2**61,
+            }
+        )
+    schema = pa.schema(
+        [
+            ("exchange_id", pa.string()),
+            ("account_id", pa.string()),
+            ("started_at", pa.timestamp("us", tz="UTC")),
+            ("sketch", pa.list_(pa.int64(), SKETCH_SIZE)),
+            ("words", pa.list_(pa.int16(), WORDS_SIZE)),
+            ("text_id", pa.int64()),
+        ]
+    )
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def found(prompts: list[Prompt]) -> Families:
+    return families(ibis.memtable(signals(prompts)))
+
+
+def ids(prompts: list[Prompt], known: Families | None = None) -> list[int | None]:
+    table = signals(prompts)
+    known = families(ibis.memtable(table)) if known is None else known
+    return known.ids_of(matrix(table["words"], np.int16).view(np.uint16)).to_pylist()
+
+
+def largest_share(given: list[int | None]) -> float:
+    """Share of the prompts that are in the largest family among them."""
+    sizes = Counter(family for family in given if family is not None)
+    return max(sizes.values(), default=0) / len(given)
+
+
+def test_a_template_reworded_on_every_call_is_one_family(rng: np.random.Generator) -> None:
+    texts = sent(drawn(rng, 40), rng, share=0.4, accounts=6)
+    given = ids(texts + ordinary(rng))
+    assert largest_share(given[:60]) >= 0.9
+    assert set(given[60:]) == {None}
+
+
+def test_two_templates_that_share_a_sentence_are_two_families(rng: np.random.Generator) -> None:
+    sentence = drawn(rng, 12)
+    one = sent(drawn(rng, 25) + sentence, rng, name="a")
+    two = sent(sentence + drawn(rng, 25), rng, name="b")
+    given = ids(one + two + ordinary(rng))
+    assert min(largest_share(given[:40]), largest_share(given[40:80])) >= 0.9
+    assert not set(given[:40]) & set(given[40:80]) - {None}
+
+
+def test_a_question_that_many_accounts_ask_in_one_or_two_wordings_each_is_no_family(rng: np.random.Generator) -> None:
+    question = drawn(rng, 40)
+    asked = [(f"q{i % 30}", reworded(question, 0.1, rng)) for i in range(45)]
+    assert set(ids(asked + ordinary(rng))) == {None}
+
+
+def test_an_item_does_not_take_the_texts_of_the_template_around_it(rng: np.random.Generator) -> None:
+    items = [drawn(rng, 35) for _ in range(20)]
+    template = drawn(rng, 30)
+    texts = [(f"a{a}", reworded(template, 0.3, rng) + item) for a in range(12) for item in items]
+    assert largest_share(ids(texts + ordinary(rng, 1600))[:240]) >= 0.9
+
+
+def test_ordinary_text_has_no_family(rng: np.random.Generator) -> None:
+    assert set(ids(ordinary(rng, 800))) == {None}
+
+
+def test_prompts_without_words_have_no_family(rng: np.random.Generator) -> None:
+    texts = sent(drawn(rng, 40), rng) + ordinary(rng)
+    known = found(texts)
+    assert known.ids_of(np.zeros((2, WORDS_SIZE), np.uint16)).to_pylist() == [None, None]
+
+
+def test_row_order_and_repeated_rows_change_no_id(rng: np.random.Generator) -> None:
+    texts = sent(drawn(rng, 40), rng) + sent(drawn(rng, 30), rng, name="b") + ordinary(rng)
+    order = [int(i) for i in rng.permutation(len(texts))]
+    turned = [texts[i] for i in order]
+    given = ids(texts)
+    assert ids(turned) == [given[i] for i in order]
+    assert ids(texts + texts[:100])[: len(texts)] == given
+
+
+def test_most_ids_survive_as_much_traffic_again_and_nearly_all_the_loss_of_a_tenth(
+    rng: np.random.Generator,
+) -> None:
+    pools = [drawn(rng, 40) for _ in range(30)]
+    first = [prompt for i, pool in enumerate(pools) for prompt in sent(pool, rng, name=f"{i}-")] + ordinary(rng)
+    second = [prompt for i, pool in enumerate(pools) for prompt in sent(pool, rng, name=f"{i}-")] + ordinary(rng)
+    before = set(found(first).ids.tolist())
+    thinned = [prompt for prompt in first if rng.random() < 0.9]
+    assert 29 <= len(before) <= 32
+    assert len(before & set(found(thinned).ids.tolist())) >= 0.9 * len(before)
+    assert len(before & set(found(first + second).ids.tolist())) >= 0.8 * len(before)
+
+
+def test_no_two_families_have_one_id(rng: np.random.Generator) -> None:
+    pools = [drawn(rng, 40) for _ in range(60)]
+    known = found([prompt for i, pool in enumerate(pools) for prompt in sent(pool, rng, name=f"{i}-")])
+    assert len(known.ids) == len(set(known.ids.tolist())) >= 55
+
+
+def test_without_prompts_there_are_no_families() -> None:
+    assert len(found([]).ids) == 0
+    assert found([]).ids_of(np.zeros((1, WORDS_SIZE), np.uint16)).to_pylist() == [None]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_text_goes_to_the_pool_that_explains_it_best(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    words, pools = random_pools(rng)
+    bits = bits_by_hand(words, pools)
+    best = bits.max(axis=1)
+    home = assigned(words, pools)
+    clear = np.abs(best - LEAST_BITS) > 1e-3
+    np.testing.assert_array_equal((home >= 0)[clear], (best > LEAST_BITS)[clear])
+    taken = np.flatnonzero(home >= 0)
+    assert len(taken) > 50
+    np.testing.assert_allclose(bits[taken, home[taken]], best[taken], rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pool_holds_how_often_each_word_comes_in_its_texts(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    words, pools = random_pools(rng)
+    for family in range(pools.families):
+        own = words[family * 20 : family * 20 + 20]
+        for mark, share in zip(pools.marks[family], pools.share[family], strict=True):
+            if mark:
+                assert share == pytest.approx(min((own == mark).any(axis=1).sum() / 21, 0.95), abs=1e-6)
+
+
+def random_pools(rng: np.random.Generator) -> tuple[np.ndarray, Pools]:
+    """Six families of twenty texts that draw two thirds of a pool each, among other texts."""
+    cores = rng.integers(1, 65_536, (6, 24))
+    texts = [[*(int(m) for m in core[rng.random(24) < 2 / 3]), *drawn(rng, 20)] for core in cores for _ in range(20)]
+    texts += [drawn(rng, 30) for _ in range(200)]
+    words = np.zeros((len(texts), WORDS_SIZE), np.uint16)
+    for row, text in enumerate(texts):
+        distinct = list(dict.fromkeys(text))
+        words[row, : len(distinct)] = distinct
+    frequency = np.bincount(words[words != 0], minlength=65_536).astype(np.int64)
+    return words, estimated(np.arange(0, 121, 20), np.arange(120), words, frequency)
+
+
+def bits_by_hand(words: np.ndarray, pools: Pools) -> np.ndarray:
+    """What each text says for each family: (texts, families)."""
+    bits = np.zeros((len(words), pools.families))
+    for row, text in enumerate(words):
+        known = set(text.tolist()) - {0}
+        for family in range(pools.families):
+            has = [m in known for m in pools.marks[family].tolist()]
+            bits[row, family] = pools.lacking[family] + pools.odds[family][np.array(has)].sum()
+    return bits
