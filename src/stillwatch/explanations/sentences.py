@@ -27,7 +27,7 @@ from stillwatch.explanations.words import (
     plain,
     spelled,
 )
-from stillwatch.linkage.clusters import MIN_GROUPS
+from stillwatch.membership import MIN_GROUPS
 from stillwatch.neutral import terminal
 
 WIDTH = 100  # columns

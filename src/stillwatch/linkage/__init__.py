@@ -2,13 +2,12 @@
 
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members
-from stillwatch.linkage.holdings import KINDS, Holdings, holdings
+from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.power import minimum_detectable
 from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
 from stillwatch.linkage.weights import Weights, weights
 
 __all__ = [
-    "KINDS",
     "TEMPLATED_SCHEMA",
     "Clusters",
     "Holdings",

@@ -32,11 +32,11 @@ from scipy.sparse import csgraph
 from stillwatch.linkage.communities import leiden
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.weights import Weights
+from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, MIN_GROUPS, TIE_SHARE, WORDINGS, times_commoner
 
 Flags = NDArray[np.bool_]
 
 CONTENT = GROUPS.index("content")
-WORDINGS = ("template", "system_prompt")  # kinds that a cell can share and a cluster own; tools belong to nobody
 DURABLE = [GROUPS.index(name) for name in ("payment", "device", "contact")]
 RESOLUTION = 0.3  # modularity below which a part is cut no further; lower takes teams along, higher splits campaigns
 PUBLIC_SHARE = 0.25  # a template held by more of all accounts than this belongs to nobody
@@ -47,14 +47,10 @@ MERGE_P_VALUE = 1e-4  # of all groups that count together
 LEAST_P_VALUE = 1e-6  # what one group can contribute: two have to speak
 # addresses, sign-up hours, and wordings that others use as well
 CHEAP = [GROUPS.index(name) for name in ("network", "registration", "content")]
-MIN_GROUPS = 2  # that tie an account to a cluster whose templates it does not hold; one of them no cheap one:
-MIN_POINTS = MIN_GROUPS + 1  # a cheap group counts one, any other two
+MIN_POINTS = MIN_GROUPS + 1  # of the groups that tie an account: a cheap group counts one, any other two
 POINTS = np.where(np.isin(np.arange(len(GROUPS)), CHEAP), 1, 2)  # (groups,)
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
-TIE_SHARE = 0.5  # of the other holders of anything, for it to tie an account to their cluster
-MIN_ACCOUNTS = 3  # fewer accounts cannot corroborate one another
 SMALLEST = 5  # accounts of a cluster: the coordination test can prove nothing about fewer
-MAX_GROUP_BITS = 20.0  # values of one group repeat one another; more of them must not drown the rest
 ROUNDS = 2  # of cutting and merging: the second changes little, a third nothing
 PASSES = 6  # of settling; two or three are usual
 
@@ -330,8 +326,8 @@ def _membership(of: Holdings, weighed: Weights, labels: Ints) -> tuple[Floats, I
     members = np.bincount(labels[labels >= 0], minlength=count)[home] - 1.0
     inside = (np.asarray(held_by[home, value]).ravel() if count else np.zeros(0)) - 1.0
     outside = of.holder_counts[value] - inside - 1.0
-    among, elsewhere = (inside + 0.5) / (members + 1.0), (outside + 0.5) / (of.account_count - members)
-    bits = np.where(inside >= 1, np.clip(np.log2(among / elsewhere), 0.0, MAX_GROUP_BITS), 0.0)
+    times = times_commoner(inside, members, outside, of.account_count - members)
+    bits = np.where(inside >= 1, np.clip(np.log2(times), 0.0, MAX_GROUP_BITS), 0.0)
     best = np.zeros((of.account_count, len(GROUPS)))
     np.maximum.at(best, (account, of.group[value]), bits)
     return np.round(best.sum(axis=1), 6), (best > 0).sum(axis=1).astype(np.int64)

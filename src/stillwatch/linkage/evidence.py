@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from stillwatch.linkage.clusters import WORDINGS, Clusters, holding_counts
-from stillwatch.linkage.holdings import GROUPS, KINDS, Holdings
+from stillwatch.linkage.clusters import Clusters, holding_counts
+from stillwatch.linkage.holdings import GROUPS, Holdings
 from stillwatch.linkage.weights import Weights
-from stillwatch.records import CLUSTERS, LINKS, arrow_schema
+from stillwatch.membership import WORDINGS
+from stillwatch.records import CLUSTERS, KINDS, LINKS, arrow_schema
 
 MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
 TELLING_P_VALUE = 1e-3  # of one value, corrected for the values of its group tried in the cluster

@@ -104,7 +104,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     said = ("words", "whole", "compact", "share", "measured", "bits", "day", "minute", "counted", "sentence")
-    environment.filters |= {name: getattr(wording, name) for name in (*said, "headline", "plainly", "probability")}
+    said = (*said, "headline", "plainly", "probability", "displaced")
+    environment.filters |= {name: getattr(wording, name) for name in said}
     environment.filters["short"] = short
     environment.globals |= {
         "durabilities": DURABILITIES,
