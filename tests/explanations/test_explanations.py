@@ -14,9 +14,8 @@ from tests.linkage import planted
 from stillwatch import linkage
 from stillwatch.explanations import Output, explanation, text
 from stillwatch.explanations.words import ACTION_WORDS, CHECK_WORDS, GROUP_WORDS, KIND_WORDS, VERDICT_WORDS
-from stillwatch.linkage import KINDS
 from stillwatch.linkage.holdings import GROUPS
-from stillwatch.records import ACTIONS, CHECKS, LINKS, SEEN, VERDICT_RECORDS, VERDICTS, arrow_schema
+from stillwatch.records import ACTIONS, CHECKS, KINDS, LINKS, SEEN, VERDICT_RECORDS, VERDICTS, arrow_schema
 
 ACCOUNTS = 1000  # of the whole run
 MEMBERS = [f"member-{number:02}" for number in range(10)]
@@ -34,11 +33,21 @@ def campaign(**given: Any) -> dict[str, Any]:
         "coordination": PROVEN,
         "harvest": PROVEN,
         "benign_hypotheses": [
-            {"name": "analyst verdict", "survives": False, "because": "no analyst cleared these accounts"},
+            {
+                "name": "analyst verdict",
+                "survives": False,
+                "because": "no analyst cleared these accounts",
+                "meaning": "An analyst looked and cleared them.",
+                "nearness": None,
+                "explains_control": True,
+            },
             {
                 "name": "build fleet",
                 "survives": False,
                 "because": "20% of the exchanges repeat an item of the same account",
+                "meaning": "Machines of one owner repeat their requests.",
+                "nearness": 0.4,
+                "explains_control": True,
             },
         ],
         "missing": [],
