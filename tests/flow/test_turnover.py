@@ -14,6 +14,8 @@ from jsonschema import Draft202012Validator
 from tests.flow import planted, scans
 
 from stillwatch import schemas, store
+from stillwatch.errors import InputError
+from stillwatch.explanations import explain, text
 from stillwatch.subjects import erase, record_verdict
 
 Row = dict[str, Any]
@@ -186,6 +188,16 @@ def _sorted(table: pa.Table) -> pa.Table:
     return table.sort_by(
         [(name, "ascending") for name in table.column_names if name in ("account_id", "kind", "value")]
     )
+
+
+def test_explain_says_from_whom_a_campaign_took_over_and_when_a_banned_account_was_last_active(
+    first: Path, succeeded: Path
+) -> None:
+    banned = holding(first, "harvest-000")["campaign_id"]
+    words = " ".join(text(explain(succeeded, "second-000")).split())
+    assert f"Other accounts stopped and these took over from them, in campaign {banned}: " in words
+    with pytest.raises(InputError, match=rf"It was in campaign {banned} \(distillation\) and was last active on 5 Mar"):
+        explain(succeeded, "harvest-000")
 
 
 def test_an_erased_account_is_forgotten_by_dormant_campaigns_too(succeeded: Path, tmp_path: Path) -> None:

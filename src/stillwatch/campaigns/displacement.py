@@ -14,7 +14,7 @@ from stillwatch.campaigns.known import Known, Span
 from stillwatch.campaigns.stops import Stop, beginning, begun_after, stop
 
 STOPPED_SHARE = 0.2  # of the accounts that were there, which must stop together: less is turnover
-MIN_ACCOUNTS = 3  # that stopped, and that took over
+MIN_ACCOUNTS = 5  # that stopped, and that took over: as many as make a cluster
 LEAST_DAYS = 1.0  # of the newcomers' activity before their volume can be compared
 
 

@@ -5,6 +5,8 @@ Misses: successors that reword, change their list and share no card or device; t
         so long afterwards that the start says nothing; the first day after a ban, while silence may still be a pause.
 Source: bits as log-likelihood ratios: Fellegi & Sunter, JASA 64 (1969) 1183-1210; correction for the pairs tried:
         Bonferroni. Containment of samples: Broder, "On the resemblance and containment of documents", 1997.
+        Bits of a p-value: Sellke, Bayarri & Berger, "Calibration of p values", The American Statistician 55 (2001).
+        That half of the successors start within a day is our assumption: disclosed operators moved within hours.
 
     1. A pair is tried when half of the earlier campaign's accounts stopped together and half of the later one's began
        then.
@@ -12,17 +14,17 @@ Source: bits as log-likelihood ratios: Fellegi & Sunter, JASA 64 (1969) 1183-121
        independent others who have them. Public wordings are nobody's own and weigh nothing. Recurring items count
        beside recurring wordings only: a public list of questions proves nothing.
     3. Each kind of infrastructure: how many of the earlier values the newcomers hold, against the number that chance
-       would give them, from how many others hold these values.
+       would give them, from how many others hold these values; the p-value becomes bits by its upper bound.
     4. Tooling: how much better the earlier campaign's clients predict the later one's than ordinary clients do.
-    5. Timing: the chance that an unrelated campaign starts so soon after the stop. The hours of the day carry no
-       weight: they tell a time zone.
+    5. Timing: how much likelier so early a start is for a successor than for an unrelated campaign, which starts at any
+       time. The hours of the day carry no weight: they tell a time zone.
     6. Linked: at least two groups agree, not all of them cheap, and the bits exceed log2(pairs / ALPHA).
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import log2
+from math import e, log, log2
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -191,9 +193,15 @@ def _infrastructure(kind: str, old: Known, newcomers: Collection[str], others: S
     expected = (strangers + 0.5) * len(newcomers) / max(others.account_count - len(newcomers), 1)
     chance = float(stats.poisson.sf(common - 1, expected))
     _, group, durability = KINDS[kind]
-    bits = min(-log2(max(chance, 1e-12)), CAP_BITS[durability])
+    bits = min(_bits_of(chance), CAP_BITS[durability])
     because = f"{common} of {len(sample)} sampled values of {kind.replace('_', ' ')} recur, {expected:.2g} by chance"
     return Agreement(group, round(bits, 6), because)
+
+
+def _bits_of(p_value: float) -> float:
+    """The most that a p-value can speak against chance, in bits; p-values themselves do not add."""
+    p = max(p_value, 1e-12)
+    return -log2(-e * p * log(p)) if p < 1 / e else 0.0
 
 
 def _tooling(old: Marks, new: Marks, others: Surroundings) -> Agreement | None:
@@ -210,11 +218,14 @@ def _tooling(old: Marks, new: Marks, others: Surroundings) -> Agreement | None:
 
 
 def _timing(between: Handover, observed_hours: float) -> Agreement:
-    """The chance that an unrelated campaign starts so soon after the stop, in bits."""
-    within = max(between.gap_hours, 0.0) + QUIET.total_seconds() / 3600
-    bits = max(-log2(min(within / max(observed_hours, within), 1.0)), 0.0)
-    gap = between.gap_hours
-    when = f"{gap:.0f} hours after the others stopped" if gap >= 1 else "as the others stopped"
+    """How much likelier a start so soon after the stop is for a successor than for an unrelated campaign.
+
+    An unrelated one starts in any hour alike. Of successors half start within QUIET, and ever fewer later on.
+    """
+    quiet, gap = QUIET.total_seconds() / 3600, max(between.gap_hours, 0.0)
+    bits = max(log2(observed_hours * quiet / (quiet + gap) ** 2), 0.0)
+    hours = round(gap)
+    when = f"{hours} hour{'s' * (hours != 1)} after the others stopped" if hours else "as the others stopped"
     return Agreement("timing", round(bits, 6), f"its accounts began {when}")
 
 
