@@ -1,6 +1,6 @@
 """Are successors of banned pools linked, and campaigns of strangers not? Two windows, scanned one after the other.
 
-    python bench/lineage.py [--scale 0.01] [--seeds 1 2 3] [--folder DIR]
+    python bench/lineage.py [--scale 0.005] [--seeds 1] [--settings successor takeover strangers] [--folder DIR]
 
 Three settings for each seed; the second window is scanned into the output of the first.
 
@@ -33,8 +33,8 @@ Campaign = dict[str, Any]
 def main() -> None:
     """Print a line per run, and the sums."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--scale", type=float, default=0.01)
-    options.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    options.add_argument("--scale", type=float, default=0.005)
+    options.add_argument("--seeds", type=int, nargs="+", default=[1])
     options.add_argument("--settings", nargs="+", default=["successor", "takeover", "strangers"])
     options.add_argument("--folder", type=Path)
     chosen = options.parse_args()
