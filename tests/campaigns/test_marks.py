@@ -5,12 +5,23 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from stillwatch.campaigns.marks import MAX_CLIENTS, SAMPLE_SIZE, Marks, Observed, as_json, from_json, hash_name, marks
+from stillwatch.campaigns.marks import (
+    MAX_CLIENTS,
+    SAMPLE_SIZE,
+    Marks,
+    Observed,
+    as_json,
+    from_json,
+    hash_name,
+    marks,
+    mixed,
+)
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
 from stillwatch.records import CLUSTERS, SIGNALS, TRAITS, arrow_schema
@@ -18,7 +29,7 @@ from stillwatch.records import CLUSTERS, SIGNALS, TRAITS, arrow_schema
 START = datetime(2026, 3, 2, tzinfo=UTC)
 MEMBERS = [f"member-{number:02}" for number in range(8)]
 OTHERS = [f"other-{number:03}" for number in range(200)]
-OWN = list(range(-10, 0))  # fingerprints of the template that members alone use
+OWN = list(range(-10, 0))  # fingerprints, in the order of the sketch, of the template that members alone use
 PUBLIC = list(range(100, 110))  # of one that everybody uses
 Row = dict[str, Any]
 
@@ -54,6 +65,11 @@ def exchanges(seed: int = 0) -> list[Row]:
     return rows
 
 
+def own_pairs() -> set[str]:
+    """The names of the pairs of neighbours among the fingerprints that members alone use."""
+    return {hash_name(mixed(first, second)) for first, second in pairwise(OWN)}
+
+
 def observed(engine: EmbeddedEngine, rows: list[Row], traits: list[Row] | None = None) -> Observed:
     def table(rows: list[Row], schema: pa.Schema) -> Any:
         return engine.memory(pa.Table.from_pylist(rows, schema))
@@ -77,8 +93,8 @@ def shown(account: str, kind: str, value: str) -> Row:
 
 def test_wordings_are_what_members_use_and_hardly_anybody_else(engine: EmbeddedEngine) -> None:
     found = marks(observed(engine, exchanges()), engine)[0]
-    assert set(found.wordings.hashes) == {hash_name(value) for value in (*OWN, 777)}
-    assert found.wordings.count == len(OWN) + 1
+    assert set(found.wordings.hashes) == own_pairs() | {hash_name(777)}
+    assert found.wordings.count == len(OWN)
     assert list(found.wordings.outside.values()) == pytest.approx([0.5 / (len(OTHERS) + 1)] * found.wordings.count)
 
 
@@ -137,8 +153,8 @@ def test_the_other_clusters_count_as_one_stranger_each(engine: EmbeddedEngine) -
     members = pa.concat_tables([of.members, pa.Table.from_pylist(twin_rows, arrow_schema(CLUSTERS))])
     both = Observed(of.bearing, of.signals, of.templated, of.traits, members, of.account_count)
     found = marks(both, engine)[0]
-    assert {hash_name(value) for value in OWN} <= set(found.wordings.hashes)
-    assert found.wordings.outside[hash_name(OWN[0])] == pytest.approx(1.5 / (len(OTHERS) + 1))
+    assert own_pairs() <= set(found.wordings.hashes)
+    assert found.wordings.outside[hash_name(mixed(*OWN[:2]))] == pytest.approx(1.5 / (len(OTHERS) + 1))
 
 
 def test_without_prompts_there_are_marks_without_wordings(engine: EmbeddedEngine) -> None:
@@ -155,6 +171,14 @@ def test_marks_survive_being_written_and_hold_no_text(engine: EmbeddedEngine) ->
     assert as_json(again) == as_json(found)
     assert again.wordings.outside == {}
     assert as_json(from_json(as_json(Marks()))) == as_json(Marks())
+
+
+def test_pairs_are_ordered_and_stay_64_bits_wide() -> None:
+    numbers = [mixed(first, second) for first in (-(2**63), -1, 1, 2**63 - 1) for second in (-(2**63), 5, 2**63 - 1)]
+    assert len(set(numbers)) == len(numbers)
+    assert all(-(2**63) <= number < 2**63 for number in numbers)
+    assert mixed(3, 5) != mixed(5, 3)
+    assert mixed(3, 0) == 3
 
 
 def test_names_of_hashes_are_ordered_as_the_numbers_are() -> None:

@@ -7,7 +7,9 @@ Misses: a successor that rewords everything, works on another list and shares no
 Source: bottom-k samples: Cohen & Kaplan, "Summarizing data using bottom-k sketches", PODC 2007. Fingerprints are those
         of the sketch signal.
 
-Marks hold hashes and counts, never text. A sample keeps the smallest hashes, so that two days' samples compare.
+Marks hold hashes and counts, never text. A sample keeps the smallest hashes, so that two days' samples compare. A
+wording is a pair of fingerprints that stand beside each other in a sketch: neighbours there are chosen by hash, from
+anywhere in the head or the tail of a prompt. Strangers who share a sentence share fingerprints, but fewer pairs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.engines.base import Engine, IbisTable
+from stillwatch.records import SKETCH_SIZE
 
 SAMPLE_SIZE = 256  # wordings, and items, kept: a containment of one half is then known to about 0.03
 VALUE_SAMPLE_SIZE = 64  # values kept of each kind of infrastructure
@@ -27,6 +30,8 @@ OWN_TIMES = 8.0  # how much commoner among members than outside a wording must b
 OWN_ACCOUNTS = 3  # members that must use it
 OWN_TEXTS = 3  # different texts of members it must stand in: an item that is asked again is no wording
 INFRASTRUCTURE = ("ip", "ip_prefix", "payment", "device", "email", "phone", "artefact")
+PAIR = ("first", "second")  # two fingerprints that stand beside each other in a sketch
+_ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio
 PEAK_SHARE = 0.1  # of the hours of a campaign: its busiest, by which waves show
 HOURS = 24
 
@@ -128,51 +133,58 @@ def hash_name(value: int) -> str:
 
 
 def _wordings(of: Observed, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, Sample]:
-    """Fingerprints and system prompts that members use in ever new texts and hardly anybody else does."""
+    """Pairs of fingerprints, and system prompts, that members use in ever new texts and hardly anybody else does."""
     candidates = _member_wordings(of)
-    holders = _fingerprints(of.signals).semi_join(candidates, "fingerprint").distinct()
-    counted = _counted(holders, "fingerprint", members)
-    rows = candidates.join(counted, ["cluster_id", "fingerprint"]).to_pyarrow().to_pylist()
+    holders = _pairs(of.signals).semi_join(candidates, PAIR).distinct()
+    counted = _counted(holders, PAIR, members)
+    rows = candidates.join(counted, ["cluster_id", *PAIR]).to_pyarrow().to_pylist()
     own: dict[int, list[tuple[int, float]]] = {}
     for row in rows:
         inside, size = row["inside"], sizes[row["cluster_id"]]
         outside = _share(row["elsewhere"], of.account_count - size)
         if inside > row["elsewhere"] and (inside + 0.5) / (size + 1.0) >= OWN_TIMES * outside:
-            own.setdefault(row["cluster_id"], []).append((row["fingerprint"], outside))
+            own.setdefault(row["cluster_id"], []).append((mixed(row["first"], row["second"]), outside))
     return {cluster: _sample(values, len(values)) for cluster, values in own.items()}
 
 
 def _member_wordings(of: Observed) -> IbisTable:
-    """Fingerprints that enough members of a cluster put into enough texts with its prompts: cluster_id, fingerprint."""
+    """Pairs that enough members of a cluster put into enough texts with its prompts: cluster_id, first, second."""
     texts = of.bearing.group_by(["cluster_id", "account_id", "item_id"]).aggregate(
         exchange_id=of.bearing.exchange_id.min()
     )
-    rows = texts.join(_fingerprints(of.signals, "exchange_id"), "exchange_id")
-    counted = rows.group_by(["cluster_id", "fingerprint"]).aggregate(
+    rows = texts.join(_pairs(of.signals, "exchange_id"), "exchange_id")
+    counted = rows.group_by(["cluster_id", *PAIR]).aggregate(
         accounts=rows.account_id.nunique(), texts=rows.item_id.nunique()
     )
     kept = counted.filter((counted.accounts >= OWN_ACCOUNTS) & (counted.texts >= OWN_TEXTS))
-    return kept.select("cluster_id", "fingerprint")
+    return kept.select("cluster_id", *PAIR)
 
 
-def _fingerprints(signals: IbisTable, key: str = "account_id") -> IbisTable:
-    """Fingerprints of prompts, and hashes of whole system prompts, of each value of the key."""
+def _pairs(signals: IbisTable, key: str = "account_id") -> IbisTable:
+    """Neighbours in the sketches of prompts, of each value of the key; a whole system prompt is a pair with zero."""
     sketched = signals.filter(signals.sketch.notnull())
-    local = sketched.select(key, fingerprint=sketched.sketch.unnest())
+    zipped = sketched.sketch[: SKETCH_SIZE - 1].zip(sketched.sketch[1:])
+    pairs = sketched.select(key, pair=zipped.unnest())
+    local = pairs.select(key, first=pairs.pair.f1, second=pairs.pair.f2)
     prompted = signals.filter(signals.system_prompt_id.notnull())
-    whole = prompted.select(key, fingerprint=prompted.system_prompt_id)
-    return local.filter(local.fingerprint != 0).union(whole)
+    whole = prompted.select(key, first=prompted.system_prompt_id, second=ibis.literal(0, "int64"))
+    return local.filter((local["first"] != 0) & (local.second != 0)).union(whole)
 
 
-def _counted(holders: IbisTable, value: str, members: IbisTable) -> IbisTable:
+def mixed(first: int, second: int) -> int:
+    """One signed 64-bit number for a pair; a system prompt keeps its own."""
+    return first if second == 0 else ((first * _ODD + second) * _ODD + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def _counted(holders: IbisTable, value: Sequence[str], members: IbisTable) -> IbisTable:
     """Per cluster and value: members that hold it (`inside`), and others, every other cluster as one (`elsewhere`)."""
-    placed = holders.left_join(members, "account_id").select("account_id", value, "cluster_id")
-    within = placed.filter(placed.cluster_id.notnull()).group_by([value, "cluster_id"]).aggregate(inside=ibis._.count())
+    placed = holders.left_join(members, "account_id").select("account_id", *value, "cluster_id")
+    within = placed.filter(placed.cluster_id.notnull()).group_by([*value, "cluster_id"])
     totals = placed.group_by(value).aggregate(
         loose=placed.cluster_id.isnull().sum(), clusters=placed.cluster_id.nunique()
     )
-    joined = within.join(totals, value)
-    return joined.select("cluster_id", value, "inside", elsewhere=joined.loose + joined.clusters - 1)
+    joined = within.aggregate(inside=ibis._.count()).join(totals, value)
+    return joined.select("cluster_id", *value, "inside", elsewhere=joined.loose + joined.clusters - 1)
 
 
 def _items(of: Observed, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, Sample]:
@@ -183,7 +195,7 @@ def _items(of: Observed, members: IbisTable, sizes: Mapping[int, int]) -> dict[i
     ranked = items.mutate(rank=ibis.row_number().over(order))
     chosen = ranked.filter(ranked["rank"] < SAMPLE_SIZE).select("cluster_id", "item_id")
     senders = of.templated.select("account_id", "item_id").semi_join(chosen, "item_id").distinct()
-    counted = _counted(senders, "item_id", members)
+    counted = _counted(senders, ["item_id"], members)
     rows = chosen.join(counted, ["cluster_id", "item_id"]).to_pyarrow().to_pylist()
     sampled: dict[int, list[tuple[int, float]]] = {}
     for row in rows:

@@ -35,11 +35,12 @@ from stillwatch.campaigns.marks import INFRASTRUCTURE, SAMPLE_SIZE, Marks, Sampl
 from stillwatch.campaigns.stops import QUIET, beginning, begun_after, stop
 from stillwatch.records import KINDS
 
-ALPHA = 0.01  # expected false links of a run, were all pairs unrelated
+ALPHA = 0.001  # expected false links of a run, were all pairs unrelated: a case is built on a link
 STOPPED_SHARE = 0.5  # of the earlier accounts that must have stopped together, and of the later that began then
-FULL_CONTAINMENT = 0.5  # of the smaller campaign's own wordings, from which on they count in full
+STRANGERS_CONTAINMENT = 0.25  # of the smaller campaign's own wordings, which stock sentences alone may explain
+FULL_CONTAINMENT = 0.5  # from which on they count in full
 MIN_WORDINGS = 4  # wordings in common: fewer are a phrase
-MIN_ITEMS = 3  # items in common: fewer may be retries of a public question
+MIN_ITEMS = 5  # items in common: fewer may be public questions
 FULL_ITEMS = 8  # items in common from which on they count in full
 PUBLIC_SHARE = 0.01  # of independent others who have a wording or item: from here on it weighs nothing
 MIN_GROUP_BITS = 2.0  # from which a group agrees
@@ -149,7 +150,10 @@ def _content(old: Marks, new: Marks) -> list[Agreement]:
     common, share = _common(old.wordings, new.wordings)
     if len(common) < MIN_WORDINGS:
         return []
-    bits = min(_rarity(common, new.wordings) * min(share / FULL_CONTAINMENT, 1.0), CAP_BITS["high"])
+    beyond = (share - STRANGERS_CONTAINMENT) / (FULL_CONTAINMENT - STRANGERS_CONTAINMENT)
+    if beyond <= 0:
+        return []
+    bits = min(_rarity(common, new.wordings) * min(beyond, 1.0), CAP_BITS["high"])
     because = f"{share:.0%} of the wordings of the smaller of the two recur, which hardly anybody else uses"
     found = [Agreement("content", round(bits, 6), because)]
     items, _ = _common(old.items, new.items)
