@@ -22,6 +22,8 @@ BANNED_NAMES = {"common", "utils", "util", "lib", "helpers", "helper", "shared",
 # A bare `import stillwatch` is what a gateway's process pays for; a command line is started by hand many times a day.
 HEAVY = {"altair", "duckdb", "ibis", "numba", "pandas", "pyarrow", "pyspark", "scipy", "stix2", "vl_convert"}
 
+COMPUTES = {"graspologic_native", "jsonschema", "sqlglot"}
+
 # Written in parts, so that this file does not hold what it looks for.
 REGISTRIES = ("py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "deb" + "ian.org", "crates" + ".io")
 INSTALLER_FLAGS = ("--" + "index-url", "--" + "extra-index-url", "--" + "find-links", "--" + "trusted-host")
@@ -159,6 +161,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_starting_the_command_line_loads_nothing_heavy() -> None:
     assert loaded_by("import stillwatch.cli") & HEAVY == set()
+
+
+def test_explaining_an_account_loads_tables_and_nothing_that_computes() -> None:
+    needed = {"pyarrow"}
+    assert loaded_by("import stillwatch.explanations, stillwatch.cli") & (HEAVY | COMPUTES) == needed
 
 
 def loaded_by(statement: str) -> set[str]:

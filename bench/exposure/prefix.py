@@ -20,7 +20,7 @@ from stillwatch.engines.base import Engine
 from stillwatch.intake import Intake
 from stillwatch.pipeline import Campaign, Earlier, found
 from stillwatch.settings import Settings
-from stillwatch.store import read_verdicts
+from stillwatch.store import read_seen, read_verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Runs:
     def _run(self, until: datetime) -> Run:
         work = self.taken.work / f"until-{until:%Y%m%dT%H}"
         work.mkdir(parents=True)
-        earlier = Earlier([], read_verdicts(work))
+        earlier = Earlier([], read_seen(work), read_verdicts(work))
         result = found(prefix(self.taken, until, work), self.engine, self.settings, earlier=earlier, progress=_silent)
         shutil.rmtree(work)
         self.say(f"run as of {until:%Y-%m-%d %H}:00: {_told(result.campaigns)}")

@@ -59,7 +59,7 @@ def prepared(world: Path, work: Path, *, whole: bool) -> Iterator[Prepared]:
 
 def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
     """Campaigns by verdict, and the CPU-seconds, with traits dealt anew by a seed; none leaves them as they are."""
-    earlier = pipeline.Earlier([], store.read_verdicts(of.settings.out))
+    earlier = pipeline.Earlier([], store.read_seen(of.settings.out), store.read_verdicts(of.settings.out))
     began = time.process_time()
     rng = np.random.default_rng(seed)
     original, people = pipeline._templated, pipeline._of_principals

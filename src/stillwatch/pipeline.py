@@ -18,7 +18,7 @@ from stillwatch import decisions, ingest, linkage, rollups
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.intake import Intake
 from stillwatch.records import TRAITS, arrow_schema
-from stillwatch.seen import Clustered, seen
+from stillwatch.seen import seen
 from stillwatch.settings import Settings
 
 Progress = Callable[[str, int, int], None]  # stage, done, total; total 0 means unknown
@@ -36,6 +36,7 @@ class Linked:
     activity: IbisTable
     replays: IbisTable
     accounts: pa.Table
+    traits: pa.Table
     links: pa.Table
     members: pa.Table
     evidence: pa.Table
@@ -47,9 +48,13 @@ class Linked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Campaigns with recommended decisions, the links that hold them together, and every account that was seen."""
+    """Campaigns with recommended decisions, the links that hold them together, and every account that was seen.
+
+    `known` are the campaigns that the next run should know, dormant ones too.
+    """
 
     campaigns: list[Campaign]
+    known: list[dict[str, Any]]
     links: pa.Table
     seen: pa.Table
     account_count: int
@@ -58,9 +63,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What earlier runs and analysts left: loops close through these tables."""
+    """What earlier runs and analysts left: known campaigns, accounts of the last run, verdicts. Loops close here."""
 
-    campaigns: Sequence[Campaign]
+    known: Sequence[Mapping[str, Any]]
+    seen: pa.Table
     verdicts: pa.Table
 
 
@@ -68,7 +74,9 @@ def found(intake: Intake, engine: Engine, settings: Settings, *, earlier: Earlie
     """Everything after intake: rollups, linkage, campaigns, decisions."""
     linked = _linked(intake, engine, settings, progress)
     progress("campaigns", 0, 0)
-    judged = _campaigns(linked, engine, earlier)
+    before = _past(linked, engine, earlier)
+    borne = _bearing(linked, engine, intake.work)
+    judged = _campaigns(linked, engine, _marks(linked, borne, intake, engine), before, pardoned=_pardoned(earlier))
     _show_skeletons(judged, linked.templated, engine, intake.exemplars)
     progress("decisions", 0, 0)
     policy = decisions.load_policy(settings.policy)
@@ -79,7 +87,14 @@ def found(intake: Intake, engine: Engine, settings: Settings, *, earlier: Earlie
         campaign["recommended_decisions"] = decisions.recommended_decisions(
             campaign, people, policy, analyst_verdict=on_campaigns.get(campaign["campaign_id"])
         )
-    return Found(judged, linked.links, _seen(linked, engine, members), len(linked.exposure), linked.minimum_detectable)
+    return Found(
+        campaigns=judged,
+        known=[campaign_stage.known_json(campaign) for campaign in campaign_stage.remembered(judged, before)],
+        links=linked.links,
+        seen=_seen(linked, borne, members),
+        account_count=len(linked.exposure),
+        minimum_detectable=linked.minimum_detectable,
+    )
 
 
 def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progress) -> Linked:
@@ -107,6 +122,7 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
         activity=activity,
         replays=ledger,
         accounts=intake.accounts,
+        traits=traits,
         links=_accounts_only(linkage.links(held, weighed), exposure),
         members=_accounts_only(linkage.members(held, clustered), exposure),
         evidence=linkage.evidence(held, weighed, clustered, starts),
@@ -178,8 +194,8 @@ def _accounts_only(table: pa.Table, exposure: Mapping[str, int]) -> pa.Table:
     return table.filter(pc.is_in(table["account_id"], pa.array(list(exposure), pa.string())))
 
 
-def _campaigns(linked: Linked, engine: Engine, earlier: Earlier) -> list[Campaign]:
-    tables = campaign_stage.Tables(
+def _tables(linked: Linked) -> campaign_stage.Tables:
+    return campaign_stage.Tables(
         templated=linked.templated,
         activity=linked.activity,
         replays=linked.replays,
@@ -188,20 +204,55 @@ def _campaigns(linked: Linked, engine: Engine, earlier: Earlier) -> list[Campaig
         evidence=linked.evidence,
         cohesion=linked.cohesion,
     )
-    clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=_pardoned(earlier))
+
+
+def _past(linked: Linked, engine: Engine, earlier: Earlier) -> campaign_stage.Past:
+    """What earlier runs know, with what this window saw of the same accounts."""
+    known = [campaign_stage.known_campaign(told) for told in earlier.known]
+    return campaign_stage.past(known, linked.activity, linked.members["account_id"].to_pylist(), earlier.seen, engine)
+
+
+def _bearing(linked: Linked, engine: Engine, work: Path) -> IbisTable:
+    """The exchanges that bear what is their own cluster's, written once: marks and the seen table both read them."""
+    borne = campaign_stage.bearing(_tables(linked), engine, account_count=len(linked.exposure))
+    return engine.write(borne, work / "bearing.parquet")
+
+
+def _marks(linked: Linked, borne: IbisTable, intake: Intake, engine: Engine) -> list[campaign_stage.Marks]:
+    """The marks of every cluster, in the order of clusters."""
+    observed = campaign_stage.Observed(
+        bearing=borne,
+        signals=intake.signals,
+        templated=linked.templated,
+        traits=linked.traits,
+        members=linked.members,
+        account_count=len(linked.exposure),
+    )
+    return [mark for _, mark in sorted(campaign_stage.marks(observed, engine).items())]
+
+
+def _campaigns(
+    linked: Linked,
+    engine: Engine,
+    marks: Sequence[campaign_stage.Marks],
+    past: campaign_stage.Past,
+    *,
+    pardoned: set[str],
+) -> list[Campaign]:
+    tables, count = _tables(linked), len(linked.exposure)
+    clusters = campaign_stage.facts(tables, engine, account_count=count, pardoned=pardoned)
     ordinary = campaign_stage.reference(campaign_stage.ordinary_usage(tables, engine))
     reaching = campaign_stage.ordinary_attempts(tables, engine) if clusters else []
-    return campaign_stage.campaigns(
-        clusters, ordinary, exposure=linked.exposure, prior=earlier.campaigns, reaching=reaching
-    )
+    every = [*marks, *(campaign.marks for campaign in past.known if campaign.marks is not None)]
+    others = campaign_stage.surroundings(linked.traits, linked.members, every, count)
+    return campaign_stage.campaigns(clusters, ordinary, marks=marks, past=past, others=others, reaching=reaching)
 
 
-def _seen(linked: Linked, engine: Engine, members: Sequence[str]) -> pa.Table:
+def _seen(linked: Linked, borne: IbisTable, members: Sequence[str]) -> pa.Table:
     """What every account did; `members` are those in campaigns, not in clusters that are none."""
     inside = linked.members.filter(pc.is_in(linked.members["account_id"], pa.array(members, pa.string())))
-    clustered = Clustered(linked.templated, inside, linked.evidence)
     organisations = {account_id for account_id, principal in linked.principals.items() if principal != account_id}
-    return seen(linked.activity, clustered, engine, organisations=organisations)
+    return seen(linked.activity, borne, members=inside, organisations=organisations)
 
 
 def _pardoned(earlier: Earlier) -> set[str]:
@@ -210,10 +261,11 @@ def _pardoned(earlier: Earlier) -> set[str]:
     on_campaigns = decisions.newest_verdicts(earlier.verdicts, "campaign")
     cleared = {campaign_id for campaign_id, verdict in on_campaigns.items() if verdict == "innocent"}
     members = {
-        account_id
-        for campaign in earlier.campaigns
+        account["account_id"]
+        for campaign in earlier.known
         if campaign["campaign_id"] in cleared
-        for account_id in campaign["account_ids"]
+        for account in campaign["accounts"]
+        if account["is_member"]
     }
     innocent = {account_id for account_id, verdict in on_accounts.items() if verdict == "innocent"}
     guilty = {account_id for account_id, verdict in on_accounts.items() if verdict == "guilty"}

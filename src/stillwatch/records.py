@@ -63,6 +63,25 @@ EXTRACTION_TECHNIQUES = (
     "trace_cleaning",
 )
 
+# Kinds of traits -> (family shown in evidence, group that counts once, durability: cost to fake)
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    "template": ("content", "content", "high"),
+    "template_family": ("content", "content", "medium"),  # strangers on one public instruction share it as well
+    "system_prompt": ("content", "content", "high"),
+    "client": ("tooling", "content", "low"),  # a public tool fixes prompt and client together
+    "metadata": ("tooling", "content", "low"),
+    "ip": ("network", "network", "low-medium"),
+    "ip_prefix": ("network", "network", "low"),
+    "payment": ("payment", "payment", "medium"),
+    "device": ("device", "device", "medium"),
+    "email": ("contact", "registration", "medium"),
+    "phone": ("contact", "contact", "medium"),
+    "email_domain": ("registration", "registration", "low"),
+    "email_pattern": ("registration", "registration", "low"),
+    "signup_cohort": ("registration", "registration", "low"),
+    "artefact": ("artefact", "artefact", "very high"),
+    "session_starts": ("timing", "timing", "high"),  # nobody holds it: lockstep is tested account by account
+}
 ACCESS_PROGRAMS = ("free", "paid", "education", "startup", "research", "enterprise", "partner")
 VERIFICATION_LEVELS = ("none", "email", "phone", "payment", "identity", "business", "contract")
 ROLES = ("operator", "compromised", "relay", "customer")

@@ -44,7 +44,8 @@ def scan(settings: Settings, *, progress: Progress) -> Scanned:
     clock = _Clock(progress)
     with store.locked(settings.out) as work:
         store.check_key(settings.out, key.key_id)
-        earlier = Earlier(store.read_campaigns(settings.out), store.read_verdicts(settings.out))
+        out = settings.out
+        earlier = Earlier(store.read_known(out), store.read_seen(out), store.read_verdicts(out))
         with EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads) as engine:
             taken = intake(settings, engine, key=key, work=work, progress=clock)
             store.write_table(settings.out / store.REJECTED, taken.rejected)
@@ -97,6 +98,7 @@ def _written(settings: Settings, taken: Intake, result: Found, clock: "_Clock") 
     bundle = sharing.bundle(result.campaigns, now=now, tlp=settings.tlp, key_id=taken.key.key_id)
     text = report(result.campaigns, links=result.links, accounts=verdicts, run=run)
     store.write_json(out / store.CAMPAIGNS, result.campaigns)
+    store.write_json(out / store.KNOWN, result.known)
     store.write_table(out / store.ACCOUNTS, verdicts)
     store.write_table(out / store.LINKS, result.links)
     store.write_table(out / store.SEEN, result.seen)

@@ -1,6 +1,7 @@
 """The output folder of a scan: written file by file, each in one step, and read again by the next run.
 
 campaigns.json  accounts.parquet  links.parquet  seen.parquet  rejected.parquet  bundle.json  report.html  run.json
+known_campaigns.json (campaigns the next scan should know, dormant ones too)
 verdicts.jsonl (what analysts said; the next scan reads it)
 .work (intermediate tables; removed at the end, and at the start when a run was killed)
 """
@@ -15,17 +16,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillwatch.errors import StoreError
+from stillwatch.records import SEEN as SEEN_RECORDS
 from stillwatch.records import VERDICT_RECORDS, arrow_schema
-from stillwatch.schemas import schema
 
 CAMPAIGNS, ACCOUNTS, LINKS, REJECTED = "campaigns.json", "accounts.parquet", "links.parquet", "rejected.parquet"
 SEEN, BUNDLE, REPORT = "seen.parquet", "bundle.json", "report.html"
-RUN, VERDICTS = "run.json", "verdicts.jsonl"
+RUN, VERDICTS, KNOWN = "run.json", "verdicts.jsonl", "known_campaigns.json"
 _NOT_ASCII = re.compile(r"[^\n -~]")
 _PARTIAL = ".partial"  # ends the hidden name of a file that is being written
 
@@ -103,6 +103,24 @@ def read_campaigns(out: Path) -> list[dict[str, Any]]:
     return list(_read_json(out / CAMPAIGNS, []))
 
 
+def read_known(out: Path) -> list[dict[str, Any]]:
+    """The campaigns that earlier scans left to be known, as `known_campaigns.schema.json` says; empty when none did.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    return list(_read_json(out / KNOWN, []))
+
+
+def read_seen(out: Path) -> pa.Table:
+    """The accounts that the last scan saw; empty when there was none.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    return read_table(out, SEEN) if (out / SEEN).is_file() else arrow_schema(SEEN_RECORDS).empty_table()
+
+
 def read_table(out: Path, name: str) -> pa.Table:
     """A Parquet table of the output folder.
 
@@ -152,12 +170,21 @@ def read_verdicts(out: Path) -> pa.Table:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            jsonschema.validate(row, schema("verdicts"))
+            row = _verdict(json.loads(line))
             rows.append({**row, "decided_at": datetime.fromisoformat(row["decided_at"])})
-        except (ValueError, jsonschema.ValidationError) as error:
+        except ValueError as error:
             raise StoreError(f"{path}, line {number} is no verdict. Correct or remove the line.") from error
     return pa.Table.from_pylist(rows, schema=arrow_schema(VERDICT_RECORDS))
+
+
+def _verdict(row: Any) -> dict[str, Any]:
+    """The row of a line, checked against `records.VERDICT_RECORDS`: every column is a required text."""
+    if not isinstance(row, dict) or set(row) != set(VERDICT_RECORDS.names):
+        raise ValueError("not the columns of a verdict")
+    for column in VERDICT_RECORDS.columns:
+        if not isinstance(row[column.name], str) or (column.values and row[column.name] not in column.values):
+            raise ValueError(f"no such {column.name}")
+    return row
 
 
 def write_verdicts(out: Path, verdicts: Sequence[Mapping[str, Any]]) -> None:

@@ -56,12 +56,14 @@ def erase(out: Path, account_id: str, *, holds: Path | None, today: date) -> dic
     campaigns = _campaigns(out)
     with store.locked(out):
         removed = {"campaigns": _erase_from_campaigns(campaigns, account_id)}
+        known, removed["known campaigns"] = _erase_from_known(store.read_known(out), account_id)
         accounts, removed["accounts"] = _without(out, store.ACCOUNTS, account_id)
         links, removed["links"] = _without(out, store.LINKS, account_id)
         seen, removed["seen"] = _without(out, store.SEEN, account_id)
         removed["verdicts"] = _erase_verdicts(out, account_id)
         run = store.read_run(out)
         store.write_json(out / store.CAMPAIGNS, campaigns)
+        store.write_json(out / store.KNOWN, known)
         store.write_table(out / store.ACCOUNTS, accounts)
         store.write_table(out / store.LINKS, links)
         store.write_table(out / store.SEEN, seen)
@@ -124,6 +126,16 @@ def _erase_from_campaigns(campaigns: list[dict[str, Any]], account_id: str) -> i
         campaign["recommended_decisions"] = [d for d in campaign["recommended_decisions"] if d["account_ids"]]
     campaigns[:] = [campaign for campaign in campaigns if len(campaign["account_ids"]) > 1]
     return len(touched)
+
+
+def _erase_from_known(known: list[dict[str, Any]], account_id: str) -> tuple[list[dict[str, Any]], int]:
+    """The known campaigns without the account; one that is left with one account goes as a whole."""
+    kept = [
+        {**campaign, "accounts": [row for row in campaign["accounts"] if row["account_id"] != account_id]}
+        for campaign in known
+    ]
+    held = sum(len(old["accounts"]) - len(new["accounts"]) for old, new in zip(known, kept, strict=True))
+    return [campaign for campaign in kept if len(campaign["accounts"]) > 1], held
 
 
 def _without(out: Path, name: str, account_id: str) -> tuple[pa.Table, int]:

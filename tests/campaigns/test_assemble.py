@@ -1,28 +1,40 @@
 """Assembled campaigns: the verdict follows from the tests, and the record from the facts."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-import jsonschema
+from jsonschema import Draft202012Validator
 from tests.campaigns.clues import CONTENT, NETWORK, bearing, facts, members, ordinary
 
 from stillwatch import schemas
-from stillwatch.campaigns import Facts, campaigns, template_name
+from stillwatch.campaigns import Facts, Known, Marks, Past, Surroundings, campaigns, remembered, template_name
 from stillwatch.campaigns.assemble import MAX_EVIDENCE, MAX_TEMPLATES
 from stillwatch.campaigns.attempts import AttemptDay, Attempts, TechniqueUse
 from stillwatch.campaigns.facts import Evidence, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.identity import new_id
+from stillwatch.campaigns.known import Span
+from stillwatch.campaigns.marks import Sample, as_json
 from stillwatch.records import EXTRACTION_TECHNIQUES
 
 REFERENCE = ordinary()
 NO_REFERENCE = ordinary(20)
+MARKS = Marks(wordings=Sample(1, ["0123456789abcdef"]), clients={"client": 1.0}, infrastructure={"ip": ["a"]})
 
 
-def assembled(*clusters: Facts, ordinary_traffic: Any = REFERENCE, prior: Any = ()) -> list[dict[str, Any]]:
-    exposure = {account: 100 for cluster in clusters for account in cluster.account_ids}
-    return campaigns(clusters, ordinary_traffic, exposure=exposure, prior=prior)
+def window(clusters: Sequence[Facts], known: Sequence[Known] = ()) -> Past:
+    """A window in which every member was active all along."""
+    first, last = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 9, tzinfo=UTC)
+    ids = [account_id for cluster in clusters for account_id in cluster.account_ids]
+    return Past(known, {account_id: Span(100, first, last) for account_id in ids}, last)
+
+
+def assembled(*clusters: Facts, ordinary_traffic: Any = REFERENCE, known: Any = ()) -> list[dict[str, Any]]:
+    marks = [MARKS] * len(clusters)
+    past = window(clusters, known)
+    return campaigns(clusters, ordinary_traffic, marks=marks, past=past, others=Surroundings(1000))
 
 
 def test_coordination_and_harvest_without_an_explanation_are_distillation() -> None:
@@ -77,15 +89,25 @@ def test_the_worst_verdict_comes_first_and_then_the_larger() -> None:
 def test_a_campaign_keeps_its_id_from_the_last_run() -> None:
     (first,) = assembled(facts())
     assert first["campaign_id"] == new_id(facts().account_ids)
-    (second,) = assembled(facts(members=members(10)), prior=[first])
+    known = remembered([first], window([facts()]))
+    (second,) = assembled(facts(members=members(10)), known=known)
     assert second["campaign_id"] == first["campaign_id"]
 
 
-def test_displacement_is_recognised_from_the_templates_of_the_last_run() -> None:
-    (first,) = assembled(facts())
-    renamed = [replace(member, account_id=f"new-{member.account_id}") for member in members()]
-    (second,) = assembled(facts(members=renamed), prior=[first])
-    assert second["lineage"] == [{"campaign_id": first["campaign_id"], "relation": "displaced_from"}]
+def test_marks_are_kept_with_the_campaign_and_agree_with_its_schema() -> None:
+    (found,) = assembled(facts())
+    assert found["marks"] == as_json(MARKS)
+    Draft202012Validator(schemas.schema("campaigns")).validate([found])
+
+
+def test_every_explanation_says_what_it_means_and_how_near_it_came() -> None:
+    (found,) = assembled(facts())
+    told = {hypothesis["name"]: hypothesis for hypothesis in found["benign_hypotheses"]}
+    assert told["same items"]["meaning"].startswith("Everybody asks the same questions")
+    assert 0 <= told["same items"]["nearness"] < 1
+    assert [name for name, hypothesis in told.items() if not hypothesis["explains_control"]] == [
+        "multiple accounts without harvest"
+    ]
 
 
 def test_lists_are_cut_and_the_strongest_evidence_is_kept() -> None:
@@ -117,7 +139,7 @@ def test_extraction_and_replays_are_told_and_move_no_verdict() -> None:
         plain, told = assembled(facts(**changes)), assembled(facts(**changes, **reached))
         assert [found["verdict"] for found in told] == [found["verdict"] for found in plain]
     (found,) = assembled(facts(**reached))
-    jsonschema.Draft202012Validator(schemas.schema("campaigns")).validate([found])
+    Draft202012Validator(schemas.schema("campaigns")).validate([found])
     assert found["extraction"]["sweep"]["winner"] == {
         "techniques": ["replay_decoding"],
         "exchanges": 900,

@@ -1,25 +1,22 @@
-"""Identity: a successor keeps the id of what it succeeds, and says where it came from."""
+"""Identity: a successor keeps the id of what it succeeds, and names whose accounts it holds."""
 
-from typing import Any
+from datetime import UTC, datetime
 
 from stillwatch.campaigns.identity import Identity, identities, new_id
+from stillwatch.campaigns.known import Known, Span
 
-NONE: frozenset[str] = frozenset()
-EXPOSURE = dict.fromkeys("abcdefghij", 10)
-
-
-def campaign(name: str, accounts: str, templates: str = "") -> dict[str, Any]:
-    """A campaign of the last run; accounts and templates are letters."""
-    return {
-        "campaign_id": name,
-        "account_ids": list(accounts),
-        "templates": [{"template_id": template} for template in templates],
-    }
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def named(clusters: list[str], prior: list[dict[str, Any]], templates: list[str] | None = None) -> list[Identity]:
-    used = [frozenset(t) for t in templates] if templates else [NONE] * len(clusters)
-    return identities([list(c) for c in clusters], used, EXPOSURE, prior)
+def known(name: str, accounts: str, *, former: str = "", exchanges: dict[str, int] | None = None) -> Known:
+    """A known campaign; accounts are letters that made ten exchanges each unless told otherwise."""
+    made = exchanges or {}
+    spans = {letter: Span(made.get(letter, 10), NOON, NOON) for letter in accounts}
+    return Known(name, "distillation", spans | {letter: Span(10, NOON, NOON, is_member=False) for letter in former})
+
+
+def named(clusters: list[str], before: list[Known]) -> list[Identity]:
+    return identities([list(cluster) for cluster in clusters], before)
 
 
 def test_a_cluster_never_seen_before_is_named_after_its_members_in_any_order() -> None:
@@ -28,51 +25,57 @@ def test_a_cluster_never_seen_before_is_named_after_its_members_in_any_order() -
 
 
 def test_a_successor_with_half_of_the_exposure_inherits_the_id() -> None:
-    assert named(["abxy"], [campaign("c-1", "abcd")])[0].campaign_id == "c-1"
+    assert named(["abxy"], [known("c-1", "abcd")])[0].campaign_id == "c-1"
 
 
 def test_a_successor_with_less_than_half_splits_off_under_a_new_id() -> None:
-    (found,) = named(["axyz"], [campaign("c-1", "abcd")])
-    assert found == Identity(new_id("axyz"), (("c-1", "split_from"),))
+    (found,) = named(["axyz"], [known("c-1", "abcd")])
+    assert found == Identity(new_id("axyz"), (("c-1", "split_from", 0.25),))
 
 
 def test_exposure_counts_not_accounts() -> None:
-    exposure = {"a": 100, "b": 1, "c": 1, "d": 1}
-    (found,) = identities([["a"]], [NONE], exposure, [campaign("c-1", "abcd")])
+    (found,) = named(["a"], [known("c-1", "abcd", exchanges={"a": 100})])
     assert found.campaign_id == "c-1"
 
 
+def test_two_accounts_that_a_ban_has_left_make_no_heir() -> None:
+    (found,) = named(["abvwxyz"], [known("c-1", "abcdefgh")])
+    assert found.campaign_id == new_id("abvwxyz")
+
+
+def test_former_accounts_neither_inherit_nor_count() -> None:
+    assert named(["ab"], [known("c-1", "abcd", former="efghij")])[0].campaign_id == "c-1"
+    assert named(["efg"], [known("c-1", "abcd", former="efg")])[0] == Identity(new_id("efg"))
+
+
 def test_when_a_campaign_splits_the_larger_part_keeps_the_id() -> None:
-    small, large = named(["de", "abc"], [campaign("c-1", "abcde")])
+    small, large = named(["de", "abc"], [known("c-1", "abcde")])
     assert large == Identity("c-1")
-    assert small.lineage == (("c-1", "split_from"),)
+    assert small.kin == (("c-1", "split_from", 0.4),)
     assert small.campaign_id != "c-1"
 
 
 def test_two_equal_halves_never_share_one_id() -> None:
-    left, right = named(["ab", "cd"], [campaign("c-1", "abcd")])
+    left, right = named(["ab", "cd"], [known("c-1", "abcd")])
     assert left.campaign_id == "c-1"
-    assert right == Identity(new_id("cd"), (("c-1", "split_from"),))
+    assert right == Identity(new_id("cd"), (("c-1", "split_from", 0.5),))
 
 
 def test_merged_campaigns_keep_the_id_of_the_larger_and_name_the_other() -> None:
-    (found,) = named(["abcdefgh"], [campaign("c-1", "abc"), campaign("c-2", "defgh")])
-    assert found == Identity("c-2", (("c-1", "merged_into"),))
+    (found,) = named(["abcdefgh"], [known("c-1", "abc"), known("c-2", "defgh")])
+    assert found == Identity("c-2", (("c-1", "merged_into", 1.0),))
 
 
-def test_the_same_templates_with_other_accounts_are_a_displaced_campaign() -> None:
-    (found,) = named(["xyz"], [campaign("c-1", "abc", "pqrs")], ["pqtu"])
-    assert found == Identity(new_id("xyz"), (("c-1", "displaced_from"),))
-
-
-def test_few_templates_in_common_are_no_displacement() -> None:
-    assert named(["xyz"], [campaign("c-1", "abc", "pqrs")], ["ptuv"])[0].lineage == ()
-    assert named(["xyz"], [campaign("c-1", "abc", "")], [""])[0].lineage == ()
+def test_the_order_of_known_campaigns_changes_no_id() -> None:
+    before = [known("c-1", "abc"), known("c-2", "def"), known("c-3", "gh")]
+    there, back = named(["abcdef", "gh"], before), named(["abcdef", "gh"], before[::-1])
+    assert [found.campaign_id for found in there] == [found.campaign_id for found in back] == ["c-1", "c-3"]
 
 
 def test_an_unrelated_campaign_leaves_no_trace() -> None:
-    assert named(["abc"], [campaign("c-1", "fgh")])[0] == Identity(new_id("abc"))
+    assert named(["abc"], [known("c-1", "fgh")])[0] == Identity(new_id("abc"))
 
 
 def test_a_campaign_without_exposure_is_inherited_by_nobody() -> None:
-    assert named(["xyz"], [campaign("c-1", "xyz")])[0].campaign_id == new_id("xyz")
+    before = known("c-1", "xyz", exchanges={"x": 0, "y": 0, "z": 0})
+    assert named(["xyz"], [before])[0].campaign_id == new_id("xyz")

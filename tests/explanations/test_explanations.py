@@ -13,10 +13,17 @@ from tests.linkage import planted
 
 from stillwatch import linkage
 from stillwatch.explanations import Output, explanation, text
-from stillwatch.explanations.words import ACTION_WORDS, CHECK_WORDS, GROUP_WORDS, KIND_WORDS, VERDICT_WORDS
-from stillwatch.linkage import KINDS
+from stillwatch.explanations.words import (
+    ACTION_WORDS,
+    CHECK_WORDS,
+    CONTINUES_WORDS,
+    GROUP_WORDS,
+    KIND_WORDS,
+    VERDICT_WORDS,
+)
 from stillwatch.linkage.holdings import GROUPS
-from stillwatch.records import ACTIONS, CHECKS, LINKS, SEEN, VERDICT_RECORDS, VERDICTS, arrow_schema
+from stillwatch.records import ACTIONS, CHECKS, KINDS, LINKS, SEEN, VERDICT_RECORDS, VERDICTS, arrow_schema
+from stillwatch.schemas import schema
 
 ACCOUNTS = 1000  # of the whole run
 MEMBERS = [f"member-{number:02}" for number in range(10)]
@@ -34,14 +41,25 @@ def campaign(**given: Any) -> dict[str, Any]:
         "coordination": PROVEN,
         "harvest": PROVEN,
         "benign_hypotheses": [
-            {"name": "analyst verdict", "survives": False, "because": "no analyst cleared these accounts"},
+            {
+                "name": "analyst verdict",
+                "survives": False,
+                "because": "no analyst cleared these accounts",
+                "meaning": "An analyst looked and cleared them.",
+                "nearness": None,
+                "explains_control": True,
+            },
             {
                 "name": "build fleet",
                 "survives": False,
                 "because": "20% of the exchanges repeat an item of the same account",
+                "meaning": "Machines of one owner repeat their requests.",
+                "nearness": 0.4,
+                "explains_control": True,
             },
         ],
         "missing": [],
+        "lineage": [],
         "recommended_decisions": [
             {
                 "action": "shape",
@@ -186,6 +204,23 @@ def test_a_member_is_told_everything_that_counts() -> None:
         "Verification of the business or the contract",
     ):
         assert said in words
+
+
+@pytest.mark.parametrize("relation", list(CONTINUES_WORDS))
+def test_a_member_is_told_which_earlier_campaign_its_own_goes_on_from(relation: str) -> None:
+    kin = {
+        "campaign_id": "c-ba9876543210",
+        "relation": relation,
+        "bits": None,
+        "because": "4 exchanges recur (9.0 bits)",
+    }
+    words = told(MEMBERS[0], output(campaigns=[campaign(lineage=[kin])]))
+    assert f"{CONTINUES_WORDS[relation]} c-ba9876543210: 4 requests recur (9.0 bits)." in words
+
+
+def test_every_relation_of_the_schema_has_words() -> None:
+    kin = schema("campaigns")["$defs"]["campaign"]["properties"]["lineage"]["items"]["properties"]
+    assert set(CONTINUES_WORDS) == set(kin["relation"]["enum"])
 
 
 def test_a_member_without_a_decision_is_told_so() -> None:

@@ -163,6 +163,13 @@ def test_the_run_tells_versions_inputs_counts_seconds_and_memory(scanned: Done, 
 
 
 def test_nothing_but_the_results_is_left_in_the_folder(scanned: Done) -> None:
-    results = {"campaigns.json", "accounts.parquet", "links.parquet", "seen.parquet", "rejected.parquet"}
+    results = {
+        "campaigns.json",
+        "known_campaigns.json",
+        "accounts.parquet",
+        "links.parquet",
+        "seen.parquet",
+        "rejected.parquet",
+    }
     results |= {"bundle.json", "report.html", "run.json", ".lock"}
     assert {path.name for path in scanned[0].iterdir()} == results

@@ -4,8 +4,8 @@ import pyarrow as pa
 from tests.linkage.planted import account, indexed, trait_table
 
 from stillwatch.linkage import holdings
-from stillwatch.linkage.holdings import GROUPS, KINDS
-from stillwatch.records import DURABILITIES
+from stillwatch.linkage.holdings import GROUPS
+from stillwatch.records import DURABILITIES, KINDS
 
 ROWS = [
     (account(2), "ip", "b"),

@@ -224,7 +224,11 @@ def hostile_world(campaigns: Campaigns, secret: str) -> tuple[Campaigns, pa.Tabl
         campaign["benign_hypotheses"] = [{"name": secret, "survives": True, "because": secret}]
         campaign["pivots"] = [{"model": secret, "at": "2026-02-14T09:00:00Z", "share_before": 0.0, "share_after": 0.5}]
         campaign["missing"] = [secret]
-        campaign["lineage"] = [{"campaign_id": secret, "relation": "split_from"}]
+        campaign["lineage"] = [{"campaign_id": secret, "relation": "split_from", "bits": None, "because": secret}]
+        campaign["displacement"] = [
+            {"from_campaign_id": secret, "stopped_at": secret, "accounts_stopped": 3, "accounts_that_took_over": 3,
+             "delay_hours": 1.0, "regained_share": None}
+        ]  # fmt: skip
         campaign["recommended_decisions"] = [
             {"action": "verify", "check": "email", "account_ids": ids, "because": secret, "approvals": 0,
              "expires_after_days": 7}

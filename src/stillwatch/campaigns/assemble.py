@@ -1,18 +1,22 @@
 """Puts the tests of each cluster together into campaigns: one verdict, and everything it rests on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from stillwatch.campaigns.attempts import Attempts
+from stillwatch.campaigns.continuity import Continuation, continuations
 from stillwatch.campaigns.coordination import MIN_PRINCIPALS, TestResult, coordination
 from stillwatch.campaigns.extraction import Extraction, Sweep, extraction
 from stillwatch.campaigns.facts import Evidence, Facts, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.harvest import Reference, harvest
 from stillwatch.campaigns.hypotheses import Finding, findings
-from stillwatch.campaigns.identity import Identity, identities
+from stillwatch.campaigns.known import Past
+from stillwatch.campaigns.marks import Marks, as_json
+from stillwatch.campaigns.nearness import meaning, nearness
 from stillwatch.campaigns.pivots import pivots
+from stillwatch.campaigns.succession import Surroundings
 from stillwatch.records import INTENTS, VERDICTS
 
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
@@ -25,27 +29,21 @@ def campaigns(
     facts: Sequence[Facts],
     ordinary: Reference,
     *,
-    exposure: Mapping[str, int],
-    prior: Sequence[Campaign],
+    marks: Sequence[Marks],
+    past: Past,
+    others: Surroundings,
     reaching: Sequence[Attempts] = (),
 ) -> list[Campaign]:
     """Every cluster that is a campaign, shaped as in the campaigns schema; worst verdict first, then by exposure.
 
-    `exposure` is exchanges per account; `prior` the campaigns of the last run; `reaching` how ordinary units reach for
-    reasoning. `skeleton` and `recommended_decisions` are left empty for the stages that fill them.
+    `marks` has one entry per cluster; `past` is what earlier runs know, `others` who else holds what; `reaching` how
+    ordinary units reach for reasoning. `skeleton` and `recommended_decisions` are left empty for the stages that fill
+    them.
     """
-    judged = [(cluster, _judged(cluster, ordinary)) for cluster in facts]
-    kept = [(cluster, result) for cluster, result in judged if result is not None]
-    named = identities(
-        [cluster.account_ids for cluster, _ in kept],
-        [frozenset(template_name(use.template_id) for use in cluster.templates) for cluster, _ in kept],
-        exposure,
-        prior,
-    )
-    found = [
-        {**_campaign(cluster, result, name), **_reasoning(cluster, reaching)}
-        for (cluster, result), name in zip(kept, named, strict=True)
-    ]
+    judged = [(cluster, _judged(cluster, ordinary), mark) for cluster, mark in zip(facts, marks, strict=True)]
+    kept = [(cluster, result, mark) for cluster, result, mark in judged if result is not None]
+    named = continuations([(cluster.account_ids, mark) for cluster, _, mark in kept], past, others)
+    found = [{**_campaign(*one, name), **_reasoning(one[0], reaching)} for one, name in zip(kept, named, strict=True)]
     return sorted(found, key=_rank)
 
 
@@ -89,7 +87,7 @@ def _verdict(cluster: Facts, common: TestResult, harvested: TestResult, explanat
     return "distillation" if harvested.result == "proven" else "coordinated"
 
 
-def _campaign(cluster: Facts, judged: _Judged, name: Identity) -> Campaign:
+def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) -> Campaign:
     verdict, common, harvested, explanations, missing = judged
     return {
         "campaign_id": name.campaign_id,
@@ -106,7 +104,7 @@ def _campaign(cluster: Facts, judged: _Judged, name: Identity) -> Campaign:
         "harvest": _test(harvested),
         "templates": [_template(use) for use in cluster.templates[:MAX_TEMPLATES]],
         "intents": _intents(cluster),
-        "benign_hypotheses": [{"name": f.name, "survives": f.survives, "because": f.because} for f in explanations],
+        "benign_hypotheses": [_hypothesis(finding) for finding in explanations],
         "pivots": [
             {
                 "model": p.model,
@@ -116,7 +114,9 @@ def _campaign(cluster: Facts, judged: _Judged, name: Identity) -> Campaign:
             }
             for p in pivots(cluster.model_days)
         ],
-        "lineage": [{"campaign_id": other, "relation": relation} for other, relation in name.lineage],
+        "lineage": list(name.lineage),
+        "displacement": list(name.displacement),
+        "marks": as_json(mark),
         "timeline": [
             {"on": day.isoformat(), "exchanges": n, "accounts": accounts} for day, n, accounts in cluster.timeline
         ],
@@ -196,6 +196,18 @@ def _test(result: TestResult) -> dict[str, Any]:
         "bits": result.bits,
         "because": result.because,
         "measures": [asdict(measure) for measure in result.measures],
+    }
+
+
+def _hypothesis(finding: Finding) -> dict[str, Any]:
+    near = nearness(finding)
+    return {
+        "name": finding.name,
+        "survives": finding.survives,
+        "because": finding.because,
+        "meaning": meaning(finding),
+        "nearness": None if near is None else round(near, 6),
+        "explains_control": not finding.coordinated,
     }
 
 

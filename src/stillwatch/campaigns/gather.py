@@ -60,6 +60,14 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     return [context.facts(cluster, ids) for cluster, ids in sorted(clusters.items())]
 
 
+def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
+    """The members' exchanges that bear what is their own cluster's, public templates left out; with `cluster_id`."""
+    core = _core(tables, {c: len(ids) for c, ids in _by_cluster(tables.members).items()}, account_count)
+    members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
+    borne = _bearing(tables.templated, members, engine.memory(core))
+    return borne.filter(~borne.is_public).select(*tables.templated.columns, "cluster_id")
+
+
 def ordinary_usage(tables: Tables, engine: Engine) -> list[Usage]:
     """Usage of every unit outside the clusters: one unit per organisation, else per account."""
     return [usage for _, usage in sorted(usage_by(_ordinary_units(tables, engine), "unit").items())]

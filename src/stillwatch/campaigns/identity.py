@@ -1,82 +1,50 @@
-"""Campaign ids that survive: a successor keeps the id of what it succeeds, and says where it came from.
+"""Campaign ids that survive: a successor keeps the id of what it succeeds.
 
-Why:    accounts are banned and replaced; the campaign goes on, and its case must not start from nothing each day.
-Misses: a campaign that changes accounts, templates and infrastructure all at once.
-Source: own; the rule (half of the exposure) is stated in docs/concepts.md.
+Why:    accounts come and go; the campaign goes on, and its case must not start from nothing each day.
+Misses: a campaign that changes most of its accounts between two runs gets another id; `lineage` then links the two
+        when their marks agree.
+Source: own; the rule is stated in docs/concepts.md.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-INHERITED_SHARE = 0.5  # a successor carries at least half of the exposure of what it succeeds
-TEMPLATE_SHARE = 0.5  # half of its templates in common, and no account, means it was displaced
+from stillwatch.campaigns.known import Known
+
+INHERITED_SHARE = 0.5  # of the exposure of the earlier members, which an heir must carry
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A campaign's id and where it came from: pairs of campaign id and relation."""
+    """A campaign's id, and the earlier campaigns whose accounts it holds: id, relation, share of exposure carried."""
 
     campaign_id: str
-    lineage: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    kin: Sequence[tuple[str, str, float]] = ()
 
 
-def identities(
-    clusters: Sequence[Sequence[str]],
-    templates: Sequence[frozenset[str]],
-    exposure: Mapping[str, int],
-    prior: Sequence[Mapping[str, Any]],
-) -> list[Identity]:
-    """An identity per cluster, given the accounts and templates of each and the campaigns of the last run."""
-    carried = {
-        (old, new): _carried(prior[old]["account_ids"], clusters[new], exposure)
-        for old in range(len(prior))
-        for new in range(len(clusters))
-    }
-    heirs = _heirs(carried, prior, exposure)
+def identities(clusters: Sequence[Sequence[str]], known: Sequence[Known]) -> list[Identity]:
+    """An identity per cluster, given its accounts.
+
+    What an earlier member counts is its exchanges when the campaign was last found: those of this window would make
+    an heir of whoever holds the two accounts that a ban has left.
+    """
+    home = {account_id: new for new, accounts in enumerate(clusters) for account_id in accounts}
+    carried = [_carried(campaign, home) for campaign in known]
+    heirs = [_heir(shares) for shares in carried]
     taken: dict[int, int] = {}
-    for old, new in sorted(heirs.items(), key=lambda pair: (-_total(prior[pair[0]], exposure), pair[0])):
-        taken.setdefault(new, old)
+    for old in sorted(range(len(known)), key=lambda old: (-_total(known[old]), known[old].campaign_id)):
+        heir = heirs[old]
+        if heir is not None:
+            taken.setdefault(heir, old)
     return [
-        _identity(new, clusters[new], templates[new], prior, carried, heirs, taken.get(new))
+        Identity(
+            known[taken[new]].campaign_id if new in taken else new_id(clusters[new]),
+            tuple(_kin(new, known, carried, heirs, taken.get(new))),
+        )
         for new in range(len(clusters))
     ]
-
-
-def _heirs(
-    carried: Mapping[tuple[int, int], float], prior: Sequence[Mapping[str, Any]], exposure: Mapping[str, int]
-) -> dict[int, int]:
-    """For each earlier campaign the cluster that carries at least INHERITED_SHARE of its exposure."""
-    heirs: dict[int, int] = {}
-    for (old, new), share in sorted(carried.items()):
-        if share >= INHERITED_SHARE and share > carried.get((old, heirs.get(old, -1)), 0.0):
-            heirs[old] = new
-    return heirs
-
-
-def _identity(
-    new: int,
-    accounts: Sequence[str],
-    templates: frozenset[str],
-    prior: Sequence[Mapping[str, Any]],
-    carried: Mapping[tuple[int, int], float],
-    heirs: Mapping[int, int],
-    inherited: int | None,
-) -> Identity:
-    lineage = []
-    for old, campaign in enumerate(prior):
-        name = campaign["campaign_id"]
-        if old == inherited:
-            continue
-        if heirs.get(old) == new:
-            lineage.append((name, "merged_into"))
-        elif carried[old, new] > 0:
-            lineage.append((name, "split_from"))
-        elif inherited is None and _displaced(templates, campaign):
-            lineage.append((name, "displaced_from"))
-    own = prior[inherited]["campaign_id"] if inherited is not None else new_id(accounts)
-    return Identity(own, tuple(lineage))
 
 
 def new_id(accounts: Sequence[str]) -> str:
@@ -85,17 +53,36 @@ def new_id(accounts: Sequence[str]) -> str:
     return f"c-{digest[:12]}"
 
 
-def _carried(old: Sequence[str], new: Sequence[str], exposure: Mapping[str, int]) -> float:
-    """Share of the old accounts' exposure that the new cluster carries."""
-    total = sum(exposure.get(account, 0) for account in old)
-    return sum(exposure.get(account, 0) for account in set(old) & set(new)) / total if total else 0.0
+def _carried(campaign: Known, home: Mapping[str, int]) -> dict[int, float]:
+    """Share of the campaign's exposure that each cluster carries."""
+    total = _total(campaign)
+    sums: Counter[int] = Counter()
+    for account_id, span in campaign.members.items():
+        if account_id in home:
+            sums[home[account_id]] += span.exchanges
+    return {new: sums[new] / total for new in sorted(sums)} if total else {}
 
 
-def _total(campaign: Mapping[str, Any], exposure: Mapping[str, int]) -> int:
-    return sum(exposure.get(account, 0) for account in campaign["account_ids"])
+def _heir(shares: Mapping[int, float]) -> int | None:
+    """The cluster that carries at least half of the exposure; of equals the first."""
+    best = min(shares, key=lambda new: (-shares[new], new), default=None)
+    return best if best is not None and shares[best] >= INHERITED_SHARE else None
 
 
-def _displaced(templates: frozenset[str], campaign: Mapping[str, Any]) -> bool:
-    earlier = {template["template_id"] for template in campaign["templates"]}
-    common = len(templates & earlier)
-    return common > 0 and common >= TEMPLATE_SHARE * min(len(templates), len(earlier))
+def _total(campaign: Known) -> int:
+    return sum(span.exchanges for span in campaign.members.values())
+
+
+def _kin(
+    new: int,
+    known: Sequence[Known],
+    carried: Sequence[Mapping[int, float]],
+    heirs: Sequence[int | None],
+    inherited: int | None,
+) -> list[tuple[str, str, float]]:
+    """The other campaigns whose accounts the cluster holds: merged into it, or split by it."""
+    return [
+        (known[old].campaign_id, "merged_into" if heirs[old] == new else "split_from", round(carried[old][new], 6))
+        for old in range(len(known))
+        if old != inherited and carried[old].get(new, 0.0) > 0
+    ]

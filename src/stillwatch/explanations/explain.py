@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from stillwatch import store
 from stillwatch.errors import InputError
-from stillwatch.explanations.facts import Activity, Explanation, Membership, Opinion, Recommended, Test
+from stillwatch.explanations.facts import Activity, Continued, Explanation, Membership, Opinion, Recommended, Test
 from stillwatch.explanations.readings import readings
 from stillwatch.explanations.ties import Held, held, nearest, shared, ties
+from stillwatch.explanations.words import day_words
 
 Campaign = Mapping[str, Any]
 _NAME = re.compile(r"[\w.@+:-]+")  # what may be an account id inside a sentence
@@ -46,10 +47,23 @@ def explain(out: Path, account_id: str) -> Explanation:
     explained = explanation(account_id, Output(store.read_campaigns(out), *tables, run))
     if explained is None:
         raise InputError(
-            f"the last scan in {out} saw no account {account_id}. Check the id (it is written as in the logs), or scan "
-            "logs that hold it; an account that was erased is unknown too"
+            f"the last scan in {out} saw no account {account_id}. {_earlier(account_id, store.read_known(out))}"
         )
     return explained
+
+
+def _earlier(account_id: str, known: Sequence[Mapping[str, Any]]) -> str:
+    """What earlier scans knew of an account that the last one did not see."""
+    for campaign in known:
+        for account in campaign["accounts"]:
+            if account["account_id"] == account_id:
+                was = f"It was in campaign {campaign['campaign_id']} ({campaign['verdict'].replace('_', ' ')})"
+                until = day_words(_day(account["last_seen_at"]))
+                return f"{was} and was last active on {until}; scan logs of that time to have it explained"
+    return (
+        "Check the id (it is written as in the logs), or scan logs that hold it; an account that was erased is unknown "
+        "too"
+    )
 
 
 def explanation(account_id: str, of: Output) -> Explanation | None:
@@ -101,6 +115,7 @@ def _membership(account_id: str, campaign: Campaign, traits: Iterable[Held], acc
         readings=readings(campaign),
         recommended=recommended,
         missing=campaign["missing"],
+        continues=[Continued(k["campaign_id"], k["relation"], k["because"]) for k in campaign["lineage"]],
     )
 
 

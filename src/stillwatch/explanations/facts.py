@@ -107,10 +107,20 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
+class Continued:
+    """An earlier campaign that the account's campaign goes on from: displaced_from, split_from or merged_into."""
+
+    campaign_id: str
+    relation: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Membership:
     """The campaign an account is in, what ties it to the others, and what was found about all of them together.
 
-    `bits` is the sum over independent groups; `readings` come strongest first.
+    `bits` is the sum over independent groups; `readings` come strongest first; `continues` are the earlier campaigns
+    that this one goes on from, with the reason.
     """
 
     campaign_id: str
@@ -125,6 +135,7 @@ class Membership:
     readings: Sequence[Reading]
     recommended: Recommended | None
     missing: Sequence[str]
+    continues: Sequence[Continued] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from stillwatch.explanations.facts import (
 from stillwatch.explanations.words import (
     ACTION_WORDS,
     CHECK_WORDS,
+    CONTINUES_WORDS,
     GROUP_WORDS,
     VERDICT_WORDS,
     counted,
@@ -27,7 +28,7 @@ from stillwatch.explanations.words import (
     plain,
     spelled,
 )
-from stillwatch.linkage.merging import MIN_GROUPS
+from stillwatch.membership import MIN_GROUPS
 from stillwatch.neutral import terminal
 
 WIDTH = 100  # columns
@@ -108,7 +109,10 @@ def tie_sentence(tie: Tie) -> str:
 
 def _whole(campaign: Membership) -> list[str]:
     missing = [f"Not judged: {plain(told)}." for told in campaign.missing]
-    return [_coordination(campaign.coordination), _harvest(campaign.harvest), *missing]
+    earlier = [
+        f"{CONTINUES_WORDS[kin.relation]} {kin.campaign_id}: {plain(kin.because)}." for kin in campaign.continues
+    ]
+    return [_coordination(campaign.coordination), _harvest(campaign.harvest), *earlier, *missing]
 
 
 def _coordination(test: Test) -> str:

@@ -15,11 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.explanations.facts import Nearest, SharedTrait, Tie
-from stillwatch.linkage import KINDS
-from stillwatch.linkage.belonging import TIE_SHARE
-from stillwatch.linkage.cells import MIN_ACCOUNTS, WORDINGS
-from stillwatch.linkage.clusters import MAX_GROUP_BITS
-from stillwatch.linkage.merging import MIN_GROUPS
+from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, MIN_GROUPS, TIE_SHARE, WORDINGS, times_commoner
+from stillwatch.records import KINDS
 
 Campaign = Mapping[str, Any]
 
@@ -78,8 +75,8 @@ def _tie(trait: Held, campaign: Campaign, *, is_member: bool, account_count: int
     others = len(campaign["account_ids"]) - is_member
     members = trait.inside.get(campaign["campaign_id"], 0) - is_member
     strangers = max(trait.holders - 1 - members, 0)
-    among, elsewhere = (members + 0.5) / (others + 1.0), (strangers + 0.5) / max(account_count - others, 1)
-    bits = min(max(log2(among / elsewhere), 0.0), MAX_GROUP_BITS) if members >= 1 else 0.0
+    times = times_commoner(members, others, strangers, max(account_count - others, 1))
+    bits = min(max(log2(times), 0.0), MAX_GROUP_BITS) if members >= 1 else 0.0
     return Tie(trait.group, trait.kind, trait.durability, members, others, strangers, round(bits, 6))
 
 

@@ -38,6 +38,11 @@ VERDICT_WORDS: Final = {
     "explained": "its accounts belong together, and an innocent reading explains why",
     "insufficient_data": "its accounts look alike, but too little is known to judge them",
 }
+CONTINUES_WORDS: Final = {
+    "displaced_from": "Other accounts stopped and these took over from them, in campaign",
+    "split_from": "It holds some of the accounts of campaign",
+    "merged_into": "It took in most of the accounts of campaign",
+}
 ACTION_WORDS: Final = {
     "observe": "watch it, nothing more",
     "verify": "ask its holder to verify the account",

@@ -3,7 +3,7 @@
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members
 from stillwatch.linkage.families import Families, families
-from stillwatch.linkage.holdings import KINDS, Holdings, holdings
+from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.power import minimum_detectable
 from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
@@ -11,7 +11,6 @@ from stillwatch.linkage.variants import variants
 from stillwatch.linkage.weights import Weights, weights
 
 __all__ = [
-    "KINDS",
     "TEMPLATED_SCHEMA",
     "Clusters",
     "Families",

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stillwatch.linkage.cells import DURABLE, MIN_ACCOUNTS, ownable
+from stillwatch.linkage.cells import DURABLE, ownable
 from stillwatch.linkage.holdings import Holdings, Ints
 from stillwatch.linkage.labels import commonest, members_of, most
 from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, together
 from stillwatch.linkage.merging import CHEAP, CONTENT, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
+from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
 
 Flags = NDArray[np.bool_]
 
 MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone is a sentence somebody else may use
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
-TIE_SHARE = 0.5  # of the other holders of anything, for it to tie an account to their cluster
 CHEAP_LIFT = 32.0  # how many times commoner in a cluster than elsewhere an address must be to count beside a card
 MIN_MINE = 2  # other members that hold it
 TIE_P_VALUE = 1e-4  # of starting with a cluster by chance, for timing to tie an account to it

@@ -15,16 +15,15 @@ from stillwatch.linkage.communities import leiden
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import numbered
 from stillwatch.linkage.weights import Weights
+from stillwatch.membership import MIN_ACCOUNTS, WORDINGS
 
 Flags = NDArray[np.bool_]
 
-WORDINGS = ("template", "system_prompt")  # kinds that a cell can share and a cluster own; tools belong to nobody
 DURABLE = [GROUPS.index(name) for name in ("payment", "device", "contact")]
 RESOLUTION = 0.3  # modularity below which a part is cut no further; lower takes teams along, higher splits campaigns
 PUBLIC_SHARE = 0.25  # a template held by more of all accounts than this belongs to nobody
 LEAST_CONTROL = 0.1  # what a wording counts in cells when nothing independent speaks for it yet
 TELLING_CONTROL = 0.1  # share of holders under common control below which a value links no cells
-MIN_ACCOUNTS = 3  # fewer accounts cannot corroborate one another
 
 
 def wording_cells(of: Holdings, weighed: Weights, eligible: Flags, seed: int) -> Ints:

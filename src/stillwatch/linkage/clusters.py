@@ -27,15 +27,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stillwatch.linkage.belonging import settled, tied_apart
-from stillwatch.linkage.cells import MIN_ACCOUNTS, components, durable_cells, wording_cells
+from stillwatch.linkage.cells import components, durable_cells, wording_cells
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import holding_counts, numbered
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.merging import CONTENT, Linkable, merged
 from stillwatch.linkage.weights import Weights
+from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
 
 SMALLEST = 5  # accounts of a cluster: the coordination test can prove nothing about fewer
-MAX_GROUP_BITS = 20.0  # values of one group repeat one another; more of them must not drown the rest
 ROUNDS = 2  # of cutting and merging: the second changes little, a third nothing
 
 
@@ -115,8 +115,8 @@ def _membership(of: Holdings, weighed: Weights, labels: Ints) -> tuple[Floats, I
     members = np.bincount(labels[labels >= 0], minlength=count)[home] - 1.0
     inside = (np.asarray(held_by[home, value]).ravel() if count else np.zeros(0)) - 1.0
     outside = of.holder_counts[value] - inside - 1.0
-    among, elsewhere = (inside + 0.5) / (members + 1.0), (outside + 0.5) / (of.account_count - members)
-    bits = np.where(inside >= 1, np.clip(np.log2(among / elsewhere), 0.0, MAX_GROUP_BITS), 0.0)
+    times = times_commoner(inside, members, outside, of.account_count - members)
+    bits = np.where(inside >= 1, np.clip(np.log2(times), 0.0, MAX_GROUP_BITS), 0.0)
     best = np.zeros((of.account_count, len(GROUPS)))
     np.maximum.at(best, (account, of.group[value]), bits)
     return np.round(best.sum(axis=1), 6), (best > 0).sum(axis=1).astype(np.int64)

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from stillwatch.linkage.cells import WORDINGS
 from stillwatch.linkage.clusters import Clusters
-from stillwatch.linkage.holdings import GROUPS, KINDS, Holdings
+from stillwatch.linkage.holdings import GROUPS, Holdings
 from stillwatch.linkage.labels import holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, in_step_p_value, is_in_step, together
 from stillwatch.linkage.weights import Weights
-from stillwatch.records import CLUSTERS, LINKS, arrow_schema
+from stillwatch.membership import WORDINGS
+from stillwatch.records import CLUSTERS, KINDS, LINKS, arrow_schema
 
 MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
 TIMING_KIND = "session_starts"

@@ -19,6 +19,7 @@ from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import holding_counts, members_of, numbered
 from stillwatch.linkage.lockstep import Starts, together
 from stillwatch.linkage.weights import Weights
+from stillwatch.membership import MIN_GROUPS
 
 Flags = NDArray[np.bool_]
 
@@ -28,8 +29,7 @@ MERGE_P_VALUE = 1e-4  # of all groups that count together
 LEAST_P_VALUE = 1e-6  # what one group can contribute: two have to speak
 # addresses, sign-up hours, and wordings that others use as well
 CHEAP = [GROUPS.index(name) for name in ("network", "registration", "content")]
-MIN_GROUPS = 2  # that tie an account to a cluster whose templates it does not hold; one of them no cheap one:
-MIN_POINTS = MIN_GROUPS + 1  # a cheap group counts one, any other two
+MIN_POINTS = MIN_GROUPS + 1  # of the groups that tie an account: a cheap group counts one, any other two
 TIMING = GROUPS.index("timing")
 CROWD = len(GROUPS)  # a card, device or telephone that several members share
 POINTS = np.where(np.isin(np.arange(CROWD + 1), [*CHEAP, CROWD]), 1, 2)  # (groups and crowd,)

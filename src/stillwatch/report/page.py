@@ -103,8 +103,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    said = ("words", "whole", "compact", "share", "measured", "bits", "day", "minute", "counted", "sentence")
-    environment.filters |= {name: getattr(wording, name) for name in (*said, "headline", "plainly", "probability")}
+    numbers = ("words", "whole", "compact", "share", "measured", "bits", "day", "minute", "counted")
+    said = (*numbers, "sentence", "headline", "plainly", "probability", "displaced")
+    environment.filters |= {name: getattr(wording, name) for name in said}
     environment.filters["short"] = short
     environment.globals |= {
         "durabilities": DURABILITIES,

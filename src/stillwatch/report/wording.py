@@ -129,6 +129,18 @@ def _taken(campaign: Mapping[str, Any]) -> str:
     return f"{taken}, {share(mix[focus] / total)} of the exchanges for {words(focus)}"
 
 
+def displaced(move: Mapping[str, Any], campaign_id: str) -> str:
+    """A stop of many accounts and who made good for them, in a sentence."""
+    own = move["from_campaign_id"] == campaign_id
+    whose = "of its accounts" if own else f"accounts of {move['from_campaign_id']}"
+    regained = move["regained_share"]
+    volume = "" if regained is None else f", with {regained:.0%} of the exchanges per day"
+    return (
+        f"By {minute(move['stopped_at'])}, {whole(move['accounts_stopped'])} {whose} had stopped together; "
+        f"{whole(move['accounts_that_took_over'])} began {counted(round(move['delay_hours']), 'hour')} later{volume}."
+    )
+
+
 def probability(campaign: Mapping[str, Any]) -> str:
     """The campaign's probability with what it rests on, or why there is none."""
     if campaign["probability"] is None:

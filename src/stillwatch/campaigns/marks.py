@@ -1,0 +1,270 @@
+"""The marks of a campaign that outlast its accounts: wordings, items, tooling, timing, infrastructure.
+
+Why:    accounts are banned and replaced, and template ids change with the vocabulary of a run. What an operator takes
+        along to the next accounts are its wordings, its list of items, its software, and some cards and addresses.
+Misses: a successor that rewords everything, works on another list and shares nothing else. Without prompts only tooling
+        and infrastructure are left.
+Source: bottom-k samples: Cohen & Kaplan, "Summarizing data using bottom-k sketches", PODC 2007. Fingerprints are those
+        of the sketch signal.
+
+Marks hold hashes and counts, never text. A sample keeps the smallest hashes, so that two days' samples compare. A
+wording is a pair of fingerprints that stand beside each other in a sketch: neighbours there are chosen by hash, from
+anywhere in the head or the tail of a prompt. Strangers who share a sentence share fingerprints, but fewer pairs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stillwatch.engines.base import Engine, IbisTable
+from stillwatch.records import SKETCH_SIZE
+
+SAMPLE_SIZE = 256  # wordings, and items, kept: a containment of one half is then known to about 0.03
+VALUE_SAMPLE_SIZE = 64  # values kept of each kind of infrastructure
+MAX_CLIENTS = 8  # commonest clients kept
+OWN_TIMES = 8.0  # how much commoner among members than outside a wording must be, as for templates of their own
+OWN_ACCOUNTS = 3  # members that must use it
+OWN_TEXTS = 3  # different texts of members it must stand in: an item that is asked again is no wording
+INFRASTRUCTURE = ("ip", "ip_prefix", "payment", "device", "email", "phone", "artefact")
+PAIR = ("first", "second")  # two fingerprints that stand beside each other in a sketch
+_ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio
+PEAK_SHARE = 0.1  # of the hours of a campaign: its busiest, by which waves show
+HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The smallest `hashes` of `count` distinct values, ascending, each 16 hexadecimal digits.
+
+    `outside` says, for hashes of this run, which share of independent others has the value, half an account added; it
+    is not kept.
+    """
+
+    count: int = 0
+    hashes: Sequence[str] = ()
+    outside: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What one campaign would take along to other accounts.
+
+    `clients` is the share of each client (user agent and TLS fingerprint together, hashed) among the pairs of member
+    and client; `by_hour` the share of exchanges in each hour of the UTC day, `peak_share` the share in the busiest
+    tenth of its hours; `infrastructure` maps kinds to the smallest hashes its members hold.
+    """
+
+    wordings: Sample = Sample()
+    items: Sample = Sample()
+    clients: Mapping[str, float] = field(default_factory=dict)
+    by_hour: Sequence[float] = ()
+    peak_share: float | None = None
+    infrastructure: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What marks are read from.
+
+    `bearing` exchanges that bear the prompts of their own cluster; `signals` and `templated` all exchanges; `traits`
+    hashed, per account; `members` of clusters; `account_count` accounts with traffic.
+    """
+
+    bearing: IbisTable
+    signals: IbisTable
+    templated: IbisTable
+    traits: pa.Table
+    members: pa.Table
+    account_count: int
+
+
+def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
+    """The marks of every cluster, by its number."""
+    sizes = {row["values"]: row["counts"] for row in pc.value_counts(of.members["cluster_id"]).to_pylist()}
+    if not sizes:
+        return {}
+    members = engine.memory(of.members.select(["account_id", "cluster_id"]))
+    wordings = _wordings(of, members, sizes)
+    items = _items(of, members, sizes)
+    hours = _by_cluster(_hours(of.bearing))
+    shown = _by_cluster(_shown(of.traits, of.members))
+    return {
+        cluster: Marks(
+            wordings=wordings.get(cluster, Sample()),
+            items=items.get(cluster, Sample()),
+            clients=_clients(shown.get(cluster, ())),
+            infrastructure=_infrastructure(shown.get(cluster, ())),
+            **_timing(hours.get(cluster, ())),
+        )
+        for cluster in sizes
+    }
+
+
+def as_json(of: Marks) -> dict[str, Any]:
+    """Marks as the campaigns schema has them."""
+    return {
+        "wordings": {"count": of.wordings.count, "sample": list(of.wordings.hashes)},
+        "items": {"count": of.items.count, "sample": list(of.items.hashes)},
+        "clients": [{"value": value, "share": share} for value, share in of.clients.items()],
+        "timing": {"by_hour": list(of.by_hour), "peak_share": of.peak_share},
+        "infrastructure": [{"kind": kind, "sample": list(values)} for kind, values in of.infrastructure.items()],
+    }
+
+
+def from_json(told: Mapping[str, Any]) -> Marks:
+    """Marks as an earlier run kept them."""
+    return Marks(
+        wordings=Sample(told["wordings"]["count"], told["wordings"]["sample"]),
+        items=Sample(told["items"]["count"], told["items"]["sample"]),
+        clients={row["value"]: row["share"] for row in told["clients"]},
+        by_hour=told["timing"]["by_hour"],
+        peak_share=told["timing"]["peak_share"],
+        infrastructure={row["kind"]: row["sample"] for row in told["infrastructure"]},
+    )
+
+
+def hash_name(value: int) -> str:
+    """A 64-bit hash as 16 digits whose order is that of the numbers."""
+    return f"{value + (1 << 63):016x}"
+
+
+def _wordings(of: Observed, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, Sample]:
+    """Pairs of fingerprints, and system prompts, that members use in ever new texts and hardly anybody else does."""
+    candidates = _member_wordings(of)
+    holders = _pairs(of.signals).semi_join(candidates, PAIR).distinct()
+    counted = _counted(holders, PAIR, members)
+    rows = candidates.join(counted, ["cluster_id", *PAIR]).to_pyarrow().to_pylist()
+    own: dict[int, list[tuple[int, float]]] = {}
+    for row in rows:
+        inside, size = row["inside"], sizes[row["cluster_id"]]
+        outside = _share(row["elsewhere"], of.account_count - size)
+        if inside > row["elsewhere"] and (inside + 0.5) / (size + 1.0) >= OWN_TIMES * outside:
+            own.setdefault(row["cluster_id"], []).append((mixed(row["first"], row["second"]), outside))
+    return {cluster: _sample(values, len(values)) for cluster, values in own.items()}
+
+
+def _member_wordings(of: Observed) -> IbisTable:
+    """Pairs that enough members of a cluster put into enough texts with its prompts: cluster_id, first, second."""
+    texts = of.bearing.group_by(["cluster_id", "account_id", "item_id"]).aggregate(
+        exchange_id=of.bearing.exchange_id.min()
+    )
+    rows = texts.join(_pairs(of.signals, "exchange_id"), "exchange_id")
+    counted = rows.group_by(["cluster_id", *PAIR]).aggregate(
+        accounts=rows.account_id.nunique(), texts=rows.item_id.nunique()
+    )
+    kept = counted.filter((counted.accounts >= OWN_ACCOUNTS) & (counted.texts >= OWN_TEXTS))
+    return kept.select("cluster_id", *PAIR)
+
+
+def _pairs(signals: IbisTable, key: str = "account_id") -> IbisTable:
+    """Neighbours in the sketches of prompts, of each value of the key; a whole system prompt is a pair with zero."""
+    sketched = signals.filter(signals.sketch.notnull())
+    zipped = sketched.sketch[: SKETCH_SIZE - 1].zip(sketched.sketch[1:])
+    pairs = sketched.select(key, pair=zipped.unnest())
+    local = pairs.select(key, first=pairs.pair.f1, second=pairs.pair.f2)
+    prompted = signals.filter(signals.system_prompt_id.notnull())
+    whole = prompted.select(key, first=prompted.system_prompt_id, second=ibis.literal(0, "int64"))
+    return local.filter((local["first"] != 0) & (local.second != 0)).union(whole)
+
+
+def mixed(first: int, second: int) -> int:
+    """One signed 64-bit number for a pair; a system prompt keeps its own."""
+    return first if second == 0 else ((first * _ODD + second) * _ODD + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def _counted(holders: IbisTable, value: Sequence[str], members: IbisTable) -> IbisTable:
+    """Per cluster and value: members that hold it (`inside`), and others, every other cluster as one (`elsewhere`)."""
+    placed = holders.left_join(members, "account_id").select("account_id", *value, "cluster_id")
+    within = placed.filter(placed.cluster_id.notnull()).group_by([*value, "cluster_id"])
+    totals = placed.group_by(value).aggregate(
+        loose=placed.cluster_id.isnull().sum(), clusters=placed.cluster_id.nunique()
+    )
+    joined = within.aggregate(inside=ibis._.count()).join(totals, value)
+    return joined.select("cluster_id", *value, "inside", elsewhere=joined.loose + joined.clusters - 1)
+
+
+def _items(of: Observed, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, Sample]:
+    """The prompts of each cluster that bear its wordings, as a sample of whole-text hashes."""
+    items = of.bearing.filter(of.bearing.item_id.notnull()).select("cluster_id", "item_id").distinct()
+    totals = items.group_by("cluster_id").aggregate(n=items.count()).to_pyarrow().to_pylist()
+    order = ibis.window(group_by="cluster_id", order_by="item_id")
+    ranked = items.mutate(rank=ibis.row_number().over(order))
+    chosen = ranked.filter(ranked["rank"] < SAMPLE_SIZE).select("cluster_id", "item_id")
+    senders = of.templated.select("account_id", "item_id").semi_join(chosen, "item_id").distinct()
+    counted = _counted(senders, ["item_id"], members)
+    rows = chosen.join(counted, ["cluster_id", "item_id"]).to_pyarrow().to_pylist()
+    sampled: dict[int, list[tuple[int, float]]] = {}
+    for row in rows:
+        outside = _share(row["elsewhere"], of.account_count - sizes[row["cluster_id"]])
+        sampled.setdefault(row["cluster_id"], []).append((row["item_id"], outside))
+    return {row["cluster_id"]: _sample(sampled.get(row["cluster_id"], []), int(row["n"])) for row in totals}
+
+
+def _share(holders: int, accounts: int) -> float:
+    """Share of the accounts that hold it, half an account added."""
+    return min((holders + 0.5) / (max(accounts, 0) + 1.0), 1.0)
+
+
+def _sample(values: Sequence[tuple[int, float]], count: int) -> Sample:
+    chosen = sorted(values)[:SAMPLE_SIZE]
+    named = {hash_name(value): outside for value, outside in chosen}
+    return Sample(count, tuple(named), named)
+
+
+def _hours(bearing: IbisTable) -> list[dict[str, Any]]:
+    """Exchanges of each cluster in each hour since 1970: cluster_id, hour, n."""
+    rows = bearing.mutate(hour=(bearing.started_at.epoch_seconds() // 3600).cast("int64"))
+    counted = rows.group_by(["cluster_id", "hour"]).aggregate(n=rows.count())
+    return list(counted.order_by(["cluster_id", "hour"]).to_pyarrow().to_pylist())
+
+
+def _timing(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Share by hour of the UTC day, and share in the busiest tenth of the hours between the first and the last."""
+    total = sum(row["n"] for row in rows)
+    if not total:
+        return {"by_hour": (), "peak_share": None}
+    by_hour = [0] * HOURS
+    for row in rows:
+        by_hour[row["hour"] % HOURS] += row["n"]
+    busiest = sorted((row["n"] for row in rows), reverse=True)
+    lasted = rows[-1]["hour"] - rows[0]["hour"] + 1
+    peak = sum(busiest[: max(round(lasted * PEAK_SHARE), 1)])
+    return {"by_hour": tuple(round(n / total, 6) for n in by_hour), "peak_share": round(peak / total, 6)}
+
+
+def _shown(traits: pa.Table, members: pa.Table) -> list[dict[str, Any]]:
+    """What members show of clients and infrastructure: cluster_id, kind, value, and how many members, in order."""
+    kinds = pa.array(["client", *INFRASTRUCTURE])
+    rows = traits.filter(pc.is_in(traits["kind"], kinds)).select(["account_id", "kind", "value"])
+    rows = rows.join(members.select(["account_id", "cluster_id"]), "account_id", join_type="inner")
+    counted = rows.group_by(["cluster_id", "kind", "value"]).aggregate([("account_id", "count_distinct")])
+    order = [(name, "ascending") for name in ("cluster_id", "kind", "value")]
+    return list(counted.sort_by(order).to_pylist())
+
+
+def _clients(shown: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The commonest clients with their shares, commonest first."""
+    counts = {row["value"]: row["account_id_count_distinct"] for row in shown if row["kind"] == "client"}
+    total = sum(counts.values())
+    first = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_CLIENTS]
+    return {value: round(count / total, 6) for value, count in first}
+
+
+def _infrastructure(shown: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """The smallest hashes of each kind."""
+    values: dict[str, list[str]] = {}
+    for row in shown:
+        if row["kind"] in INFRASTRUCTURE:
+            values.setdefault(row["kind"], []).append(row["value"])
+    return {kind: tuple(sorted(found)[:VALUE_SAMPLE_SIZE]) for kind, found in sorted(values.items())}
+
+
+def _by_cluster(rows: Sequence[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["cluster_id"], []).append(row)
+    return found

@@ -1,0 +1,22 @@
+"""When a shared thing ties an account to a cluster, and for how many bits: one rule to decide by and to explain by.
+
+Why:    an explanation that used another rule than the decision would be worth nothing on appeal.
+Source: bits as log-likelihood ratios: Fellegi & Sunter, JASA 64 (1969) 1183-1210.
+"""
+
+from typing import Any
+
+WORDINGS = ("template", "system_prompt")  # kinds that a cell can share and a cluster own; tools belong to nobody
+MIN_GROUPS = 2  # that tie an account to a cluster whose templates it does not hold; one of them no cheap one
+MIN_ACCOUNTS = 3  # fewer accounts cannot corroborate one another
+TIE_SHARE = 0.5  # of the other holders of anything, for it to tie an account to their cluster
+MAX_GROUP_BITS = 20.0  # values of one group repeat one another; more of them must not drown the rest
+
+
+def times_commoner(inside: Any, members: Any, outside: Any, strangers: Any) -> Any:  # noqa: ANN401 number or array
+    """How much commoner a value is among the other members than among strangers, half an account added to both.
+
+    `inside` of `members` (the account itself not counted) hold it, and `outside` of `strangers`; numbers, or arrays of
+    one shape.
+    """
+    return ((inside + 0.5) / (members + 1.0)) / ((outside + 0.5) / strangers)
