@@ -32,9 +32,11 @@ READABLE_KINDS = ("client", "email_domain", "email_pattern", "signup_cohort")
 class Linked:
     """What linkage leaves for the campaign tests and for the output."""
 
+    signals: IbisTable
     templated: IbisTable
     activity: IbisTable
     accounts: pa.Table
+    sent: pa.Table
     links: pa.Table
     members: pa.Table
     evidence: pa.Table
@@ -72,7 +74,10 @@ def found(intake: Intake, engine: Engine, settings: Settings, *, earlier: Earlie
     progress("decisions", 0, 0)
     policy = decisions.load_policy(settings.policy)
     members = [account_id for campaign in judged for account_id in campaign["account_ids"]]
-    people = decisions.account_facts(members, accounts=linked.accounts, verdicts=earlier.verdicts, links=linked.links)
+    victims = {victim["account_id"] for campaign in judged for victim in campaign["compromised"]}
+    people = decisions.account_facts(
+        members, accounts=linked.accounts, verdicts=earlier.verdicts, links=linked.links, compromised=victims
+    )
     on_campaigns = decisions.newest_verdicts(earlier.verdicts, "campaign")
     for campaign in judged:
         campaign["recommended_decisions"] = decisions.recommended_decisions(
@@ -92,15 +97,18 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     totals = activity.group_by("account_id").aggregate(exchanges=activity.exchanges.sum().cast("int64")).to_pyarrow()
     exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
     people = _principals(intake.accounts, list(exposure))
-    traits = _of_principals(_traits(shown, templated, engine.memory(intake.accounts), intake.key), people)
+    shared = _traits(shown, templated, engine.memory(intake.accounts), intake.key)
+    traits = _of_principals(shared, people)
     held = linkage.holdings(traits, sorted(set(people.values())))
     weighed = linkage.weights(held, fdr=settings.false_discovery_rate)
     organisations = set(people.values()) - set(exposure)
     clustered = linkage.clusters(held, weighed, seed=settings.seed, outsiders=organisations)
     return Linked(
+        signals=intake.signals,
         templated=templated,
         activity=activity,
         accounts=intake.accounts,
+        sent=_sent(shared),
         links=_accounts_only(linkage.links(held, weighed), exposure),
         members=_accounts_only(linkage.members(held, clustered), exposure),
         evidence=linkage.evidence(held, weighed, clustered),
@@ -151,6 +159,13 @@ def _principals(accounts: pa.Table, active: Sequence[str]) -> dict[str, str]:
     return {account_id: known.get(account_id, account_id) for account_id in active}
 
 
+def _sent(traits: pa.Table) -> pa.Table:
+    """Which account sends which varied template, and in how many exchanges."""
+    rows = traits.filter(pc.equal(traits["kind"], "template"))
+    numbers = rows["value"].cast(pa.int64())
+    return pa.table({"account_id": rows["account_id"], "template_id": numbers, "exchanges": rows["exchanges"]})
+
+
 def _of_principals(traits: pa.Table, people: Mapping[str, str]) -> pa.Table:
     """The traits with each account replaced by its principal; those of accounts without traffic are left out.
 
@@ -175,10 +190,16 @@ def _campaigns(linked: Linked, engine: Engine, earlier: Earlier) -> list[Campaig
         members=linked.members,
         evidence=linked.evidence,
         cohesion=linked.cohesion,
+        signals=linked.signals,
     )
     clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=_pardoned(earlier))
     ordinary = campaign_stage.reference(campaign_stage.ordinary_usage(tables, engine))
-    return campaign_stage.campaigns(clusters, ordinary, exposure=linked.exposure, prior=earlier.campaigns)
+    sent = campaign_stage.Sent(linked.sent, linked.principals)
+    accused = campaign_stage.accused(clusters, ordinary)
+    units = campaign_stage.organisation_units(tables, engine, sent, accused, ordinary)
+    stolen = campaign_stage.stolen_keys(tables, engine, [*accused, *units])
+    everything = campaign_stage.marked([*clusters, *units], stolen)
+    return campaign_stage.campaigns(everything, ordinary, exposure=linked.exposure, prior=earlier.campaigns)
 
 
 def _seen(linked: Linked, engine: Engine, members: Sequence[str]) -> pa.Table:

@@ -1,19 +1,21 @@
 """Puts the tests of each cluster together into campaigns: one verdict, and everything it rests on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from stillwatch.campaigns.coordination import MIN_PRINCIPALS, TestResult, coordination
-from stillwatch.campaigns.facts import Evidence, Facts, TemplateUse
+from stillwatch.campaigns.facts import Declared, Evidence, Facts, TemplateUse
 from stillwatch.campaigns.harvest import Reference, harvest
 from stillwatch.campaigns.hypotheses import Finding, findings
 from stillwatch.campaigns.identity import Identity, identities
+from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
 from stillwatch.campaigns.pivots import pivots
 from stillwatch.records import INTENTS, VERDICTS
 
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
 MAX_TEMPLATES = 50  # most used templates listed
+ACCUSING = ("distillation", "coordinated")
 
 Campaign = dict[str, Any]
 
@@ -26,7 +28,7 @@ def campaigns(
     `exposure` is exchanges per account; `prior` the campaigns of the last run. `skeleton` and
     `recommended_decisions` are left empty for the stages that fill them.
     """
-    judged = [(cluster, _judged(cluster, ordinary)) for cluster in facts]
+    judged = _all_judged(facts, ordinary)
     kept = [(cluster, result) for cluster, result in judged if result is not None]
     named = identities(
         [cluster.account_ids for cluster, _ in kept],
@@ -34,8 +36,15 @@ def campaigns(
         exposure,
         prior,
     )
-    found = [_campaign(cluster, result, name) for (cluster, result), name in zip(kept, named, strict=True)]
+    ids = {tuple(cluster.account_ids): name.campaign_id for (cluster, _), name in zip(kept, named, strict=True)}
+    found = [_campaign(cluster, result, name, ids) for (cluster, result), name in zip(kept, named, strict=True)]
     return sorted(found, key=_rank)
+
+
+def accused(facts: Sequence[Facts], ordinary: Reference) -> list[Facts]:
+    """The clusters whose verdict accuses somebody, in their order."""
+    verdicts = [_judged(cluster, ordinary) for cluster in facts]
+    return [cluster for cluster, found in zip(facts, verdicts, strict=True) if found and found.verdict in ACCUSING]
 
 
 def template_name(template_id: int) -> str:
@@ -53,6 +62,35 @@ class _Judged(NamedTuple):
     harvested: TestResult
     explanations: Sequence[Finding]
     missing: Sequence[str]
+
+
+def _all_judged(facts: Sequence[Facts], ordinary: Reference) -> list[tuple[Facts, _Judged | None]]:
+    """Every cluster, then every organisation: the verdict on one rests on the verdict on the campaign outside."""
+    clusters = [(one, _judged(one, ordinary)) for one in facts if one.declared is None]
+    verdicts = {tuple(one.account_ids): judged.verdict for one, judged in clusters if judged}
+    units = [(one, one.declared) for one in facts if one.declared is not None]
+    return clusters + [(one, _judged_unit(one, declared, ordinary, verdicts)) for one, declared in units]
+
+
+def _judged_unit(
+    unit: Facts, declared: Declared, ordinary: Reference, verdicts: Mapping[tuple[str, ...], str]
+) -> _Judged | None:
+    """The verdict on what runs through a verified organisation's accounts, or None when there is nothing to say."""
+    own = harvest(unit, ordinary)
+    harvested = own if own.result == "proven" or not declared.outside else _pooled(unit, declared, ordinary)
+    explanations = findings(unit, harvested)
+    outside = {verdicts[ids] for ids in declared.outside if ids in verdicts}
+    own_p_value = 1.0 if own.p_value is None else own.p_value
+    verdict = declared_verdict(declared, harvested, explanations, own_p_value=own_p_value, outside=outside)
+    missing = [missing_for(declared)] if verdict == "insufficient_data" else []
+    common = declared_control(declared, len(unit.members))
+    return None if verdict is None else _Judged(verdict, common, harvested, explanations, missing)
+
+
+def _pooled(unit: Facts, declared: Declared, ordinary: Reference) -> TestResult:
+    """The harvest test on what sends the same wordings, inside the organisation and outside."""
+    found = harvest(replace(unit, bearing=declared.pooled), ordinary)
+    return replace(found, because=f"together with who sends the same wordings outside: {found.because}")
 
 
 def _judged(cluster: Facts, ordinary: Reference) -> _Judged | None:
@@ -78,7 +116,7 @@ def _verdict(cluster: Facts, common: TestResult, harvested: TestResult, explanat
     return "distillation" if harvested.result == "proven" else "coordinated"
 
 
-def _campaign(cluster: Facts, judged: _Judged, name: Identity) -> Campaign:
+def _campaign(cluster: Facts, judged: _Judged, name: Identity, ids: Mapping[tuple[str, ...], str]) -> Campaign:
     verdict, common, harvested, explanations, missing = judged
     return {
         "campaign_id": name.campaign_id,
@@ -95,7 +133,7 @@ def _campaign(cluster: Facts, judged: _Judged, name: Identity) -> Campaign:
         "harvest": _test(harvested),
         "templates": [_template(use) for use in cluster.templates[:MAX_TEMPLATES]],
         "intents": _intents(cluster),
-        "benign_hypotheses": [{"name": f.name, "survives": f.survives, "because": f.because} for f in explanations],
+        "benign_hypotheses": [_explanation(finding) for finding in explanations],
         "pivots": [
             {
                 "model": p.model,
@@ -106,11 +144,46 @@ def _campaign(cluster: Facts, judged: _Judged, name: Identity) -> Campaign:
             for p in pivots(cluster.model_days)
         ],
         "lineage": [{"campaign_id": other, "relation": relation} for other, relation in name.lineage],
+        "declared": _declared(cluster, ids),
+        "compromised": [{"account_id": a, "because": why} for a, why in sorted(cluster.compromised.items())],
         "timeline": [
             {"on": day.isoformat(), "exchanges": n, "accounts": accounts} for day, n, accounts in cluster.timeline
         ],
         "missing": list(missing),
         "recommended_decisions": [],
+    }
+
+
+def _explanation(finding: Finding) -> dict[str, Any]:
+    return {
+        "name": finding.name,
+        "survives": finding.survives,
+        "because": finding.because,
+        "tested": finding.tested,
+        "nearness": None if finding.nearness is None else round(finding.nearness, 6),
+    }
+
+
+def _declared(cluster: Facts, ids: Mapping[tuple[str, ...], str]) -> dict[str, Any] | None:
+    """The verified organisation a harvest runs through, and the campaign outside with the same wordings."""
+    declared = cluster.declared
+    if declared is None:
+        return None
+    outside = sorted({ids[accounts] for accounts in declared.outside if accounts in ids})
+    name, found = declared.organisation, "A harvest is found through"
+    because = (
+        f"{found} {len(cluster.members)} of the {declared.accounts} accounts of the verified organisation {name}. "
+        "That these accounts belong together is declared, by contract, and says nothing against anybody; "
+        "the other accounts are not meant, nor is it said who in the organisation knew."
+    )
+    if outside:
+        because += f" {declared.shared} of their wordings are those of {', '.join(outside)}, outside the organisation."
+    return {
+        "organization_id": name,
+        "accounts": declared.accounts,
+        "same_wordings_as": outside,
+        "shared_templates": declared.shared,
+        "because": because,
     }
 
 

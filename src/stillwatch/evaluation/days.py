@@ -96,7 +96,7 @@ def _draws(world: World, population: Population, day: int) -> Draws:
     model = _models(people, came, work, rng)
     talks = people["multi_turn"][account] & (people["timing"][account] != BATCH)
     replies = talks & (came.position > 0) & (rng.random(len(account)) < FOLLOWUPS)
-    return {
+    drawn = {
         "at_us": (came.at_s * 1e6).astype(np.int64),
         "account": (population.first + account).astype(np.int32),
         "session": came.session,
@@ -115,6 +115,19 @@ def _draws(world: World, population: Population, day: int) -> Draws:
         "metadata": (people["metadata"][account] - 1).astype(np.int8),
         **_answers(world, people, account, template, model, rng),
     }
+    if "away_work" in people:
+        _send_from_elsewhere(people, came, work, drawn)
+    return drawn
+
+
+def _send_from_elsewhere(people: Columns, came: Arrivals, work: npt.NDArray[np.int64], drawn: Draws) -> None:
+    """Let the work that somebody else does with an account's key come from that one's addresses and client."""
+    account = came.account
+    away = work == people["away_work"][account]
+    exits = (mix(came.session, 37) % people["away_net_size"][account].astype(np.uint64)).astype(np.int64)
+    drawn["address"] = np.where(away, people["away_net"][account] + exits, drawn["address"]).astype(np.int32)
+    drawn["client"] = np.where(away, people["away_client"][account], drawn["client"]).astype(np.int8)
+    drawn["end_user"] = np.where(away, np.uint64(0), drawn["end_user"])
 
 
 def _unit(numbers: npt.NDArray[np.uint64], shift: int) -> npt.NDArray[np.float64]:

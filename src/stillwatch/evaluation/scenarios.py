@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from stillwatch.evaluation import hidden
 from stillwatch.evaluation.hostile import HARVEST, Campaign, Hygiene
 
 CUSTOMERS: Mapping[str, float] = {
@@ -196,6 +197,14 @@ def scenarios() -> Mapping[str, Scenario]:
             customers_per_hostile=410.0,
             traffic_per_hostile=20.0,
             with_text=False,
+        ),
+        Scenario(
+            "hidden",
+            hidden.SENTENCE,
+            hidden.CAMPAIGNS,
+            hidden.DAYS,
+            hidden.STARTS_AT,
+            customers={**CUSTOMERS, **hidden.MORE_CUSTOMERS},
         ),
     )
     return {world.name: world for world in worlds}

@@ -7,39 +7,14 @@ A reading's nearness is what was found over what it needs: 30 % of the accounts 
 0.5. Where all it needs was found and it fell all the same (a proven harvest refutes it), nearness is 1.
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from stillwatch.campaigns.hypotheses import (
-    build_fleet,
-    class_assignment,
-    declared_organisation,
-    hypotheses,
-    public_template,
-    reseller,
-    same_items,
-    small_team,
-    verified_organisation,
-)
+from stillwatch.campaigns.hypotheses import hypotheses
 from stillwatch.explanations.facts import Reading
 
 WITHOUT_HARVEST = "multiple accounts without harvest"  # denies the harvest, not the common control
-_NEEDED = (
-    (r"(\d+)% of the exchanges repeat an item", build_fleet.REPEATED_SHARE),
-    (r"(\d+)% of the accounts came in through education", class_assignment.EDUCATION_SHARE),
-    (r"another member sends the same item only (\d+)% of the time", class_assignment.SAME_ITEMS),
-    (r"only (\d+)% of the traffic falls on the busiest three days", class_assignment.DEADLINE_SHARE),
-    (r"(?:at most )?(\d+)% (?:of the accounts )?name (?:the same|one) organisation", declared_organisation.SHARE),
-    (r"(\d+)% of the traffic that bears shared templates", public_template.PUBLIC_SHARE),
-    (r"(\d+)% are partner accounts", reseller.PARTNER_SHARE),
-    (r"another member sends the same item (\d+)% of the time", same_items.SHARED_SHARE),
-    (r"(?:at most )?(\d+)% (?:of the accounts )?belong to one verified organisation", verified_organisation.SHARE),
-)
-_TOO_MANY = re.compile(r"(\d+) accounts are more than a team of at most (\d+)")
-_PAID = re.compile(r"one payment instrument pays for (\d+) of the (\d+) accounts")
-_MET = re.compile(r"a class does not explain the harvest|reselling does not explain")
 
 
 def readings(campaign: Mapping[str, Any]) -> list[Reading]:
@@ -55,7 +30,7 @@ def _reading(told: Mapping[str, Any], meanings: Mapping[str, str]) -> Reading:
         meaning=_meaning(told["name"], meanings),
         survives=told["survives"],
         because=told["because"],
-        nearness=nearness(told),
+        nearness=1.0 if told["survives"] else told.get("nearness"),
         explains_control=told["name"] != WITHOUT_HARVEST,
     )
 
@@ -67,26 +42,10 @@ def _rank(reading: Reading) -> tuple[bool, bool, bool, float, str]:
     return not reading.survives, not explains, unknown, -(reading.nearness or 0.0), reading.name
 
 
-def nearness(told: Mapping[str, Any]) -> float | None:
-    """What was found over what the reading needs, from 0 to 1; null where the result states no amount."""
-    if told["survives"] or _MET.match(told["because"]):
-        return 1.0
-    for pattern, needed in _NEEDED:
-        stated = re.match(pattern, told["because"])
-        if stated:
-            return min(int(stated[1]) / 100 / needed, 1.0)
-    crowd, paid = _TOO_MANY.match(told["because"]), _PAID.match(told["because"])
-    if crowd:
-        return min(int(crowd[2]) / int(crowd[1]), 1.0)
-    if paid:
-        return min(int(paid[1]) / int(paid[2]) / small_team.PAID_SHARE, 1.0)
-    return None
-
-
 def _meanings() -> dict[str, str]:
     """What each reading says, in the first sentence of its file, by the name of the file in words."""
-    files = {name: sys.modules[test.__module__].__doc__ or "" for name, test in hypotheses()}
-    return {name.replace("_", " "): text.strip().partition("\n")[0] for name, text in files.items()}
+    files = {one.name: sys.modules[one.test.__module__].__doc__ or "" for one in hypotheses()}
+    return {name: text.strip().partition("\n")[0] for name, text in files.items()}
 
 
 def _meaning(name: str, meanings: Mapping[str, str]) -> str:
