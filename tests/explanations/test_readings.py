@@ -1,5 +1,6 @@
-"""Innocent readings are ranked by how close they came, and every wording of a result is understood."""
+"""Innocent readings are ranked by how close they came."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,11 +9,11 @@ import pytest
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, GroupLink, Member, Usage
 from stillwatch.campaigns.hypotheses import findings, hypotheses
-from stillwatch.explanations.readings import WITHOUT_HARVEST, nearness, readings
-from stillwatch.records import INTENTS
+from stillwatch.explanations.readings import WITHOUT_HARVEST, readings
+from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS
 
 # Those that state no amount: a person's word, a yes or no, and a list of what else is shared.
-WITHOUT_AMOUNT = {"analyst verdict", "multiple accounts without harvest", "public template", "shared network"}
+WITHOUT_AMOUNT = {"analyst verdict", "multiple accounts without harvest", "shared network"}
 HARVEST = {result: TestResult(result, 0.001, 20.0, "because") for result in ("proven", "not_proven")}
 
 
@@ -31,6 +32,7 @@ def cluster(size: int = 20, **given: Any) -> Facts:
         "has_prompts": True,
         "public_share": 0.1,
         "busiest_days_share": 0.2,
+        "columns": frozenset(f"{table.name}.{name}" for table in (ACCOUNTS, EXCHANGES) for name in table.names),
         "members": [Member(f"a{number}") for number in range(size)],
         **given,
     }
@@ -38,39 +40,23 @@ def cluster(size: int = 20, **given: Any) -> Facts:
 
 
 def told(facts: Facts, result: str = "proven") -> list[dict[str, Any]]:
-    found = findings(facts, HARVEST[result])
-    return [{"name": f.name, "survives": f.survives, "because": f.because} for f in found]
+    return [asdict(finding) for finding in findings(facts, HARVEST[result])]
 
 
-STUDENTS = [Member(f"a{number}", access_program="education") for number in range(20)]
 FIRM = [Member(f"a{number}", "firm", "paid") for number in range(20)]
-CHECKED = [Member(f"a{number}", "firm", "partner", "contract") for number in range(20)]
 
 
-@pytest.mark.parametrize(
-    ("facts", "result"),
-    [
-        (cluster(), "proven"),
-        (cluster(), "not_proven"),
-        (cluster(size=6), "not_proven"),
-        (cluster(members=STUDENTS), "proven"),
-        (cluster(members=STUDENTS, bearing=Usage(intents=(0,) * len(INTENTS))), "proven"),
-        (cluster(members=FIRM), "proven"),
-        (cluster(members=CHECKED), "proven"),
-    ],
-)
-def test_the_amount_in_every_result_is_understood(facts: Facts, result: str) -> None:
-    missed = {reading["name"] for reading in told(facts, result) if nearness(reading) is None}
-    without_prompts = {"build fleet", "same items"} if facts.bearing.exchanges == 0 else set()
-    assert missed <= WITHOUT_AMOUNT | without_prompts
-
-
-def test_nearness_is_what_was_found_over_what_is_needed() -> None:
-    found = {reading["name"]: nearness(reading) for reading in told(cluster())}
-    assert found["build fleet"] == pytest.approx(0.05 / 0.5)
+def test_what_was_found_over_what_is_needed_comes_with_the_result() -> None:
+    found = {reading.name: reading.nearness for reading in readings({"benign_hypotheses": told(cluster())})}
+    assert found["ci fleet"] == pytest.approx(0.05 / 0.5)
     assert found["small team"] == pytest.approx(12 / 20)
     assert found["verified organisation"] == 0.0
     assert found["shared network"] is None
+
+
+def test_results_of_an_older_scan_have_no_amount() -> None:
+    [old] = readings({"benign_hypotheses": [{"name": "reseller", "survives": False, "because": "so"}]})
+    assert old.nearness is None
 
 
 def test_a_reading_that_only_the_harvest_refutes_came_closest() -> None:

@@ -34,16 +34,7 @@ COUNTS = {
     "mover": 20,
     "people": 400,
 }
-EXCHANGES = {
-    "outside": 30,
-    "shell": 40,
-    "victim": 100,
-    "harness": 40,
-    "staff": 40,
-    "firm": 25,
-    "mover": 40,
-    "people": 8,
-}
+EXCHANGES = {"people": 8, "firm": 25, "outside": 30, "partner": 30, "coder": 30, "victim": 100}  # of the others, 40
 STAFF_WHO_HARVEST = 8
 FIRM_SIZE = 5
 TOOL = "You are a coding assistant inside a terminal. You may call tools to read, write and run files of the workspace."
@@ -145,7 +136,7 @@ def _traffic(segment: str, number: int, rng: random.Random) -> Iterator[Row]:
         "mover": _mover,
         "people": _person,
     }[segment]
-    for _ in range(EXCHANGES.get(segment, 30)):
+    for _ in range(EXCHANGES.get(segment, 40)):
         day = rng.uniform(0, DAYS)
         said = writer(number, rng, day)
         yield {

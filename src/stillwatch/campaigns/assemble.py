@@ -144,7 +144,7 @@ def _campaign(cluster: Facts, judged: _Judged, name: Identity, ids: Mapping[tupl
             for p in pivots(cluster.model_days)
         ],
         "lineage": [{"campaign_id": other, "relation": relation} for other, relation in name.lineage],
-        "declared": _declared(cluster, ids),
+        "declared": _declared(cluster, verdict, ids),
         "compromised": [{"account_id": a, "because": why} for a, why in sorted(cluster.compromised.items())],
         "timeline": [
             {"on": day.isoformat(), "exchanges": n, "accounts": accounts} for day, n, accounts in cluster.timeline
@@ -164,13 +164,14 @@ def _explanation(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _declared(cluster: Facts, ids: Mapping[tuple[str, ...], str]) -> dict[str, Any] | None:
+def _declared(cluster: Facts, verdict: str, ids: Mapping[tuple[str, ...], str]) -> dict[str, Any] | None:
     """The verified organisation a harvest runs through, and the campaign outside with the same wordings."""
     declared = cluster.declared
     if declared is None:
         return None
     outside = sorted({ids[accounts] for accounts in declared.outside if accounts in ids})
-    name, found = declared.organisation, "A harvest is found through"
+    name = declared.organisation
+    found = "A harvest runs through" if verdict in ACCUSING else "What could be a harvest runs through"
     because = (
         f"{found} {len(cluster.members)} of the {declared.accounts} accounts of the verified organisation {name}. "
         "That these accounts belong together is declared, by contract, and says nothing against anybody; "

@@ -144,6 +144,16 @@ _RARE = Campaign(
 )
 
 
+_HIDDEN = Scenario(
+    "hidden",
+    hidden.SENTENCE,
+    hidden.CAMPAIGNS,
+    hidden.DAYS,
+    hidden.STARTS_AT,
+    customers={**CUSTOMERS, **hidden.MORE_CUSTOMERS},
+)
+
+
 def scenarios() -> Mapping[str, Scenario]:
     """Every world `simulate` can make, by name."""
     worlds = (
@@ -198,13 +208,6 @@ def scenarios() -> Mapping[str, Scenario]:
             traffic_per_hostile=20.0,
             with_text=False,
         ),
-        Scenario(
-            "hidden",
-            hidden.SENTENCE,
-            hidden.CAMPAIGNS,
-            hidden.DAYS,
-            hidden.STARTS_AT,
-            customers={**CUSTOMERS, **hidden.MORE_CUSTOMERS},
-        ),
+        _HIDDEN,
     )
     return {world.name: world for world in worlds}
