@@ -211,7 +211,7 @@ def _outsider(of: Explanation) -> Iterator[Section]:
             "Why",
             [
                 "It belongs to an organisation that was verified. What such accounts share counts as their "
-                "organisation's own, and they are not listed in campaigns."
+                "organisation's own. They are listed only where a harvest runs through them."
             ],
         )
     else:
