@@ -86,6 +86,17 @@ def asking(asks: tuple[str, ...], **columns: Any) -> Logs:
     return logs
 
 
+def one_product_each() -> Logs:
+    """Three products, each on keys of its own."""
+    logs = firm()
+    for number, account in enumerate(FIRM):
+        logs.send(account, 20 + number % 2, 20, asks=ASKS[number % 2])
+    for account in ("p0", "p1", "p2"):
+        logs.open([account], organization_id="o", access_program="enterprise", verification_level="contract")
+        logs.send(account, 30, 20, asks=ASKS[2])
+    return logs
+
+
 def test_an_organisation_that_asks_for_many_things_is_a_unit_without_anybody_outside(engine: EmbeddedEngine) -> None:
     (found,) = units(asking(ASKS), engine, [])
     assert found.declared is not None
@@ -99,13 +110,20 @@ def test_an_organisation_that_asks_for_many_things_is_a_unit_without_anybody_out
     "logs",
     [
         asking(ASKS[:2]),
+        one_product_each(),
         asking(("step_by_step", "expert_persona", "rubric_grading")),
         asking(ASKS, access_program="partner"),
         asking(ASKS, verification_level="email"),
     ],
-    ids=["two things", "what products ask for", "a partner, broad by trade", "nobody verified it"],
+    ids=[
+        "two things",
+        "one thing to a key",
+        "what products ask for",
+        "a partner, broad by trade",
+        "nobody verified it",
+    ],
 )
-def test_a_product_a_partner_and_an_unverified_name_are_none(engine: EmbeddedEngine, logs: Logs) -> None:
+def test_products_a_partner_and_an_unverified_name_are_none(engine: EmbeddedEngine, logs: Logs) -> None:
     assert units(logs, engine, []) == []
 
 

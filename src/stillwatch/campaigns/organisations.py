@@ -10,8 +10,8 @@ Source: own. What decides is that wordings nobody else uses are also those of a 
 
     1. An organisation's own wordings: varied templates that several of its accounts send and few strangers do.
     2. Linked: some of them are also wordings of a campaign outside. What bears these is tested.
-    3. Alone: wordings that ask for what products seldom ask for. A product asks for one thing; an organisation whose
-       accounts ask for many of them is held against the other organisations, the same part of each.
+    3. Alone: wordings that ask for what products seldom ask for. A product's keys ask for one thing each; accounts that
+       ask for several are tested, and held against what the other organisations show.
 """
 
 from collections import Counter, defaultdict
@@ -38,7 +38,7 @@ MIN_EXCHANGES = 30  # with these wordings
 STRANGERS_SHARE = 0.1  # of the holders of a wording in common that may be neither the organisation's nor the campaign's
 PRODUCT_INTENTS = ("step_by_step", "expert_persona")  # what ordinary products ask for as well
 ASKING_SHARE = 0.5  # of a template's exchanges that must ask for something else, to count as such a template
-MIN_ASKS = 3  # different things asked for, each by ASK_SHARE of the exchanges: one product asks for one thing
+MIN_ASKS = 3  # different things one account asks for, and each of them ASK_SHARE of the exchanges
 ASK_SHARE = 0.1
 MIN_PEERS = 10  # other organisations to compare with
 PEERS_SHARE = 0.1  # of them that may be as far out
@@ -59,13 +59,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class _Wording:
-    """One wording of an organisation: its bearers there, the holders in each campaign outside, and strangers."""
+    """One wording of an organisation: its bearers, holders in each campaign outside, strangers, and what it asks for."""
 
     template_id: int
     exchanges: int
     bearers: int
     outside: Mapping[int, int]
     strangers: int
+    ask: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,9 @@ def _asking(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequen
     usages = _usages(tables, engine, sent, own)
     units = []
     for principal, wordings in own.items():
-        asking = [word for word in wordings if _asks(usages.get(f"{principal} {word.template_id}"))]
-        if asking:
+        asks = [replace(word, ask=_ask(usages.get(f"{principal} {word.template_id}"))) for word in wordings]
+        asking = [word for word in asks if word.ask is not None]
+        if len({word.ask for word in asking}) >= MIN_ASKS:
             units.append(_Unit(principal, asking))
     return units
 
@@ -202,9 +204,11 @@ def _usages(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequen
     return usage_by(rows.mutate(unit=rows.principal + " " + rows.template_id.cast("string")), "unit")
 
 
-def _asks(usage: Usage | None) -> bool:
-    """Whether some one intent that products seldom show is in most of the exchanges."""
-    return usage is not None and any(n >= ASKING_SHARE * usage.exchanges for n in _seldom(usage).values())
+def _ask(usage: Usage | None) -> str | None:
+    """The intent products seldom show that is in most of the exchanges, if there is one."""
+    counts = {} if usage is None else _seldom(usage)
+    most = max(counts, key=lambda name: counts[name], default=None)
+    return most if usage and most and counts[most] >= ASKING_SHARE * usage.exchanges else None
 
 
 def _seldom(usage: Usage) -> dict[str, int]:
@@ -233,14 +237,17 @@ def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -
 
 
 def _bearers(sent: Sent, unit: _Unit) -> list[str]:
-    """Accounts of the organisation with at least MIN_SENT exchanges that bear the tested wordings."""
-    wanted = pa.array([word.template_id for word in unit.wordings], pa.int64())
-    rows = sent.rows.filter(pc.is_in(sent.rows["template_id"], wanted))
+    """Accounts of the organisation with MIN_SENT exchanges of the wordings; alone, only those with MIN_ASKS asks."""
+    asks = {word.template_id: word.ask for word in unit.wordings}
+    rows = sent.rows.filter(pc.is_in(sent.rows["template_id"], pa.array(sorted(asks), pa.int64())))
     counts: Counter[str] = Counter()
-    for account, exchanges in zip(rows["account_id"].to_pylist(), rows["exchanges"].to_pylist(), strict=True):
-        if sent.principals.get(account) == unit.principal:
-            counts[account] += exchanges
-    return sorted(account for account, exchanges in counts.items() if exchanges >= MIN_SENT)
+    asked: dict[str, set[str | None]] = defaultdict(set)
+    for row in rows.to_pylist():
+        if sent.principals.get(row["account_id"]) == unit.principal:
+            counts[row["account_id"]] += row["exchanges"]
+            asked[row["account_id"]].add(asks[row["template_id"]])
+    least = 0 if unit.campaigns else MIN_ASKS
+    return sorted(a for a, exchanges in counts.items() if exchanges >= MIN_SENT and len(asked[a]) >= least)
 
 
 def _evidence(number: int, unit: _Unit, members: int, total: int) -> list[dict[str, object]]:

@@ -6,6 +6,8 @@ Source: disclosures of 10 September 2026: shell companies with a contract, relay
         keys of ordinary firms. That staff harvest in their own company's name is our reading of the same reports.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,13 +39,14 @@ def behind_a_contract(campaign: Campaign, plan: Plan, rng: np.random.Generator, 
 
 
 def among_colleagues(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: Columns) -> None:
-    """A verified company: STAFF_SHARE of its accounts harvest beside their ordinary work, the others know nothing."""
+    """A verified company: STAFF_SHARE of its accounts harvest besides their work, the others know nothing of it."""
     count = len(people["rate"])
     firm = SEGMENTS["enterprises"](plan, rng, count)
     _one_organisation(plan, rng, firm, block=193, addresses=6)
     firm["level"][:] = "contract"
     firm["work"] = group_works(plan, rng, np.zeros(count, np.int64), 1, 4, 8)
     harvests = np.arange(count) < max(round(STAFF_SHARE * count), 5)
+    people["work"] = np.full(count, _corpus(campaign, plan, rng, campaign.recipes, count))
     for name in ("work", "timing", "beat", "hours", "from_s", "to_s", "late", "late_s"):
         firm[name] = np.where(harvests, people[name], firm[name])
     firm["rate"] *= people["rate"].mean() / firm["rate"].mean()
@@ -61,7 +64,7 @@ def behind_a_harness(campaign: Campaign, plan: Plan, rng: np.random.Generator, p
     """A relay for users of the public harness: its client, system prompt and tools, and real sessions besides."""
     count = len(people["rate"])
     public = plan.library.system("harness", rng)
-    works = [_ridden(campaign, plan, rng, recipe, public, count) for recipe in campaign.recipes]
+    works = [_corpus(campaign, plan, rng, (recipe,), count, system=public) for recipe in campaign.recipes]
     people["work"] = rng.choice(works, count)
     people["side"] = np.full(count, harness_work(plan))
     people["client"] = np.full(count, HARNESS_CLIENT)
@@ -96,14 +99,23 @@ def _one_organisation(
     return alone
 
 
-def _ridden(campaign: Campaign, plan: Plan, rng: np.random.Generator, recipe: str, public: str, count: int) -> int:
-    """A shared-out corpus whose templates ride inside the public system prompt."""
-    kinds = plan.harvest_kinds(campaign.aim, plan.library.words.recipes[recipe].capability)
-    templates = [
-        plan.library.template(recipe, rng, item=kinds[k % len(kinds)] if kinds else None, system=public)
-        for k in range(2)
-    ]
-    corpus = int(campaign.exchanges / campaign.accounts * count / len(campaign.recipes) * 4) + 200
+def _corpus(
+    campaign: Campaign,
+    plan: Plan,
+    rng: np.random.Generator,
+    recipes: Sequence[str],
+    count: int,
+    *,
+    system: str | None = None,
+) -> int:
+    """A corpus shared out, two templates to a recipe, each account sending all of them; under `system` if given."""
+    templates = []
+    for recipe in recipes:
+        kinds = plan.harvest_kinds(campaign.aim, plan.library.words.recipes[recipe].capability)
+        for k in range(2):
+            item = kinds[k % len(kinds)] if kinds else None
+            templates.append(plan.library.template(recipe, rng, item=item, system=system))
+    corpus = int(campaign.exchanges / campaign.accounts * count * 4) + 200
     return plan.library.workload(templates, Dealing.SHARD, items=corpus, salt=int(rng.integers(1, 2**40)))
 
 

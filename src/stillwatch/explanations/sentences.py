@@ -192,7 +192,7 @@ def _would_clear(campaign: Membership, opinions: Sequence[Opinion]) -> Iterator[
         )
     yield (
         "Verification of the business or the contract, if the account belongs to an organisation: the accounts of a "
-        "verified organisation are judged as one customer and are not listed in campaigns."
+        "verified organisation are judged as one customer, and listed only where a harvest runs through them."
     )
     closest = next((reading for reading in campaign.readings if not reading.survives), None)
     if closest is not None and 0 < (closest.nearness or 0) < 1:
