@@ -59,7 +59,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class _Wording:
-    """One wording of an organisation: its bearers, holders in each campaign outside, strangers, and what it asks for."""
+    """One wording of an organisation: its bearers, holders in each campaign outside, strangers, and what it asks."""
 
     template_id: int
     exchanges: int
