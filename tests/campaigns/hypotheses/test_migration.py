@@ -1,14 +1,18 @@
 """Who moves here comes at full rate in one day, and stays."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from tests.campaigns.clues import PROVEN, TELLING, facts, members
+from tests.campaigns.clues import PROVEN, facts, members, outcome, unit
 
 from stillwatch.campaigns import Facts
 from stillwatch.campaigns.hypotheses.migration import hypothesis
 
 CAME_AT = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+RARE = outcome("proven", elicitation=3.0)  # as in one ordinary customer of eight
 
 
 def moved(exchanges: list[int], opened_before_days: int = 2, **columns: str) -> Facts:
@@ -25,8 +29,13 @@ def test_one_owner_at_full_rate_from_the_first_day_has_moved_here() -> None:
     assert hypothesis(moved(STEADY), PROVEN).survives
 
 
+def test_moving_here_explains_no_wordings_of_a_campaign_outside() -> None:
+    case = replace(moved(STEADY), declared=unit().declared)
+    assert not hypothesis(case, PROVEN).survives
+
+
 def test_prompts_far_from_ordinary_use_are_not_explained_by_moving() -> None:
-    assert not hypothesis(moved(STEADY), TELLING).survives
+    assert not hypothesis(moved(STEADY), RARE).survives
 
 
 @pytest.mark.parametrize(

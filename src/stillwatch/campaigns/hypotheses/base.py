@@ -19,7 +19,8 @@ from stillwatch.campaigns.facts import VERIFIED, Facts
 from stillwatch.errors import SettingsError
 from stillwatch.records import ACCOUNTS, EXCHANGES
 
-TELLING_BITS = 6.0  # elicitation or focus as rare as one ordinary unit in 64: no business reason explains it
+TELLING_BITS = 6.0  # elicitation as rare as in one ordinary unit in 64: no business reason explains it
+ORDINARY_BITS = 3.0  # as rare as in one ordinary unit in 8; what explains volume alone explains content up to here
 DURABLE_GROUPS = ("payment", "device", "contact", "artefact")  # what independent people do not share by chance
 TABLES = {table.name: table for table in (ACCOUNTS, EXCHANGES)}
 
@@ -75,8 +76,17 @@ def findings(facts: Facts, harvest: TestResult) -> list[Finding]:
 
 def telling(harvest: TestResult) -> bool:
     """Whether the content of the traffic (not its volume) is far outside ordinary use."""
-    bits = {measure.name: measure.bits or 0.0 for measure in harvest.measures}
-    return bits.get("elicitation", 0.0) >= TELLING_BITS
+    return bits_of(harvest, "elicitation") >= TELLING_BITS
+
+
+def bits_of(harvest: TestResult, *names: str) -> float:
+    """The largest bits among some of the harvest test's measures; 0 where they were not taken."""
+    return max((m.bits or 0.0 for m in harvest.measures if m.name in names), default=0.0)
+
+
+def sent_outside(facts: Facts) -> bool:
+    """Whether a campaign outside the organisation sends its wordings: nothing an owner does by itself explains that."""
+    return facts.declared is not None and bool(facts.declared.outside)
 
 
 def share_of(facts: Facts, column: str, values: tuple[str, ...]) -> float:

@@ -7,7 +7,7 @@ Source: own; half of what a harvest looks like is what a product looks like.
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.hypotheses.base import Finding, nearness, of_one_owner, telling
+from stillwatch.campaigns.hypotheses.base import ORDINARY_BITS, Finding, bits_of, nearness, of_one_owner, sent_outside
 
 NEEDS = ("exchanges.prompt",)
 OWNED_SHARE = 0.8
@@ -15,7 +15,7 @@ ONE_CAPABILITY = 0.8  # of the bearing exchanges; one product is one thing, in h
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
-    """Survives when one owner's traffic is one thing, and that is nothing out of the ordinary."""
+    """Survives when one owner's traffic is one thing that asks for nothing rare: it explains volume and focus only."""
     name, owned = "batch product", of_one_owner(facts)
     counts = facts.bearing.capabilities.values()
     one = max(counts, default=0) / max(sum(counts), 1)
@@ -26,11 +26,11 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     if one < ONE_CAPABILITY:
         because = f"at most {one:.0%} of the traffic is of one kind, and a product is one thing"
         return Finding(name, False, because, nearness=near)
-    if facts.declared is not None and facts.declared.outside:
+    if sent_outside(facts):
         because = "a product does not explain that these wordings are also those of a campaign outside"
         return Finding(name, False, because, nearness=near)
-    if telling(harvest):
-        because = "a product does not explain prompts this far from ordinary use"
+    if bits_of(harvest, "elicitation") >= ORDINARY_BITS:
+        because = "a product explains how much there is of one kind, not prompts that ask for what few others do"
         return Finding(name, False, because, nearness=near)
     because = f"{owned:.0%} of the accounts openly belong to one owner, and {one:.0%} of the traffic is of one kind"
     return Finding(name, True, because, nearness=near)

@@ -10,7 +10,7 @@ from statistics import median
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.hypotheses.base import Finding, nearness, of_one_owner, telling
+from stillwatch.campaigns.hypotheses.base import ORDINARY_BITS, Finding, bits_of, nearness, of_one_owner, sent_outside
 
 NEEDS = ("accounts.created_at",)
 OWNED_SHARE = 0.8
@@ -22,7 +22,10 @@ PEAK = 3.0  # times the median that no day may pass
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
-    """Survives when one owner's new accounts came at full rate, stayed there, and ask for nothing unusual."""
+    """Survives when one owner's new accounts came at full rate, stayed there, and ask for nothing rare.
+
+    It explains volume only: what is asked for must be ordinary by itself.
+    """
     name, owned = "migration", of_one_owner(facts)
     near = nearness(owned, OWNED_SHARE)
     if owned < OWNED_SHARE:
@@ -34,8 +37,12 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
         return Finding(name, False, because, nearness=nearness(new, NEW_SHARE))
     if not _steady(facts):
         return Finding(name, False, "the traffic did not come at full rate and stay there", nearness=near)
-    if telling(harvest):
-        return Finding(name, False, "moving here does not explain prompts this far from ordinary use", nearness=near)
+    if sent_outside(facts):
+        because = "moving here does not explain that these wordings are also those of a campaign outside"
+        return Finding(name, False, because, nearness=near)
+    if bits_of(harvest, "elicitation", "capability focus") >= ORDINARY_BITS:
+        because = "moving here explains how much there is, not prompts that ask for what few others do"
+        return Finding(name, False, because, nearness=near)
     because = f"one owner's accounts came at full rate in one day and kept it; {new:.0%} were opened for it"
     return Finding(name, True, because, nearness=1.0)
 

@@ -7,7 +7,7 @@ Source: own; fraudulent proxy networks look the same but for the contract and th
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import VERIFIED, Facts
-from stillwatch.campaigns.hypotheses.base import Finding, nearness, share_of, telling
+from stillwatch.campaigns.hypotheses.base import Finding, nearness, sent_outside, share_of, telling
 
 NEEDS = ("accounts.access_program", "accounts.verification_level")
 PARTNER_SHARE = 0.6
@@ -23,7 +23,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     if partner < PARTNER_SHARE or verified < VERIFIED_SHARE:
         because = f"{partner:.0%} are partner accounts and {verified:.0%} have a verified contract or business"
         return Finding(name, False, because, nearness=near)
-    if facts.declared is not None and facts.declared.outside:
+    if sent_outside(facts):
         because = "reselling does not explain that these wordings are also those of a campaign outside"
         return Finding(name, False, because, nearness=near)
     if telling(harvest):
