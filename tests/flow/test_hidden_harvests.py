@@ -1,12 +1,16 @@
 """Harvests behind innocent explanations: a contract, a public tool, a company, stolen keys. Their twins go free."""
 
 from collections import Counter
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.flow import hiding, planted, scans
 
+from stillwatch.explanations.explain import explain
 from stillwatch.scan import Scanned
+from stillwatch.subjects import erase
 
 Campaign = dict[str, Any]
 ACCUSING = ("distillation", "coordinated")
@@ -14,9 +18,13 @@ TWINS = {"partner", "coder", "firm", "mover", "people"}
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
-    folder = tmp_path_factory.mktemp("hiding")
-    return scans.scan(hiding.write(folder / "world"), folder / "out")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hiding") / "out"
+
+
+@pytest.fixture(scope="module")
+def found(out: Path) -> Scanned:
+    return scans.scan(hiding.write(out.parent / "world"), out)
 
 
 def accusing(found: Scanned) -> list[Campaign]:
@@ -101,3 +109,19 @@ def test_every_explanation_is_tested_in_every_campaign_when_the_data_are_there(f
     for campaign in found.campaigns:
         starved = {h["name"] for h in campaign["benign_hypotheses"] if not h["tested"]}
         assert starved <= {"multiple accounts without harvest"}
+
+
+def test_a_victim_and_an_organisations_account_are_told_what_sets_them_apart(found: Scanned, out: Path) -> None:
+    assert found.campaigns
+    victim, relay = explain(out, "victim-000").membership, explain(out, "shell-000").membership
+    assert victim is not None
+    assert relay is not None
+    assert str(victim.part).startswith("Its key looks stolen, and its holder a victim")
+    assert "declared, by contract, and says nothing against anybody" in str(relay.part)
+
+
+def test_erasing_a_victim_leaves_no_trace_of_it(found: Scanned, out: Path) -> None:
+    assert "victim-001" in (out / "campaigns.json").read_text(encoding="utf-8")
+    erase(out, "victim-001", holds=None, today=date(2026, 6, 30))
+    assert "victim-001" not in (out / "campaigns.json").read_text(encoding="utf-8")
+    assert found.campaigns

@@ -110,7 +110,8 @@ class Opinion:
 class Membership:
     """The campaign an account is in, what ties it to the others, and what was found about all of them together.
 
-    `bits` is the sum over independent groups; `readings` come strongest first.
+    `bits` is the sum over independent groups; `readings` come strongest first; `part` says why the account stands apart
+    from the others, as the holder of a stolen key does.
     """
 
     campaign_id: str
@@ -125,6 +126,7 @@ class Membership:
     readings: Sequence[Reading]
     recommended: Recommended | None
     missing: Sequence[str]
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ def _where(campaign: Membership) -> list[str]:
         f"It is one of {campaign.accounts:,} accounts in campaign {campaign.campaign_id}, active from "
         f"{day_words(campaign.first_seen_on)} to {day_words(campaign.last_seen_on)}.",
         f"Verdict on the campaign: {campaign.verdict.replace('_', ' ')}. That is: {VERDICT_WORDS[campaign.verdict]}.",
+        *([campaign.part] if campaign.part else []),
         "No decision rests on this account alone: what counts is what all accounts of the campaign share and did.",
     ]
 
