@@ -32,11 +32,13 @@ READABLE_KINDS = ("client", "email_domain", "email_pattern", "signup_cohort", "a
 class Linked:
     """What linkage leaves for the campaign tests and for the output."""
 
+    signals: IbisTable
     templated: IbisTable
     activity: IbisTable
     replays: IbisTable
     accounts: pa.Table
     traits: pa.Table
+    sent: pa.Table
     links: pa.Table
     members: pa.Table
     evidence: pa.Table
@@ -81,7 +83,10 @@ def found(intake: Intake, engine: Engine, settings: Settings, *, earlier: Earlie
     progress("decisions", 0, 0)
     policy = decisions.load_policy(settings.policy)
     members = [account_id for campaign in judged for account_id in campaign["account_ids"]]
-    people = decisions.account_facts(members, accounts=linked.accounts, verdicts=earlier.verdicts, links=linked.links)
+    victims = {victim["account_id"] for campaign in judged for victim in campaign["compromised"]}
+    people = decisions.account_facts(
+        members, accounts=linked.accounts, verdicts=earlier.verdicts, links=linked.links, compromised=victims
+    )
     on_campaigns = decisions.newest_verdicts(earlier.verdicts, "campaign")
     for campaign in judged:
         campaign["recommended_decisions"] = decisions.recommended_decisions(
@@ -110,7 +115,8 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
     people = _principals(intake.accounts, list(exposure))
     shown_by = [shown, rollups.replay_traits(ledger), rollups.account_traits(engine.memory(intake.accounts))]
-    traits = _of_principals(_traits([linkage.template_traits(templated), *shown_by], intake.key), people)
+    shared = _traits([linkage.template_traits(templated), *shown_by], intake.key)
+    traits = _of_principals(shared, people)
     held = linkage.holdings(traits, sorted(set(people.values())))
     weighed = linkage.weights(held, fdr=settings.false_discovery_rate)
     organisations = set(people.values()) - set(exposure)
@@ -118,11 +124,13 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     starts = linkage.starts(_renamed(begun, people), held.account_ids)
     clustered = linkage.clusters(held, weighed, starts, seed=settings.seed, outsiders=organisations)
     return Linked(
+        signals=intake.signals,
         templated=templated,
         activity=activity,
         replays=ledger,
         accounts=intake.accounts,
         traits=traits,
+        sent=_sent(shared),
         links=_accounts_only(linkage.links(held, weighed), exposure),
         members=_accounts_only(linkage.members(held, clustered), exposure),
         evidence=linkage.evidence(held, weighed, clustered, starts),
@@ -174,6 +182,13 @@ def _principals(accounts: pa.Table, active: Sequence[str]) -> dict[str, str]:
     return {account_id: known.get(account_id, account_id) for account_id in active}
 
 
+def _sent(traits: pa.Table) -> pa.Table:
+    """Which account sends which varied template, and in how many exchanges."""
+    rows = traits.filter(pc.equal(traits["kind"], "template"))
+    numbers = rows["value"].cast(pa.int64())
+    return pa.table({"account_id": rows["account_id"], "template_id": numbers, "exchanges": rows["exchanges"]})
+
+
 def _of_principals(traits: pa.Table, people: Mapping[str, str]) -> pa.Table:
     """The traits with each account replaced by its principal; those of accounts without traffic are left out.
 
@@ -203,6 +218,7 @@ def _tables(linked: Linked) -> campaign_stage.Tables:
         members=linked.members,
         evidence=linked.evidence,
         cohesion=linked.cohesion,
+        signals=linked.signals,
     )
 
 
@@ -242,10 +258,16 @@ def _campaigns(
     tables, count = _tables(linked), len(linked.exposure)
     clusters = campaign_stage.facts(tables, engine, account_count=count, pardoned=pardoned)
     ordinary = campaign_stage.reference(campaign_stage.ordinary_usage(tables, engine))
+    sent = campaign_stage.Sent(linked.sent, linked.principals)
+    accused = campaign_stage.accused(clusters, ordinary)
+    units = campaign_stage.organisation_units(tables, engine, sent, accused, ordinary)
+    stolen = campaign_stage.stolen_keys(tables, engine, [*accused, *units])
+    everything = campaign_stage.marked([*clusters, *units], stolen)
+    marks = [*marks, *[campaign_stage.Marks()] * len(units)]
     reaching = campaign_stage.ordinary_attempts(tables, engine) if clusters else []
     every = [*marks, *(campaign.marks for campaign in past.known if campaign.marks is not None)]
     others = campaign_stage.surroundings(linked.traits, linked.members, every, count)
-    return campaign_stage.campaigns(clusters, ordinary, marks=marks, past=past, others=others, reaching=reaching)
+    return campaign_stage.campaigns(everything, ordinary, marks=marks, past=past, others=others, reaching=reaching)
 
 
 def _seen(linked: Linked, borne: IbisTable, members: Sequence[str]) -> pa.Table:

@@ -121,6 +121,8 @@ def _erase_from_campaigns(campaigns: list[dict[str, Any]], account_id: str) -> i
     touched = [campaign for campaign in campaigns if account_id in campaign["account_ids"]]
     for campaign in touched:
         campaign["account_ids"].remove(account_id)
+        victims = campaign.get("compromised", [])
+        campaign["compromised"] = [victim for victim in victims if victim["account_id"] != account_id]
         for decision in campaign["recommended_decisions"]:
             decision["account_ids"] = [other for other in decision["account_ids"] if other != account_id]
         campaign["recommended_decisions"] = [d for d in campaign["recommended_decisions"] if d["account_ids"]]

@@ -8,12 +8,13 @@ import numpy as np
 
 from stillwatch.campaigns import Facts, Member, TestResult, reference
 from stillwatch.campaigns.coordination import Measure
-from stillwatch.campaigns.facts import Evidence, GroupLink, TemplateUse, Usage
+from stillwatch.campaigns.facts import Declared, Evidence, GroupLink, TemplateUse, Usage
 from stillwatch.campaigns.harvest import Reference
-from stillwatch.records import INTENTS
+from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS
 
 CONTENT = GroupLink("content", 12, 0.5, 12, 1e-12)
 NETWORK = GroupLink("network", 10, 0.5, 12, 1e-9)
+DECLARED = Declared("o", accounts=40, outside=(("x1", "x2"),), shared=3)
 HARVEST = Usage(
     exchanges=5000,
     items=4900,
@@ -43,7 +44,9 @@ GUILTY = Facts(
     has_prompts=True,
     public_share=0.0,
     busiest_days_share=0.1,
+    columns=frozenset(f"{table.name}.{name}" for table in (ACCOUNTS, EXCHANGES) for name in table.names),
 )
+PROVEN_BITS = 6.0  # of elicitation: as rare as one ordinary unit in 64
 
 
 def facts(**changes: Any) -> Facts:
@@ -64,6 +67,31 @@ def members(count: int = 12, **columns: Any) -> list[Member]:
 def outcome(result: str, elicitation: float = 0.0) -> TestResult:
     """The outcome of a harvest test, with the bits of its elicitation measure."""
     return TestResult(result, 0.001, 1.0, "as stated", (Measure("elicitation", 1.0, 0.0, elicitation, "as stated"),))
+
+
+PROVEN, NOT_PROVEN, NOT_TESTED = outcome("proven"), outcome("not_proven"), outcome("not_tested")
+TELLING = outcome("proven", elicitation=PROVEN_BITS)
+
+
+def intents(**counts: int) -> tuple[int, ...]:
+    """Exchanges of each intent."""
+    return tuple(counts.get(name, 0) for name in INTENTS)
+
+
+def shared(kind: str, accounts: int, outside: int = 0) -> Evidence:
+    """One trait of a kind, held by so many members and so many others."""
+    return Evidence(kind, kind, kind, "value", accounts, outside, 9.0, "medium")
+
+
+def tie(group: str) -> GroupLink:
+    """A group of traits that ties most members beyond chance."""
+    return GroupLink(group, 10, 0.5, 12, 1e-9)
+
+
+def unit(**changes: Any) -> Facts:
+    """A verified organisation as a unit of its own, through which a campaign outside harvests."""
+    inside = members(organization_id="o", access_program="enterprise", verification_level="contract")
+    return facts(members=inside, links=[], declared=replace(DECLARED, **changes))
 
 
 def ordinary_units(count: int, seed: int = 0) -> list[Usage]:

@@ -1,4 +1,6 @@
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from stillwatch.records import (
 )
 from stillwatch.schemas import schema
 
+SAMPLES = Path(__file__).parent.parent / "golden" / "sample_campaigns.json"
 Made = Callable[..., dict[str, Any]]
 
 WEAK = [
@@ -257,3 +260,27 @@ def test_the_order_of_accounts_changes_nothing(campaign: Made) -> None:
     turned = {**made, "account_ids": list(reversed(made["account_ids"]))}
     policy = load_policy(None)
     assert recommended_decisions(made, {}, policy) == recommended_decisions(turned, {}, policy)
+
+
+@given(verdict=st.sampled_from(["distillation", "coordinated"]), action=st.sampled_from(ACTIONS))
+def test_a_victim_of_an_accused_campaign_is_verified_and_told_whatever_the_policy_says(
+    verdict: str, action: str
+) -> None:
+    found = json.loads(SAMPLES.read_text(encoding="utf-8"))[0] | {"verdict": verdict}
+    victims = {account: AccountFacts(role="compromised") for account in found["account_ids"]}
+    for policy in (always(action), Policy("silent", 1, {"default": ("identity",)}, ())):
+        decisions = recommended_decisions(found, victims, policy)
+        assert [decision["action"] for decision in decisions] == ["verify"]
+        assert all("Tell the holder" in decision["because"] for decision in decisions)
+        assert {account for decision in decisions for account in decision["account_ids"]} == set(found["account_ids"])
+
+
+@pytest.mark.parametrize("level", ["business", "contract"])
+@pytest.mark.parametrize("action", ["throttle", "shape", "suspend"])
+def test_a_verified_organisation_is_asked_before_anything_else_happens_to_it(
+    campaign: Made, level: str, action: str
+) -> None:
+    people = {account: AccountFacts(verification_level=level) for account in campaign()["account_ids"]}
+    decisions = recommended_decisions(campaign(), people, always(action))
+    assert [decision["action"] for decision in decisions] == ["verify"]
+    assert "whose own people are asked first" in decisions[0]["because"]

@@ -50,7 +50,7 @@ def campaign(**given: Any) -> dict[str, Any]:
                 "explains_control": True,
             },
             {
-                "name": "build fleet",
+                "name": "ci fleet",
                 "survives": False,
                 "because": "20% of the exchanges repeat an item of the same account",
                 "meaning": "Machines of one owner repeat their requests.",
@@ -196,7 +196,7 @@ def test_a_member_is_told_everything_that_counts() -> None:
         "the same prompt template (one instruction, other contents each time) as all the 9 other accounts",
         "in three independent groups",
         "At most one ordinary customer in 1,000",
-        "The one that came closest, and fell: build fleet",
+        "The one that came closest, and fell: ci fleet",
         "20% of the requests repeat an item of the same account. That is 40% of what this reading needs.",
         "- analyst verdict: fell, no analyst cleared these accounts",
         "shape: make what it takes less useful",

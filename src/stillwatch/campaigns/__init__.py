@@ -1,13 +1,15 @@
 """Cluster -> Campaign: coordination, harvest, innocent explanations, identity, and the verdict they add up to."""
 
-from stillwatch.campaigns.assemble import campaigns, template_name
+from stillwatch.campaigns.assemble import accused, campaigns, template_name
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Member
 from stillwatch.campaigns.gather import Tables, bearing, facts, ordinary_attempts, ordinary_usage
 from stillwatch.campaigns.harvest import reference
 from stillwatch.campaigns.known import Known, Past, known_campaign, known_json, past, remembered
 from stillwatch.campaigns.marks import Marks, Observed, marks
+from stillwatch.campaigns.organisations import Sent, organisation_units
 from stillwatch.campaigns.skeletons import skeleton
+from stillwatch.campaigns.stolen import marked, stolen_keys
 from stillwatch.campaigns.succession import Surroundings, surroundings
 
 __all__ = [
@@ -17,21 +19,26 @@ __all__ = [
     "Member",
     "Observed",
     "Past",
+    "Sent",
     "Surroundings",
     "Tables",
     "TestResult",
+    "accused",
     "bearing",
     "campaigns",
     "facts",
     "known_campaign",
     "known_json",
+    "marked",
     "marks",
     "ordinary_attempts",
     "ordinary_usage",
+    "organisation_units",
     "past",
     "reference",
     "remembered",
     "skeleton",
+    "stolen_keys",
     "surroundings",
     "template_name",
 ]

@@ -1,26 +1,27 @@
 """Puts the tests of each cluster together into campaigns: one verdict, and everything it rests on."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from stillwatch.campaigns.attempts import Attempts
 from stillwatch.campaigns.continuity import Continuation, continuations
 from stillwatch.campaigns.coordination import MIN_PRINCIPALS, TestResult, coordination
 from stillwatch.campaigns.extraction import Extraction, Sweep, extraction
-from stillwatch.campaigns.facts import Evidence, Facts, TemplateUse
+from stillwatch.campaigns.facts import Declared, Evidence, Facts, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.harvest import Reference, harvest
-from stillwatch.campaigns.hypotheses import Finding, findings
+from stillwatch.campaigns.hypotheses import Finding, findings, meaning
 from stillwatch.campaigns.known import Past
 from stillwatch.campaigns.marks import Marks, as_json
-from stillwatch.campaigns.nearness import meaning, nearness
+from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
 from stillwatch.campaigns.pivots import pivots
 from stillwatch.campaigns.succession import Surroundings
 from stillwatch.records import INTENTS, VERDICTS
 
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
 MAX_TEMPLATES = 50  # most used templates listed
+ACCUSING = ("distillation", "coordinated")
 
 Campaign = dict[str, Any]
 
@@ -40,11 +41,22 @@ def campaigns(
     ordinary units reach for reasoning. `skeleton` and `recommended_decisions` are left empty for the stages that fill
     them.
     """
-    judged = [(cluster, _judged(cluster, ordinary), mark) for cluster, mark in zip(facts, marks, strict=True)]
-    kept = [(cluster, result, mark) for cluster, result, mark in judged if result is not None]
+    judged = _all_judged(facts, ordinary)
+    mark_of = {tuple(cluster.account_ids): mark for cluster, mark in zip(facts, marks, strict=True)}
+    kept = [(cluster, result, mark_of[tuple(cluster.account_ids)]) for cluster, result in judged if result is not None]
     named = continuations([(cluster.account_ids, mark) for cluster, _, mark in kept], past, others)
-    found = [{**_campaign(*one, name), **_reasoning(one[0], reaching)} for one, name in zip(kept, named, strict=True)]
+    ids = {tuple(one[0].account_ids): name.campaign_id for one, name in zip(kept, named, strict=True)}
+    found = [
+        {**_campaign(*one, name), **_reasoning(one[0], reaching), "declared": _declared(one[0], one[1].verdict, ids)}
+        for one, name in zip(kept, named, strict=True)
+    ]
     return sorted(found, key=_rank)
+
+
+def accused(facts: Sequence[Facts], ordinary: Reference) -> list[Facts]:
+    """The clusters whose verdict accuses somebody, in their order."""
+    verdicts = [_judged(cluster, ordinary) for cluster in facts]
+    return [cluster for cluster, found in zip(facts, verdicts, strict=True) if found and found.verdict in ACCUSING]
 
 
 def template_name(template_id: int) -> str:
@@ -62,6 +74,35 @@ class _Judged(NamedTuple):
     harvested: TestResult
     explanations: Sequence[Finding]
     missing: Sequence[str]
+
+
+def _all_judged(facts: Sequence[Facts], ordinary: Reference) -> list[tuple[Facts, _Judged | None]]:
+    """Every cluster, then every organisation: the verdict on one rests on the verdict on the campaign outside."""
+    clusters = [(one, _judged(one, ordinary)) for one in facts if one.declared is None]
+    verdicts = {tuple(one.account_ids): judged.verdict for one, judged in clusters if judged}
+    units = [(one, one.declared) for one in facts if one.declared is not None]
+    return clusters + [(one, _judged_unit(one, declared, ordinary, verdicts)) for one, declared in units]
+
+
+def _judged_unit(
+    unit: Facts, declared: Declared, ordinary: Reference, verdicts: Mapping[tuple[str, ...], str]
+) -> _Judged | None:
+    """The verdict on what runs through a verified organisation's accounts, or None when there is nothing to say."""
+    own = harvest(unit, ordinary)
+    harvested = own if own.result == "proven" or not declared.outside else _pooled(unit, declared, ordinary)
+    explanations = findings(unit, harvested)
+    outside = {verdicts[ids] for ids in declared.outside if ids in verdicts}
+    own_p_value = 1.0 if own.p_value is None else own.p_value
+    verdict = declared_verdict(declared, harvested, explanations, own_p_value=own_p_value, outside=outside)
+    missing = [missing_for(declared)] if verdict == "insufficient_data" else []
+    common = declared_control(declared, len(unit.members))
+    return None if verdict is None else _Judged(verdict, common, harvested, explanations, missing)
+
+
+def _pooled(unit: Facts, declared: Declared, ordinary: Reference) -> TestResult:
+    """The harvest test on what sends the same wordings, inside the organisation and outside."""
+    found = harvest(replace(unit, bearing=declared.pooled), ordinary)
+    return replace(found, because=f"together with who sends the same wordings outside: {found.because}")
 
 
 def _judged(cluster: Facts, ordinary: Reference) -> _Judged | None:
@@ -117,6 +158,7 @@ def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) 
         "lineage": list(name.lineage),
         "displacement": list(name.displacement),
         "marks": as_json(mark),
+        "compromised": [{"account_id": a, "because": why} for a, why in sorted(cluster.compromised.items())],
         "timeline": [
             {"on": day.isoformat(), "exchanges": n, "accounts": accounts} for day, n, accounts in cluster.timeline
         ],
@@ -156,6 +198,30 @@ def _sweep(found: Sweep) -> dict[str, Any]:
 def _replays(found: HandedOn) -> dict[str, Any]:
     times = {name: at and at.isoformat() for name, at in (("first_at", found.first_at), ("last_at", found.last_at))}
     return {**asdict(found), **times}
+
+
+def _declared(cluster: Facts, verdict: str, ids: Mapping[tuple[str, ...], str]) -> dict[str, Any] | None:
+    """The verified organisation a harvest runs through, and the campaign outside with the same wordings."""
+    declared = cluster.declared
+    if declared is None:
+        return None
+    outside = sorted({ids[accounts] for accounts in declared.outside if accounts in ids})
+    name = declared.organisation
+    found = "A harvest runs through" if verdict in ACCUSING else "What could be a harvest runs through"
+    because = (
+        f"{found} {len(cluster.members)} of the {declared.accounts} accounts of the verified organisation {name}. "
+        "That these accounts belong together is declared, by contract, and says nothing against anybody; "
+        "the other accounts are not meant, nor is it said who in the organisation knew."
+    )
+    if outside:
+        because += f" {declared.shared} of their wordings are those of {', '.join(outside)}, outside the organisation."
+    return {
+        "organization_id": name,
+        "accounts": declared.accounts,
+        "same_wordings_as": outside,
+        "shared_templates": declared.shared,
+        "because": because,
+    }
 
 
 def _exposure(cluster: Facts) -> dict[str, Any]:
@@ -200,11 +266,12 @@ def _test(result: TestResult) -> dict[str, Any]:
 
 
 def _hypothesis(finding: Finding) -> dict[str, Any]:
-    near = nearness(finding)
+    near = 1.0 if finding.survives else finding.nearness
     return {
         "name": finding.name,
         "survives": finding.survives,
         "because": finding.because,
+        "tested": finding.tested,
         "meaning": meaning(finding),
         "nearness": None if near is None else round(near, 6),
         "explains_control": not finding.coordinated,

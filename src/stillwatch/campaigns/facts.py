@@ -55,6 +55,23 @@ class Usage:
     intents: tuple[int, ...] = ()
     capabilities: Mapping[str, int] = field(default_factory=dict)
 
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both units as one, taking their items for different ones. `Usage()` is the identity."""
+        names = sorted({*self.capabilities, *other.capabilities})
+        longer, shorter = sorted((self.intents, other.intents), key=len, reverse=True)
+        padded = (*shorter, *(0,) * (len(longer) - len(shorter)))
+        return Usage(
+            exchanges=self.exchanges + other.exchanges,
+            items=self.items + other.items,
+            accounts=self.accounts + other.accounts,
+            copies=self.copies + other.copies,
+            repeated_exchanges=self.repeated_exchanges + other.repeated_exchanges,
+            output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            intents=tuple(a + b for a, b in zip(longer, padded, strict=True)),
+            capabilities={n: self.capabilities.get(n, 0) + other.capabilities.get(n, 0) for n in names},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -64,6 +81,7 @@ class Member:
     organization_id: str | None = None
     access_program: str | None = None
     verification_level: str | None = None
+    created_at: datetime | None = None
 
     @property
     def principal(self) -> str:
@@ -89,13 +107,35 @@ class GroupLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Declared:
+    """A verified organisation as a unit of its own: the link among its accounts is declared by contract.
+
+    `organisation` its id, `accounts` that were active, of which the members bear what is tested; `outside` the accounts
+    of each campaign that sends some of the same templates, `shared` of them in all, and `pooled` the usage of both
+    together; `asks` the intents that much of the traffic shows; `peers` other organisations that were tested likewise,
+    `peers_as_far` those as far out.
+    """
+
+    organisation: str
+    accounts: int
+    outside: tuple[tuple[str, ...], ...] = ()
+    shared: int = 0
+    pooled: Usage = field(default_factory=Usage)
+    asks: tuple[str, ...] = ()
+    peers: int = 0
+    peers_as_far: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the tests may know about a cluster.
 
     `timeline` holds day, exchanges and active members; `model_days` day, model and exchanges; `public_share` the share
     of exchanges with a shared template whose template at least as many outsiders hold; `busiest_days_share` the share
     of exchanges on its three busiest days; `pardoned` that an analyst found most members innocent; `attempts` how
-    all of the members' traffic reaches for reasoning; `handed_on` what they sent back of others'.
+    all of the members' traffic reaches for reasoning; `handed_on` what they sent back of others'; `columns` those of
+    the logs and of the accounts table that hold anything, as `accounts.organization_id`; `declared` is set for a
+    verified organisation; `compromised` are members whose key looks stolen, with the reason.
     """
 
     members: Sequence[Member]
@@ -119,6 +159,9 @@ class Facts:
     pardoned: bool = False
     attempts: Attempts = field(default_factory=Attempts)
     handed_on: HandedOn = field(default_factory=HandedOn)
+    columns: frozenset[str] = frozenset()
+    declared: Declared | None = None
+    compromised: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def account_ids(self) -> list[str]:

@@ -20,9 +20,16 @@ CORE_KINDS = ("template", "system_prompt")
 BUSY_DAYS = 3  # a deadline shows in this many days
 
 
+# Columns of the signals whose absence starves an innocent explanation; prompts are looked for in what bears a template.
+LOGGED = ("client_ip", "client_ip_prefix", "user_agent", "session_id")
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The stage tables the campaign tests read: Ibis for what is large, Arrow for what fits the driver."""
+    """The stage tables the campaign tests read: Ibis for what is large, Arrow for what fits the driver.
+
+    `signals` says where exchanges came from; without it, what needs addresses is not tested.
+    """
 
     templated: IbisTable
     activity: IbisTable
@@ -31,6 +38,7 @@ class Tables:
     members: pa.Table
     evidence: pa.Table
     cohesion: pa.Table
+    signals: IbisTable | None = None
 
 
 def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Iterable[str] = ()) -> list[Facts]:
@@ -43,6 +51,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     borne = _bearing(tables.templated, members, engine.memory(core))
     bearing = borne.filter(~borne.is_public)
     usages = usage_by(bearing, "cluster_id")
+    has_prompts = bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
     context = _Context(
         tables=tables,
         people=_people(tables.accounts),
@@ -54,7 +63,8 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         public_shares=_public_shares(borne),
         attempts=_attempts(tables.templated, members),
         handed_on=handed_on_by(tables.replays, members),
-        has_prompts=bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py()),
+        has_prompts=has_prompts,
+        columns=_columns(tables, has_prompts=has_prompts),
         pardoned=frozenset(pardoned),
     )
     return [context.facts(cluster, ids) for cluster, ids in sorted(clusters.items())]
@@ -239,9 +249,24 @@ def _by_cluster(members: pa.Table) -> dict[int, list[str]]:
 
 
 def _people(accounts: pa.Table) -> dict[str, Member]:
-    names = ["account_id", "organization_id", "access_program", "verification_level"]
+    names = ["account_id", "organization_id", "access_program", "verification_level", "created_at"]
     columns = [accounts[name].to_pylist() for name in names]
     return {row[0]: Member(*row) for row in zip(*columns, strict=True)}
+
+
+def _columns(tables: Tables, *, has_prompts: bool) -> frozenset[str]:
+    """Names of the columns that hold anything: of the accounts table, and of the exchanges."""
+    found = {f"accounts.{name}" for name in tables.accounts.column_names if _holds_anything(tables.accounts[name])}
+    found |= {"exchanges.prompt"} if has_prompts else set()
+    if tables.signals is not None:
+        held = {name: tables.signals[name].notnull().any() for name in LOGGED if name in tables.signals.columns}
+        row = tables.signals.aggregate(**held).to_pyarrow().to_pylist()[0] if held else {}
+        found |= {f"exchanges.{name}" for name, holds in row.items() if holds}
+    return frozenset(found)
+
+
+def _holds_anything(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count < len(column))
 
 
 def _grouped(table: pa.Table) -> dict[int, list[Mapping[str, Any]]]:
@@ -266,6 +291,7 @@ class _Context:
     attempts: Mapping[int, Attempts]
     handed_on: Mapping[int, HandedOn]
     has_prompts: bool
+    columns: frozenset[str]
     pardoned: frozenset[str]
 
     def facts(self, cluster: int, ids: Sequence[str]) -> Facts:
@@ -290,6 +316,7 @@ class _Context:
             has_prompts=self.has_prompts,
             public_share=self.public_shares.get(cluster, 0.0),
             busiest_days_share=sum(busiest) / max(summed["exchanges"], 1),
+            columns=self.columns,
             pardoned=bool(ids) and sum(i in self.pardoned for i in ids) * 2 > len(ids),
             attempts=self.attempts.get(cluster, Attempts()),
             handed_on=self.handed_on.get(cluster, HandedOn()),

@@ -18,6 +18,9 @@ LEAST_APPROVALS = {"observe": 0, "verify": 0, "throttle": 0, "shape": 2, "suspen
 # The furthest action for a verdict; a verdict that is not listed allows watching only.
 FURTHEST = {"distillation": "suspend", "coordinated": "verify"}
 
+# Levels at which somebody checked that an organisation exists: it has people who answer, and they are asked first.
+VERIFIED = ("business", "contract")
+
 # A case must stand on evidence of at least this durability to go beyond verification.
 ACTING_DURABILITY = "medium"
 
@@ -36,6 +39,8 @@ def limit(verdict: str, campaign_durability: str, account: AccountFacts) -> Limi
     limits = [Limit(furthest, "" if verdict == "distillation" else f"the verdict is {verdict.replace('_', ' ')}")]
     if account.role == "compromised":
         limits.append(Limit("verify", "its key looks stolen and its holder is a victim, who must be told"))
+    if account.verification_level in VERIFIED:
+        limits.append(Limit("verify", "a verified organisation answers for it, whose own people are asked first"))
     if not at_least(campaign_durability, ACTING_DURABILITY):
         limits.append(Limit("verify", "the campaign rests on evidence that is easy to fake"))
     if account.durability is not None and not at_least(account.durability, ACTING_DURABILITY):

@@ -118,6 +118,8 @@ def _draws(world: World, population: Population, day: int) -> Draws:
         **_answers(world, people, account, template, model, rng),
     }
     _refuse(draws, refusals(people, account, work, _unit(mix(draws["wording"], 73), 0)))
+    if "away_work" in people:
+        _send_from_elsewhere(people, came, work, draws)
     return {**draws, **handed_out(people, draws, work, first=population.first, seed=world.seed)}
 
 
@@ -126,6 +128,16 @@ def _refuse(draws: Draws, refused: npt.NDArray[np.bool_]) -> None:
     draws["finish"][refused & (draws["status"] == 0)] = CONTENT_FILTER
     for name in ("output_tokens", "reasoning_tokens"):
         draws[name][refused] = 0
+
+
+def _send_from_elsewhere(people: Columns, came: Arrivals, work: npt.NDArray[np.int64], drawn: Draws) -> None:
+    """Let the work that somebody else does with an account's key come from that one's addresses and client."""
+    account = came.account
+    away = work == people["away_work"][account]
+    exits = (mix(came.session, 37) % people["away_net_size"][account].astype(np.uint64)).astype(np.int64)
+    drawn["address"] = np.where(away, people["away_net"][account] + exits, drawn["address"]).astype(np.int32)
+    drawn["client"] = np.where(away, people["away_client"][account], drawn["client"]).astype(np.int8)
+    drawn["end_user"] = np.where(away, np.uint64(0), drawn["end_user"])
 
 
 def _unit(numbers: npt.NDArray[np.uint64], shift: int) -> npt.NDArray[np.float64]:

@@ -4,6 +4,7 @@ Why:    rates, sizes and habits follow what providers disclosed; hygiene is mixe
 Misses: transcripts bought from a reseller leave no trace at the provider and are not simulated.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,11 +77,15 @@ class Campaign:
     paraphrase: float = 0.0  # share of the words of its instructions replaced on each call
     jitter_s: float = 0.0  # mean delay of sessions behind the schedule of waves and shifts
     mixes_alone: bool = False  # unrelated traffic is each account's own, not that of a few customers of a relay
+    disguise: "Disguise | None" = None  # what it hides behind; changes the planned accounts in place
 
     @property
     def aim(self) -> str:
         """What its templates, items and schedule belong to."""
         return self.corpus or self.name
+
+
+Disguise = Callable[[Campaign, Plan, np.random.Generator, Columns], None]
 
 
 def accounts(campaign: Campaign, plan: Plan, rng: np.random.Generator, count: int) -> Columns:
@@ -103,6 +108,8 @@ def accounts(campaign: Campaign, plan: Plan, rng: np.random.Generator, count: in
     people["role"] = np.full(count, "relay" if campaign.relays else "operator", object)
     people["segment"] = np.full(count, campaign.name, object)
     _steal(plan, rng, people, stolen)
+    if campaign.disguise is not None:
+        campaign.disguise(campaign, plan, rng, people)
     return people
 
 

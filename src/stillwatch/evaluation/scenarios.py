@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from stillwatch.errors import SettingsError
+from stillwatch.evaluation import hidden
 from stillwatch.evaluation.doses import NO_DOSES, Doses, checked, overridden
 from stillwatch.evaluation.hostile import HARVEST, Campaign, Hygiene
 
@@ -177,6 +178,15 @@ _REPLAY = Scenario(
     datetime(2026, 7, 1, tzinfo=UTC),
 )
 
+_HIDDEN = Scenario(
+    "hidden",
+    hidden.SENTENCE,
+    hidden.CAMPAIGNS,
+    hidden.DAYS,
+    hidden.STARTS_AT,
+    customers={**CUSTOMERS, **hidden.MORE_CUSTOMERS},
+)
+
 
 def scenarios() -> Mapping[str, Scenario]:
     """Every world `simulate` can make, by name."""
@@ -233,6 +243,7 @@ def scenarios() -> Mapping[str, Scenario]:
             traffic_per_hostile=20.0,
             with_text=False,
         ),
+        _HIDDEN,
     )
     return {world.name: world for world in worlds}
 

@@ -26,8 +26,10 @@ from stillwatch.evaluation.samples import read_prompts, read_rhythm
 from stillwatch.evaluation.scenarios import Scenario
 from stillwatch.evaluation.scenarios import scenario as named
 from stillwatch.evaluation.templates import Library
+from stillwatch.evaluation.twins import TWINS
 
 FEWEST_ACCOUNTS = 12  # of a campaign, at any scale
+CUSTOMERS = {**SEGMENTS, **TWINS}
 WRITERS = 2  # days written at once: more would only need more memory
 
 
@@ -159,7 +161,7 @@ def _hostile_populations(chosen: Scenario, plan: Plan) -> dict[str, Columns]:
         count = chosen.doses.accounts or _usual(campaign, plan)
         sized = replace(campaign, exchanges=round(campaign.exchanges * plan.days / chosen.days))
         people = hostile.accounts(sized, plan, stream(plan.seed, "campaign", campaign.name), count)
-        people["campaign"] = np.full(count, campaign.name, object)
+        people.setdefault("campaign", np.full(count, campaign.name, object))
         populations[campaign.name] = people
     return populations
 
@@ -169,7 +171,7 @@ def _legitimate_populations(chosen: Scenario, plan: Plan, hostile_count: int) ->
     total = hostile_count * chosen.customers_per_hostile
     for segment, share in chosen.customers.items():
         count = max(8, round(total * share / sum(chosen.customers.values())))
-        people = SEGMENTS[segment](plan, stream(plan.seed, "segment", segment), count)
+        people = CUSTOMERS[segment](plan, stream(plan.seed, "segment", segment), count)
         _turn_over(people, chosen.turnover_share, plan, stream(plan.seed, "turnover", segment))
         people["from_s"] = np.maximum(people["from_s"], people["created_s"])
         people["to_s"] = np.maximum(people["to_s"], people["from_s"])

@@ -116,7 +116,17 @@ def _membership(account_id: str, campaign: Campaign, traits: Iterable[Held], acc
         recommended=recommended,
         missing=campaign["missing"],
         continues=[Continued(k["campaign_id"], k["relation"], k["because"]) for k in campaign["lineage"]],
+        part=_part(account_id, campaign),
     )
+
+
+def _part(account_id: str, campaign: Campaign) -> str | None:
+    """Why it stands apart from the others: its key looks stolen, or its organisation is what was tested."""
+    for victim in campaign.get("compromised", []):
+        if victim["account_id"] == account_id:
+            return f"Its key looks stolen, and its holder a victim: {victim['because']}."
+    declared = campaign.get("declared")
+    return declared["because"] if declared else None
 
 
 def _test(told: Mapping[str, Any]) -> Test:

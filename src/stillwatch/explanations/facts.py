@@ -120,7 +120,8 @@ class Membership:
     """The campaign an account is in, what ties it to the others, and what was found about all of them together.
 
     `bits` is the sum over independent groups; `readings` come strongest first; `continues` are the earlier campaigns
-    that this one goes on from, with the reason.
+    that this one goes on from, with the reason; `part` says why the account stands apart from the others, as the holder
+    of a stolen key does.
     """
 
     campaign_id: str
@@ -136,6 +137,7 @@ class Membership:
     recommended: Recommended | None
     missing: Sequence[str]
     continues: Sequence[Continued] = ()
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def _where(campaign: Membership) -> list[str]:
         f"It is one of {campaign.accounts:,} accounts in campaign {campaign.campaign_id}, active from "
         f"{day_words(campaign.first_seen_on)} to {day_words(campaign.last_seen_on)}.",
         f"Verdict on the campaign: {campaign.verdict.replace('_', ' ')}. That is: {VERDICT_WORDS[campaign.verdict]}.",
+        *([campaign.part] if campaign.part else []),
         "No decision rests on this account alone: what counts is what all accounts of the campaign share and did.",
     ]
 
@@ -196,7 +197,7 @@ def _would_clear(campaign: Membership, opinions: Sequence[Opinion]) -> Iterator[
         )
     yield (
         "Verification of the business or the contract, if the account belongs to an organisation: the accounts of a "
-        "verified organisation are judged as one customer and are not listed in campaigns."
+        "verified organisation are judged as one customer, and listed only where a harvest runs through them."
     )
     closest = next((reading for reading in campaign.readings if not reading.survives), None)
     if closest is not None and 0 < (closest.nearness or 0) < 1:
@@ -215,7 +216,7 @@ def _outsider(of: Explanation) -> Iterator[Section]:
             "Why",
             [
                 "It belongs to an organisation that was verified. What such accounts share counts as their "
-                "organisation's own, and they are not listed in campaigns."
+                "organisation's own. They are listed only where a harvest runs through them."
             ],
         )
     else:

@@ -104,6 +104,8 @@ def headline(campaigns: list[Mapping[str, Any]]) -> str:
 def plainly(campaign: Mapping[str, Any]) -> str:
     """What the verdict of this campaign means, in a sentence or two."""
     accounts = counted(len(campaign["account_ids"]), "account")
+    if campaign.get("declared"):
+        return str(campaign["declared"]["because"])
     if campaign["verdict"] == "distillation":
         return f"{accounts} under common control harvested {_taken(campaign)}. No innocent explanation holds."
     if campaign["verdict"] == "coordinated":

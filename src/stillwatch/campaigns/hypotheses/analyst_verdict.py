@@ -9,6 +9,8 @@ from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.hypotheses.base import Finding
 
+NEEDS = ()
+
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     """Survives when most members were found innocent."""

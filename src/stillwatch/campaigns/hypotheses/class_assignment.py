@@ -7,8 +7,9 @@ Source: own reasoning; education programmes are also where fraud enters, so the 
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.hypotheses.base import Finding, share_of
+from stillwatch.campaigns.hypotheses.base import Finding, nearness, share_of
 
+NEEDS = ("accounts.access_program",)
 EDUCATION_SHARE = 0.6
 SAME_ITEMS = 0.06
 DEADLINE_SHARE = 0.4
@@ -18,15 +19,17 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     """Survives when mostly education accounts send the same items, or (without prompts) work towards one deadline."""
     name = "class assignment"
     education = share_of(facts, "access_program", ("education",))
+    sharing, busiest = facts.item_sharing, facts.busiest_days_share
     if education < EDUCATION_SHARE:
-        return Finding(name, False, f"{education:.0%} of the accounts came in through education")
-    sharing = facts.item_sharing
+        because = f"{education:.0%} of the accounts came in through education"
+        return Finding(name, False, because, nearness=nearness(education, EDUCATION_SHARE))
     if sharing is not None and sharing < SAME_ITEMS:
-        return Finding(name, False, f"another member sends the same item only {sharing:.0%} of the time")
-    if sharing is None and facts.busiest_days_share < DEADLINE_SHARE:
-        return Finding(
-            name, False, f"only {facts.busiest_days_share:.0%} of the traffic falls on the busiest three days"
-        )
+        because = f"another member sends the same item only {sharing:.0%} of the time"
+        return Finding(name, False, because, nearness=nearness(sharing, SAME_ITEMS))
+    if sharing is None and busiest < DEADLINE_SHARE:
+        because = f"only {busiest:.0%} of the traffic falls on the busiest three days"
+        return Finding(name, False, because, nearness=nearness(busiest, DEADLINE_SHARE))
     if harvest.result == "proven":
-        return Finding(name, False, "a class does not explain the harvest that is proven")
-    return Finding(name, True, f"{education:.0%} are education accounts working on the same questions or deadline")
+        return Finding(name, False, "a class does not explain the harvest that is proven", nearness=1.0)
+    because = f"{education:.0%} are education accounts working on the same questions or deadline"
+    return Finding(name, True, because, nearness=1.0)

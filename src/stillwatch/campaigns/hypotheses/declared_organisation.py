@@ -5,27 +5,26 @@ Misses: nothing is proven by the declaration itself, so it explains linkage only
 Source: own reasoning: concealment is what makes common control suspicious.
 """
 
-from collections import Counter
-
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.hypotheses.base import Finding
+from stillwatch.campaigns.hypotheses.base import Finding, named_share, nearness
 
+NEEDS = ("accounts.organization_id",)
 SHARE = 0.8
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     """Survives when most members name the same organisation and harvesting is not proven."""
-    declared = Counter(m.organization_id for m in facts.members if m.organization_id)
-    _, count = declared.most_common(1)[0] if declared else (None, 0)
-    share = count / len(facts.members)
-    name = "declared organisation"
+    name, share = "declared organisation", named_share(facts)
+    near = nearness(share, SHARE)
     if share < SHARE:
-        return Finding(name, False, f"at most {share:.0%} of the accounts name the same organisation")
+        because = f"at most {share:.0%} of the accounts name the same organisation"
+        return Finding(name, False, because, nearness=near)
+    if facts.declared is not None:
+        because = "that the accounts belong together is declared, doubted by nobody, and explains nothing they take"
+        return Finding(name, False, because, nearness=near)
     if harvest.result == "proven":
-        return Finding(
-            name, False, f"{share:.0%} name one organisation, but nobody verified it and a harvest is proven"
-        )
-    return Finding(
-        name, True, f"{share:.0%} of the accounts name the same organisation; the link is declared, not hidden"
-    )
+        because = f"{share:.0%} name one organisation, which does not explain the harvest that is proven"
+        return Finding(name, False, because, nearness=near)
+    because = f"{share:.0%} of the accounts name the same organisation; the link is declared, not hidden"
+    return Finding(name, True, because, nearness=near)

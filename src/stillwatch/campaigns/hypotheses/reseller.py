@@ -1,27 +1,33 @@
 """An approved reseller or gateway that serves many customers of its own.
 
 Why:    a partner's accounts share contract, payment and addresses, and carry everybody's traffic.
-Misses: a partner that relays a harvest thinly spread over ordinary traffic.
+Misses: a partner that relays a harvest nobody else sends, thinly spread over ordinary traffic.
 Source: own; fraudulent proxy networks look the same but for the contract and the template-bearing share.
 """
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import VERIFIED, Facts
-from stillwatch.campaigns.hypotheses.base import Finding, share_of, telling
+from stillwatch.campaigns.hypotheses.base import Finding, nearness, sent_outside, share_of, telling
 
+NEEDS = ("accounts.access_program", "accounts.verification_level")
 PARTNER_SHARE = 0.6
 VERIFIED_SHARE = 0.6
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
-    """Survives when most members are verified partners and the content is nothing out of the ordinary."""
+    """Survives when most members are verified partners, and neither content nor company speaks against them."""
     name = "reseller"
     partner = share_of(facts, "access_program", ("partner",))
     verified = share_of(facts, "verification_level", VERIFIED)
+    near = min(nearness(partner, PARTNER_SHARE), nearness(verified, VERIFIED_SHARE))
     if partner < PARTNER_SHARE or verified < VERIFIED_SHARE:
-        return Finding(
-            name, False, f"{partner:.0%} are partner accounts and {verified:.0%} have a verified contract or business"
-        )
+        because = f"{partner:.0%} are partner accounts and {verified:.0%} have a verified contract or business"
+        return Finding(name, False, because, nearness=near)
+    if sent_outside(facts):
+        because = "reselling does not explain that these wordings are also those of a campaign outside"
+        return Finding(name, False, because, nearness=near)
     if telling(harvest):
-        return Finding(name, False, "reselling does not explain prompts this far from ordinary use")
-    return Finding(name, True, f"{partner:.0%} are approved partners, {verified:.0%} of them verified")
+        because = "reselling does not explain prompts this far from ordinary use"
+        return Finding(name, False, because, nearness=near)
+    because = f"{partner:.0%} are approved partners, {verified:.0%} of them verified"
+    return Finding(name, True, because, nearness=near)

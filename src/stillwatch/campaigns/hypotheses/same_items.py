@@ -1,24 +1,24 @@
-"""Everybody asks the same questions: an evaluation suite, a benchmark, a tutorial, an assignment.
+"""Everybody asks the same questions: a benchmark, a tutorial, an assignment.
 
-Why:    users of a suite run the same template over the same items; a harvest shares its corpus out, so that items
-        hardly repeat between accounts.
+Why:    who follows the same sheet runs the same template over the same items; a harvest shares its corpus out, so that
+        items hardly repeat between accounts.
 Misses: harvests that send every item from several accounts on purpose, at a multiple of the cost.
 Source: own; the contrast of template overlap with item overlap is the core of the harvest test.
 """
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.hypotheses.base import Finding
+from stillwatch.campaigns.hypotheses.base import Finding, nearness
 
+NEEDS = ("exchanges.prompt",)
 SHARED_SHARE = 0.06
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     """Survives when another member often sends the same item."""
     del harvest  # the items decide
-    name = "same items"
-    sharing = facts.item_sharing
+    name, sharing = "same items", facts.item_sharing
     if sharing is None:
-        return Finding(name, False, "no prompts, so items cannot be compared")
+        return Finding(name, False, "no prompts in common, so items cannot be compared")
     because = f"another member sends the same item {sharing:.0%} of the time"
-    return Finding(name, sharing >= SHARED_SHARE, because)
+    return Finding(name, sharing >= SHARED_SHARE, because, nearness=nearness(sharing, SHARED_SHARE))

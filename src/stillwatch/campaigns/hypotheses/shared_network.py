@@ -9,15 +9,16 @@ from stillwatch.campaigns.coordination import GROUP_P_VALUE, TestResult
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.hypotheses.base import Finding
 
+NEEDS = ("exchanges.client_ip",)
+
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     """Survives when the network is the only group of traits shared beyond chance."""
-    del harvest  # which groups are shared decides
+    del harvest  # strangers have no harvest in common, whatever each of them does
     groups = sorted(link.group for link in facts.links if link.p_value <= GROUP_P_VALUE)
     name = "shared network"
     others = [group for group in groups if group != "network"]
     if others:
         return Finding(name, False, f"they also share {', '.join(others)} beyond chance")
-    return Finding(
-        name, "network" in groups, "addresses are all they share" if groups else "nothing is shared beyond chance"
-    )
+    because = "addresses are all they share" if groups else "nothing is shared beyond chance"
+    return Finding(name, "network" in groups, because)

@@ -8,8 +8,9 @@ Source: own; the twin of "shared payment instrument" in providers' indicator lis
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.hypotheses.base import Finding
+from stillwatch.campaigns.hypotheses.base import Finding, nearness, paid_together
 
+NEEDS = ("accounts.payment_fingerprint",)
 MAX_ACCOUNTS = 12
 PAID_SHARE = 0.8
 
@@ -17,10 +18,10 @@ PAID_SHARE = 0.8
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     """Survives when at most MAX_ACCOUNTS accounts are paid for, nearly all, by one payment instrument."""
     del harvest  # how much one customer sends is no evidence of many
-    name = "small team"
-    accounts = len(facts.members)
-    paid = max((item.account_count for item in facts.evidence if item.kind == "payment"), default=0)
+    name, accounts, paid = "small team", len(facts.members), paid_together(facts)
     if accounts > MAX_ACCOUNTS:
-        return Finding(name, False, f"{accounts} accounts are more than a team of at most {MAX_ACCOUNTS}")
+        because = f"{accounts} accounts are more than a team of at most {MAX_ACCOUNTS}"
+        return Finding(name, False, because, nearness=nearness(MAX_ACCOUNTS, accounts))
     because = f"one payment instrument pays for {paid} of the {accounts} accounts"
-    return Finding(name, paid >= PAID_SHARE * accounts, because)
+    needed = PAID_SHARE * accounts
+    return Finding(name, paid >= needed, because, nearness=nearness(paid, needed))

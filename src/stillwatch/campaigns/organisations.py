@@ -1,0 +1,300 @@
+"""Verified organisations as units of their own: what of a harvest runs through one organisation's accounts.
+
+Why:    a verified organisation is one customer to linkage, so that a reseller that relays a harvest, or a company whose
+        staff harvest, would never be seen. Its accounts are under common control by contract, which is no sign of
+        anything; only what they take can speak against it, and only the accounts that take it are named.
+Misses: a reseller that relays a harvest nobody else sends, as its traffic is broad by trade; staff who harvest one
+        thing only, as a product does; organisations nobody verified, whose accounts are linked like any others.
+Source: own. What decides is that wordings nobody else uses are also those of a campaign outside ("the same actors seen
+        by others" corroborated the disclosures of February 2026).
+
+    1. An organisation's own wordings: varied templates that several of its accounts send and few strangers do.
+    2. Linked: some of them are also wordings of a campaign outside. What bears these is tested.
+    3. Alone: wordings that ask for what products seldom ask for. A product's keys ask for one thing each; accounts that
+       ask for several are tested, and held against what the other organisations show.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import log2
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stillwatch.campaigns.coordination import TestResult
+from stillwatch.campaigns.facts import Declared, Facts, Usage
+from stillwatch.campaigns.gather import Tables, facts, usage_by
+from stillwatch.campaigns.harvest import Reference, harvest
+from stillwatch.campaigns.hypotheses import Finding
+from stillwatch.engines.base import Engine
+from stillwatch.records import INTENTS
+
+MIN_ACCOUNTS = 5  # of an organisation, active; fewer are a household or some partners
+MIN_BEARERS = 3  # accounts of an organisation that must send a wording before it is the organisation's own
+MIN_SENT = 3  # exchanges with the tested wordings that make an account one of those that bear them
+MIN_SHARED = 2  # wordings in common with a campaign outside; one may have been picked up on a web page
+MIN_EXCHANGES = 30  # with these wordings
+STRANGERS_SHARE = 0.1  # of the holders of a wording in common that may be neither the organisation's nor the campaign's
+PRODUCT_INTENTS = ("step_by_step", "expert_persona")  # what ordinary products ask for as well
+ASKING_SHARE = 0.5  # of a template's exchanges that must ask for something else, to count as such a template
+MIN_ASKS = 3  # different things one account asks for, and each of them ASK_SHARE of the exchanges
+ASK_SHARE = 0.1
+MIN_PEERS = 10  # other organisations to compare with
+PEERS_SHARE = 0.1  # of them that may be as far out
+SAME_HARVEST_P_VALUE = 0.05  # of the part tested here, where the same wordings are proven a harvest outside
+PARTNER_SHARE = 0.6  # of members from which on the traffic is that of customers, broad by trade
+MAX_BITS = 20.0
+
+Pairs = Mapping[str, Mapping[int, str]]  # organisation -> wording -> accounts that send it
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Who sends which varied wording: `rows` account_id, template_id, exchanges; `principals` who answers for whom."""
+
+    rows: pa.Table
+    principals: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """One wording of an organisation: its bearers, holders in each campaign outside, strangers, and what it asks."""
+
+    template_id: int
+    exchanges: int
+    bearers: int
+    outside: Mapping[int, int]
+    strangers: int
+    ask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What of an organisation is tested; `campaigns` are the indexes of those outside that have the same wordings."""
+
+    principal: str
+    wordings: Sequence[_Wording]
+    campaigns: Sequence[int] = ()
+
+
+def organisation_units(
+    tables: Tables, engine: Engine, sent: Sent, accused: Sequence[Facts], ordinary: Reference
+) -> list[Facts]:
+    """Facts of every verified organisation through whose accounts something like a harvest runs, by name.
+
+    `accused` are the campaigns outside; their accounts bear witness only.
+    """
+    own = _own_wordings(sent, accused)
+    linked = [unit for unit in (_linked(principal, words) for principal, words in own.items()) if unit is not None]
+    taken = {unit.principal for unit in linked}
+    alone = _asking(tables, engine, sent, {p: words for p, words in own.items() if p not in taken})
+    units = sorted([*linked, *alone], key=lambda unit: unit.principal)
+    found = _facts(tables, engine, sent, units)
+    sizes = Counter(principal for account, principal in sent.principals.items() if account != principal)
+    bits = {unit.principal: _bits(one, ordinary) for unit, one in found}
+    peers = [bits.get(principal, 0.0) for principal, size in sizes.items() if size >= MIN_ACCOUNTS]
+    candidates = []
+    for unit, one in found:
+        declared = _declared(unit, one, sizes[unit.principal], accused, peers, bits[unit.principal])
+        if declared.outside or _asks_for_much(declared, one):
+            candidates.append(replace(one, declared=declared))
+    return candidates
+
+
+def declared_control(declared: Declared, bearers: int) -> TestResult:
+    """Common control of an organisation's accounts: declared, so it is given and weighs nothing."""
+    because = (
+        f"the link is declared, not found: {declared.accounts} accounts belong to one verified organisation, "
+        f"and {bearers} of them bear what is tested here"
+    )
+    return TestResult("proven", None, 0.0, because)
+
+
+def declared_verdict(
+    declared: Declared,
+    harvested: TestResult,
+    explanations: Sequence[Finding],
+    *,
+    own_p_value: float,
+    outside: Collection[str],
+) -> str | None:
+    """The verdict on a harvest through an organisation's accounts, or None when there is nothing to say.
+
+    `distillation` needs a campaign outside that is called so itself, and that what runs through the organisation is far
+    out by itself as well (`own_p_value`); `outside` are the verdicts on the campaigns with the same wordings.
+    """
+    if any(finding.survives and not finding.coordinated for finding in explanations):
+        return "explained" if harvested.result == "proven" else None
+    if declared.outside:
+        if own_p_value <= SAME_HARVEST_P_VALUE and "distillation" in outside:
+            return "distillation"
+        return "coordinated" if harvested.result == "proven" else None
+    if harvested.result != "proven" or declared.peers_as_far > PEERS_SHARE * declared.peers:
+        return None
+    return "coordinated" if declared.peers >= MIN_PEERS else "insufficient_data"
+
+
+def missing_for(declared: Declared) -> str:
+    """What an organisation's case lacks."""
+    return f"{MIN_PEERS} other verified organisations to compare with; these logs hold {declared.peers}"
+
+
+def _own_wordings(sent: Sent, accused: Sequence[Facts]) -> dict[str, list[_Wording]]:
+    """The wordings that MIN_BEARERS accounts of an organisation send, and fewer strangers than that."""
+    rows = sent.rows
+    principals = pa.array([sent.principals.get(a, a) for a in rows["account_id"].to_pylist()], pa.string())
+    held = rows.append_column("principal", principals).group_by(["template_id", "principal"])
+    table = held.aggregate([("account_id", "count"), ("exchanges", "sum")])
+    verified = pa.array(sorted({p for a, p in sent.principals.items() if p != a}), pa.string())
+    borne = pc.and_(pc.is_in(table["principal"], verified), pc.greater_equal(table["account_id_count"], MIN_BEARERS))
+    owned = table.filter(borne)
+    table = table.filter(pc.is_in(table["template_id"], owned["template_id"]))
+    of_account = {account: number for number, one in enumerate(accused) for account in one.account_ids}
+    holders: dict[int, list[str]] = defaultdict(list)
+    for template_id, principal in zip(table["template_id"].to_pylist(), table["principal"].to_pylist(), strict=True):
+        holders[template_id].append(principal)
+    found: dict[str, list[_Wording]] = defaultdict(list)
+    for row in owned.sort_by([("principal", "ascending"), ("template_id", "ascending")]).to_pylist():
+        others = [p for p in holders[row["template_id"]] if p != row["principal"]]
+        outside = Counter(of_account[p] for p in others if p in of_account)
+        strangers = len(others) - max(outside.values(), default=0)
+        if strangers < row["account_id_count"]:
+            counts = (row["exchanges_sum"], row["account_id_count"], outside, strangers)
+            found[row["principal"]].append(_Wording(row["template_id"], *counts))
+    return dict(found)
+
+
+def _linked(principal: str, wordings: Sequence[_Wording]) -> _Unit | None:
+    """The organisation with the campaigns outside that it has enough in common with, if there are any."""
+    common: dict[int, list[_Wording]] = defaultdict(list)
+    for word in wordings:
+        for campaign, holders in word.outside.items():
+            if holders >= MIN_BEARERS and word.strangers <= STRANGERS_SHARE * (holders + word.bearers):
+                common[campaign].append(word)
+    campaigns = sorted(campaign for campaign, words in common.items() if len(words) >= MIN_SHARED)
+    if not campaigns:
+        return None
+    shared = {word.template_id: word for campaign in campaigns for word in common[campaign]}
+    return _Unit(principal, [shared[template_id] for template_id in sorted(shared)], campaigns)
+
+
+def _asking(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequence[_Wording]]) -> list[_Unit]:
+    """The organisations' wordings that mostly ask for what products seldom ask for."""
+    usages = _usages(tables, engine, sent, own)
+    units = []
+    for principal, wordings in own.items():
+        asks = [replace(word, ask=_ask(usages.get(f"{principal} {word.template_id}"))) for word in wordings]
+        asking = [word for word in asks if word.ask is not None]
+        if len({word.ask for word in asking}) >= MIN_ASKS:
+            units.append(_Unit(principal, asking))
+    return units
+
+
+def _usages(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequence[_Wording]]) -> dict[str, Usage]:
+    """Usage of each organisation's wordings by its accounts, keyed by both."""
+    pairs = [(principal, word.template_id) for principal, words in own.items() for word in words]
+    if not pairs:
+        return {}
+    names = {"principal": [p for p, _ in pairs], "template_id": pa.array([t for _, t in pairs], pa.int64())}
+    people = [(account, principal) for account, principal in sent.principals.items() if principal in own]
+    accounts = {"account_id": [a for a, _ in people], "principal": [p for _, p in people]}
+    rows = tables.templated.inner_join(engine.memory(pa.table(accounts)), "account_id")
+    rows = rows.inner_join(engine.memory(pa.table(names)), ["principal", "template_id"])
+    return usage_by(rows.mutate(unit=rows.principal + " " + rows.template_id.cast("string")), "unit")
+
+
+def _ask(usage: Usage | None) -> str | None:
+    """The intent products seldom show that is in most of the exchanges, if there is one."""
+    counts = {} if usage is None else _seldom(usage)
+    most = max(counts, key=lambda name: counts[name], default=None)
+    return most if usage and most and counts[most] >= ASKING_SHARE * usage.exchanges else None
+
+
+def _seldom(usage: Usage) -> dict[str, int]:
+    counts = zip(INTENTS, usage.intents, strict=True) if usage.intents else ()
+    return {name: n for name, n in counts if name not in PRODUCT_INTENTS}
+
+
+def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -> list[tuple[_Unit, Facts]]:
+    """The facts of each unit's bearing accounts; units with too few accounts or exchanges are left out."""
+    bearers = [_bearers(sent, unit) for unit in units]
+    kept = [(u, b) for u, b in zip(units, bearers, strict=True) if len(b) >= MIN_BEARERS]
+    if not kept:
+        return []
+    members = [(account, number) for number, (_, accounts) in enumerate(kept) for account in accounts]
+    total = len(set(sent.principals.values()))
+    rows = [row for n, (unit, ids) in enumerate(kept) for row in _evidence(n, unit, len(ids), total)]
+    of_units = replace(
+        tables,
+        members=pa.table({"account_id": [a for a, _ in members], "cluster_id": pa.array([n for _, n in members])}),
+        evidence=pa.Table.from_pylist(rows, schema=tables.evidence.schema),
+        cohesion=tables.cohesion.slice(0, 0),
+    )
+    found = facts(of_units, engine, account_count=len(sent.principals))
+    pairs = [(unit, one) for (unit, _), one in zip(kept, found, strict=True)]
+    return [(unit, one) for unit, one in pairs if one.bearing.exchanges >= MIN_EXCHANGES]
+
+
+def _bearers(sent: Sent, unit: _Unit) -> list[str]:
+    """Accounts of the organisation with MIN_SENT exchanges of the wordings; alone, only those with MIN_ASKS asks."""
+    asks = {word.template_id: word.ask for word in unit.wordings}
+    rows = sent.rows.filter(pc.is_in(sent.rows["template_id"], pa.array(sorted(asks), pa.int64())))
+    counts: Counter[str] = Counter()
+    asked: dict[str, set[str | None]] = defaultdict(set)
+    for row in rows.to_pylist():
+        if sent.principals.get(row["account_id"]) == unit.principal:
+            counts[row["account_id"]] += row["exchanges"]
+            asked[row["account_id"]].add(asks[row["template_id"]])
+    least = 0 if unit.campaigns else MIN_ASKS
+    return sorted(a for a, exchanges in counts.items() if exchanges >= MIN_SENT and len(asked[a]) >= least)
+
+
+def _evidence(number: int, unit: _Unit, members: int, total: int) -> list[dict[str, object]]:
+    """The wordings as evidence; they weigh something only where a campaign outside has them too."""
+    return [
+        {
+            "cluster_id": number,
+            "kind": "template",
+            "family": "content",
+            "group": "content",
+            "value": str(word.template_id),
+            "account_count": min(word.bearers, members),
+            "outside_count": word.strangers,
+            "weight_bits": _commoner(word, members, total) if unit.campaigns else 0.0,
+            "durability": "high",
+        }
+        for word in unit.wordings
+    ]
+
+
+def _commoner(word: _Wording, members: int, total: int) -> float:
+    inside = (word.bearers + 0.5) / (members + 1.0)
+    return round(min(max(log2(inside * (total + 1.0) / (word.strangers + 0.5)), 0.0), MAX_BITS), 6)
+
+
+def _bits(one: Facts, ordinary: Reference) -> float:
+    return harvest(one, ordinary).bits or 0.0
+
+
+def _declared(
+    unit: _Unit, one: Facts, accounts: int, accused: Sequence[Facts], peers: Sequence[float], bits: float
+) -> Declared:
+    campaigns = [accused[number] for number in unit.campaigns]
+    asks = tuple(name for name, n in _seldom(one.bearing).items() if n >= ASK_SHARE * one.bearing.exchanges)
+    return Declared(
+        organisation=unit.principal.removeprefix("organisation "),
+        accounts=accounts,
+        outside=tuple(tuple(campaign.account_ids) for campaign in campaigns),
+        shared=len(unit.wordings) if campaigns else 0,
+        pooled=sum((campaign.bearing for campaign in campaigns), one.bearing),
+        asks=asks,
+        peers=len(peers) - 1,
+        peers_as_far=sum(other >= bits for other in peers) - 1,
+    )
+
+
+def _asks_for_much(declared: Declared, one: Facts) -> bool:
+    """Whether an organisation asks for many things, and not as a partner, whose customers are broad by trade."""
+    partners = sum(member.access_program == "partner" for member in one.members)
+    return len(declared.asks) >= MIN_ASKS and partners < PARTNER_SHARE * len(one.members)

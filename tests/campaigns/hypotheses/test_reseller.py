@@ -1,0 +1,28 @@
+"""An approved partner carries everybody's traffic; a contract is no immunity."""
+
+from tests.campaigns.clues import NOT_PROVEN, PROVEN, TELLING, facts, members, unit
+
+from stillwatch.campaigns.hypotheses.reseller import hypothesis
+
+PARTNERS = members(access_program="partner", verification_level="contract")
+
+
+def test_verified_partners_are_resellers() -> None:
+    assert hypothesis(facts(members=PARTNERS), PROVEN).survives
+
+
+def test_prompts_far_from_ordinary_use_are_not_explained_by_reselling() -> None:
+    assert not hypothesis(facts(members=PARTNERS), TELLING).survives
+
+
+def test_half_a_reseller_is_none() -> None:
+    unchecked = facts(members=members(access_program="partner", verification_level="email"))
+    assert not hypothesis(unchecked, NOT_PROVEN).survives
+    assert not hypothesis(facts(members=members(verification_level="contract")), NOT_PROVEN).survives
+
+
+def test_reselling_does_not_explain_the_wordings_of_a_campaign_outside() -> None:
+    relay = unit()
+    found = hypothesis(facts(members=PARTNERS, declared=relay.declared), NOT_PROVEN)
+    assert not found.survives
+    assert "campaign outside" in found.because
