@@ -177,7 +177,7 @@ def _campaigns(linked: Linked, engine: Engine, earlier: Earlier) -> list[Campaig
         cohesion=linked.cohesion,
     )
     clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=_pardoned(earlier))
-    ordinary = campaign_stage.reference(campaign_stage.ordinary_usage(tables, engine))
+    ordinary = campaign_stage.ordinary(campaign_stage.ordinary_usage(tables, engine))
     return campaign_stage.campaigns(clusters, ordinary, exposure=linked.exposure, prior=earlier.campaigns)
 
 

@@ -4,7 +4,7 @@ from stillwatch.campaigns.assemble import campaigns, template_name
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Member
 from stillwatch.campaigns.gather import Tables, facts, ordinary_usage
-from stillwatch.campaigns.harvest import reference
+from stillwatch.campaigns.ordinary import ordinary
 from stillwatch.campaigns.skeletons import skeleton
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "TestResult",
     "campaigns",
     "facts",
+    "ordinary",
     "ordinary_usage",
-    "reference",
     "skeleton",
     "template_name",
 ]

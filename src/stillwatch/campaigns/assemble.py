@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from stillwatch.campaigns.coordination import MIN_PRINCIPALS, TestResult, coordination
 from stillwatch.campaigns.facts import Evidence, Facts, TemplateUse
-from stillwatch.campaigns.harvest import Reference, harvest
+from stillwatch.campaigns.harvest import harvests
 from stillwatch.campaigns.hypotheses import Finding, findings
 from stillwatch.campaigns.identity import Identity, identities
+from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.pivots import pivots
 from stillwatch.records import INTENTS, VERDICTS
 
@@ -19,14 +20,15 @@ Campaign = dict[str, Any]
 
 
 def campaigns(
-    facts: Sequence[Facts], ordinary: Reference, *, exposure: Mapping[str, int], prior: Sequence[Campaign]
+    facts: Sequence[Facts], ordinary: Ordinary, *, exposure: Mapping[str, int], prior: Sequence[Campaign]
 ) -> list[Campaign]:
     """Every cluster that is a campaign, shaped as in the campaigns schema; worst verdict first, then by exposure.
 
     `exposure` is exchanges per account; `prior` the campaigns of the last run. `skeleton` and
     `recommended_decisions` are left empty for the stages that fill them.
     """
-    judged = [(cluster, _judged(cluster, ordinary)) for cluster in facts]
+    harvested = harvests(facts, ordinary)
+    judged = [(cluster, _judged(cluster, found)) for cluster, found in zip(facts, harvested, strict=True)]
     kept = [(cluster, result) for cluster, result in judged if result is not None]
     named = identities(
         [cluster.account_ids for cluster, _ in kept],
@@ -55,10 +57,9 @@ class _Judged(NamedTuple):
     missing: Sequence[str]
 
 
-def _judged(cluster: Facts, ordinary: Reference) -> _Judged | None:
+def _judged(cluster: Facts, harvested: TestResult) -> _Judged | None:
     """The verdict on a cluster, or None when it is no campaign: nothing but chance or one customer ties it."""
     common = coordination(cluster)
-    harvested = harvest(cluster, ordinary)
     explanations = findings(cluster, harvested)
     verdict = _verdict(cluster, common, harvested, explanations)
     missing = [harvested.because] if harvested.result == "not_tested" else []

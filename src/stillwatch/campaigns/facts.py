@@ -39,7 +39,8 @@ class Usage:
     `items` distinct slot fillings; `accounts` accounts that sent any; `copies` over all exchanges, how many other
     accounts of the unit also sent the same item;
     `repeated_exchanges` exchanges whose item the same account had sent before; `intents` exchanges with each intent;
-    `capabilities` exchanges of each capability.
+    `capabilities` exchanges of each capability; `segment` model, access programme and script of most exchanges, null
+    where unknown, empty where nobody asked.
     """
 
     exchanges: int = 0
@@ -51,6 +52,7 @@ class Usage:
     reasoning_tokens: int = 0
     intents: tuple[int, ...] = ()
     capabilities: Mapping[str, int] = field(default_factory=dict)
+    segment: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class Facts:
 
     `timeline` holds day, exchanges and active members; `model_days` day, model and exchanges; `public_share` the share
     of exchanges with a shared template whose template at least as many outsiders hold; `busiest_days_share` the share
-    of exchanges on its three busiest days; `pardoned` that an analyst found most members innocent.
+    of exchanges on its three busiest days; `pardoned` that an analyst found most members innocent; `member_intents`
+    exchanges with each intent, for every account with template-bearing ones.
     """
 
     members: Sequence[Member]
@@ -113,6 +116,7 @@ class Facts:
     public_share: float
     busiest_days_share: float
     pardoned: bool = False
+    member_intents: Sequence[tuple[int, ...]] = ()
 
     @property
     def account_ids(self) -> list[str]:

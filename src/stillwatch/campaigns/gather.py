@@ -1,7 +1,8 @@
 """Gathers what the tests need about every cluster, by joins of the stage tables with the members."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from stillwatch.records import INTENTS
 CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
 CORE_ACCOUNTS = 3  # members that must hold it
 CORE_KINDS = ("template", "system_prompt")
+SEGMENT = ("model", "access_program", "script")  # what a reference backs off from, first part first
 BUSY_DAYS = 3  # a deadline shows in this many days
 
 
@@ -39,7 +41,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
     borne = _bearing(tables.templated, members, engine.memory(core))
     bearing = borne.filter(~borne.is_public)
-    usages = usage_by(bearing, "cluster_id")
+    usages = _with_segments(usage_by(bearing, "cluster_id"), _with_programs(bearing, tables, engine), "cluster_id")
     context = _Context(
         tables=tables,
         people=_people(tables.accounts),
@@ -47,6 +49,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         links=_grouped(tables.cohesion),
         templates=_templates(bearing),
         usages=usages,
+        member_intents=_member_intents(bearing),
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
         has_prompts=bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py()),
@@ -58,10 +61,39 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
 def ordinary_usage(tables: Tables, engine: Engine) -> list[Usage]:
     """Usage of every unit outside the clusters: one unit per organisation, else per account."""
     outside = tables.templated.anti_join(engine.memory(tables.members.select(["account_id"])), "account_id")
-    declared = engine.memory(tables.accounts.select(["account_id", "organization_id"]))
-    units = outside.left_join(declared, "account_id").drop("account_id_right")
+    units = _with_programs(outside, tables, engine)
     units = units.mutate(unit=ibis.coalesce(units.organization_id, units.account_id))
-    return [usage for _, usage in sorted(usage_by(units, "unit").items())]
+    return [usage for _, usage in sorted(_with_segments(usage_by(units, "unit"), units, "unit").items())]
+
+
+def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable:
+    """The rows with the organisation and the access programme of their accounts."""
+    declared = engine.memory(tables.accounts.select(["account_id", "organization_id", "access_program"]))
+    return rows.left_join(declared, "account_id").drop("account_id_right")
+
+
+def _with_segments(usages: Mapping[Any, Usage], rows: IbisTable, key: str) -> dict[Any, Usage]:
+    """The usages with the segment of each: the commonest value of each part, of equals the first by name."""
+    counted = rows.group_by([key, *SEGMENT]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist()
+    counts: dict[Any, tuple[Counter[str | None], ...]] = {}
+    for row in counted:
+        for part, counter in zip(SEGMENT, counts.setdefault(row[key], tuple(Counter() for _ in SEGMENT)), strict=True):
+            counter[row[part]] += row["n"]
+    return {name: replace(usage, segment=tuple(map(_commonest, counts[name]))) for name, usage in usages.items()}
+
+
+def _commonest(counter: Mapping[str | None, int]) -> str | None:
+    return min(counter, key=lambda value: (-counter[value], value or ""))
+
+
+def _member_intents(bearing: IbisTable) -> dict[int, list[tuple[int, ...]]]:
+    """Per cluster and account with template-bearing exchanges, how many of them have each intent."""
+    counts = {name: _intent_count(bit) for bit, name in enumerate(INTENTS)}
+    rows = bearing.group_by(["cluster_id", "account_id"]).aggregate(**counts).order_by("account_id")
+    found: dict[int, list[tuple[int, ...]]] = {}
+    for row in rows.to_pyarrow().to_pylist():
+        found.setdefault(row["cluster_id"], []).append(tuple(int(row[name]) for name in INTENTS))
+    return found
 
 
 def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
@@ -229,6 +261,7 @@ class _Context:
     links: Mapping[int, list[Mapping[str, Any]]]
     templates: Mapping[int, list[TemplateUse]]
     usages: Mapping[int, Usage]
+    member_intents: Mapping[int, list[tuple[int, ...]]]
     totals: Mapping[int, list[Mapping[str, Any]]]
     public_shares: Mapping[int, float]
     has_prompts: bool
@@ -256,6 +289,7 @@ class _Context:
             has_prompts=self.has_prompts,
             public_share=self.public_shares.get(cluster, 0.0),
             busiest_days_share=sum(busiest) / max(summed["exchanges"], 1),
+            member_intents=self.member_intents.get(cluster, []),
             pardoned=bool(ids) and sum(i in self.pardoned for i in ids) * 2 > len(ids),
         )
 

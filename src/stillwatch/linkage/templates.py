@@ -41,6 +41,7 @@ TEMPLATED_SCHEMA = pa.schema(
         ("output_tokens", pa.int64()),
         ("reasoning_tokens", pa.int64()),
         ("prompt_words", pa.int32()),
+        ("script", pa.string()),
     ]
 )
 
