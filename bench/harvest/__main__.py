@@ -13,10 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from .corpus import Corpus, corpus
-from .methods import Statistic, statistics
-from .protocol import CELLS, Cell, Round, Window, rounds, window
-from .rates import METHODS, Drawn, markdown
+from .methods import METHODS, Statistic, statistics
+from .protocol import CELLS, KINDS, Cell, Round, Window, rounds, window
+from .rates import Drawn, markdown
 
+TITLES = {
+    "foreign": "Legitimate traffic from sources that the reference has not seen",
+    "own": "Legitimate traffic from sources that the reference knows by other prompts",
+}
 PLACEBO_WINDOWS = 12  # of each cell and round, spread over the families of the placebo repository
 
 
@@ -28,11 +32,14 @@ def main() -> None:
         drawn: list[Drawn] = []
         rng = np.random.default_rng(wanted.seed)
         for number, dealt in enumerate(rounds(prompts, wanted.rounds, rng), 1):
-            drawn += _windows(prompts, dealt, rng)
+            for kind in KINDS:
+                drawn += _windows(prompts, dealt, kind, rng)
             print(f"round {number} of {wanted.rounds}", file=sys.stderr, flush=True)
     except (OSError, ValueError) as error:
         sys.exit(f"bench.harvest: {error}")
-    print(markdown(drawn, np.random.default_rng(wanted.seed)))
+    for kind in KINDS:
+        print(f"\n## {TITLES[kind]}\n")
+        print(markdown([row for row in drawn if row.kind == kind], np.random.default_rng(wanted.seed)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -50,37 +57,44 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="how sources are dealt out and drawn (0)")
     parser.add_argument(
-        "--rounds", type=int, default=48, metavar="N", help="times the sources are dealt out; each takes seconds (48)"
+        "--rounds",
+        type=int,
+        default=34,
+        metavar="N",
+        help="times the sources are dealt out (34)",
     )
     return parser.parse_args()
 
 
-def _windows(prompts: Corpus, dealt: Round, rng: np.random.Generator) -> Iterator[Drawn]:
-    """Every cell of one round: placebo windows, then one of each distillation stream."""
-    learned = statistics(prompts, dealt.reference, rng)
+def _windows(prompts: Corpus, dealt: Round, kind: str, rng: np.random.Generator) -> Iterator[Drawn]:
+    """Every cell of one round and kind of traffic: placebo windows, then one of each distillation stream."""
+    learned_from, base = dealt.kind(kind)
+    learned = statistics(prompts, learned_from, rng)
     each = max(PLACEBO_WINDOWS // len(dealt.placebo), 1)
-    sources = [(False, stream, prompts.legitimate[stream]) for stream in dealt.placebo for _ in range(each)]
-    sources += [(True, stream, prompts.distillation[stream]) for stream in dealt.distillation]
+    sources = [(False, stream, rows) for stream, rows in dealt.placebo.items() for _ in range(each)]
+    sources += [(True, stream, rows) for stream, rows in dealt.distillation.items()]
     for cell in CELLS:
-        limits = _limits(prompts, dealt, cell, learned, rng)
+        limits = _limits(dealt, kind, cell, learned, rng)
         for is_distillation, stream, rows in sources:
-            values = _values(learned, window(prompts, dealt.test, cell, rows, rng))
-            yield Drawn(cell, is_distillation, *stream, values, limits)
+            values = _values(learned, cell, window(base, cell, rows, rng))
+            yield Drawn(kind, cell, is_distillation, stream[0], values, limits)
 
 
 def _limits(
-    prompts: Corpus, dealt: Round, cell: Cell, learned: Mapping[str, Statistic], rng: np.random.Generator
+    dealt: Round, kind: str, cell: Cell, learned: Mapping[str, Statistic], rng: np.random.Generator
 ) -> tuple[float, ...]:
-    """The largest value of every method when each calibration repository in turn is the one that is mixed in."""
+    """The largest value of every method when each calibration stream in turn is the one that is mixed in."""
+    _, base = dealt.kind(kind)
     values = []
-    for stream in dealt.calibration:
-        base = [other for other in dealt.calibration if other[0] != stream[0]] or dealt.calibration
-        values.append(_values(learned, window(prompts, base, cell, prompts.legitimate[stream], rng)))
+    for stream, rows in dealt.calibration.items():
+        others = {other: kept for other, kept in dealt.calibration.items() if other[0] != stream[0]}
+        traffic = base if kind == "own" else others or base
+        values.append(_values(learned, cell, window(traffic, cell, rows, rng)))
     return tuple(np.max(values, axis=0).tolist())
 
 
-def _values(learned: Mapping[str, Statistic], drawn: Window) -> tuple[float, ...]:
-    return tuple(learned[method](drawn) for method in METHODS)
+def _values(learned: Mapping[str, Statistic], cell: Cell, drawn: Window) -> tuple[float, ...]:
+    return tuple(learned[method](drawn, cell) for method in METHODS)
 
 
 if __name__ == "__main__":

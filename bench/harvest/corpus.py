@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stillwatch.records import CAPABILITIES, EXCHANGES, INTENTS, arrow_schema
+from stillwatch.records import EXCHANGES, arrow_schema
 from stillwatch.signals import signals
 
 COLUMNS = ("text", "source", "family", "label")
@@ -27,9 +27,8 @@ class Corpus:
 
     fingerprints: Ints
     text_id: Ints
-    intents: NDArray[np.int64]  # (prompts, INTENTS) of 0 and 1
-    capability: Ints  # index into CAPABILITIES
-    embedding: NDArray[np.float32]  # (prompts, EMBEDDING_SIZE) of length 1, zeros without a word
+    components: NDArray[np.int8]  # (prompts, EMBEDDING_SIZE) as stored, zeros without a word
+    embedding: NDArray[np.float32]  # the same at length 1
     legitimate: Mapping[tuple[str, str], Ints]
     distillation: Mapping[tuple[str, str], Ints]
 
@@ -45,15 +44,13 @@ def corpus(path: Path) -> Corpus:
     if missing:
         raise ValueError(f"{path} lacks the column(s) {', '.join(missing)}; they are text, source, family and label")
     derived = signals(_exchanges(table["text"]))
-    bits = derived["intents"].fill_null(0).to_numpy(zero_copy_only=False)
-    names = {name: i for i, name in enumerate(CAPABILITIES)}
+    components = _matrix(derived["embedding"])
     streams = _streams(table)
     return Corpus(
-        fingerprints=_numbered(_matrix(derived["sketch"]).astype(np.int64)),
+        fingerprints=_numbered(_matrix(derived["sketch"])),
         text_id=derived["text_id"].fill_null(0).to_numpy(zero_copy_only=False),
-        intents=(bits[:, None] >> np.arange(len(INTENTS))) & 1,
-        capability=np.array([names[name or CAPABILITIES[0]] for name in derived["capability"].to_pylist()]),
-        embedding=_unit_length(_matrix(derived["embedding"])),
+        components=components.astype(np.int8),
+        embedding=_unit_length(components),
         legitimate={key[1:]: rows for key, rows in streams.items() if key[0] == "legitimate"},
         distillation={key[1:]: rows for key, rows in streams.items() if key[0] == "distillation"},
     )
@@ -78,14 +75,14 @@ def _streams(table: pa.Table) -> dict[tuple[str, str, str], Ints]:
     return {key: np.array(rows) for key, rows in sorted(found.items()) if len(rows) >= FEWEST}
 
 
-def _matrix(column: pa.Array) -> NDArray[np.float32] | Ints:
+def _matrix(column: pa.Array) -> Ints:
     size = column.type.list_size
-    filled = np.zeros((len(column), size), dtype=column.type.value_type.to_pandas_dtype())
+    filled = np.zeros((len(column), size), dtype=np.int64)
     filled[np.asarray(column.is_valid())] = np.asarray(column.drop_null().flatten()).reshape(-1, size)
     return filled
 
 
-def _unit_length(vectors: NDArray[np.float32] | Ints) -> NDArray[np.float32]:
+def _unit_length(vectors: Ints) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-9), dtype=np.float32)
 

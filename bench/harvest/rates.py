@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .methods import METHODS
 from .protocol import CELLS, Cell
 
-METHODS = ("harvest", "mmd", "mahalanobis")
 PLACEBO_RATE = 0.02
 RESAMPLES = 1000
 INTERVAL = (0.025, 0.975)
@@ -18,15 +18,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One window: its cell, whether distillation was mixed in, from which source, and what every method says.
+    """One window: which kind of legitimate traffic and cell, what was mixed in, and what every method says.
 
     `values` (methods,) are the statistics, `limits` (methods,) the largest on the calibration part of its round.
     """
 
+    kind: str
     cell: Cell
     is_distillation: bool
     repository: str
-    family: str
     values: tuple[float, ...]
     limits: tuple[float, ...]
 

@@ -25,7 +25,7 @@ def test_a_planted_harvest_is_proven() -> None:
     found = harvest(facts(), REFERENCE)
     assert found.result == "proven"
     assert found.p_value == pytest.approx(1 / (REFERENCE.everyone.size + 1), abs=1e-6)
-    assert [m.name for m in found.measures] == [*MEASURES, "pools as far", "item sharing"]
+    assert [m.name for m in found.measures] == [*MEASURES, "pools as far", "capability focus", "item sharing"]
 
 
 def test_too_few_ordinary_customers_leave_it_untested() -> None:

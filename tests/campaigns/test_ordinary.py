@@ -43,6 +43,7 @@ def test_the_measures_of_a_unit_are_those_written_out() -> None:
     assert row[0] == pytest.approx(np.log2(unit.items + 1))
     assert row[1] == pytest.approx(np.log2(volume + 1))
     assert row[2] == pytest.approx(volume / unit.exchanges)
+    assert row[3] == 0.0
     assert row[4] == pytest.approx(np.log2(unit.output_tokens / unit.exchanges + 1))
 
 

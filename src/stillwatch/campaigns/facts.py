@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from stillwatch.campaigns.embeddings import Embeddings
+
 VERIFIED = ("business", "contract")  # levels at which somebody checked that the organisation exists
 
 
@@ -40,7 +42,7 @@ class Usage:
     accounts of the unit also sent the same item;
     `repeated_exchanges` exchanges whose item the same account had sent before; `intents` exchanges with each intent;
     `capabilities` exchanges of each capability; `segment` model, access programme and script of most exchanges, null
-    where unknown, empty where nobody asked.
+    where unknown, empty where nobody asked; `embeddings` those of all exchanges, summed.
     """
 
     exchanges: int = 0
@@ -53,6 +55,7 @@ class Usage:
     intents: tuple[int, ...] = ()
     capabilities: Mapping[str, int] = field(default_factory=dict)
     segment: tuple[str | None, ...] = ()
+    embeddings: Embeddings = Embeddings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
+from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, TemplateUse, Usage
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.records import INTENTS
+from stillwatch.records import EMBEDDING_SIZE, INTENTS
 
 CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
 CORE_ACCOUNTS = 3  # members that must hold it
@@ -110,6 +111,7 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
         output_tokens=ibis._.output_tokens.fill_null(0).sum(),
         reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
         **{name: _intent_count(bit) for bit, name in enumerate(INTENTS)},
+        **_embedding_sums(),
     )
     mixes: dict[Any, dict[str, int]] = {}
     for row in rows.group_by([key, "capability"]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist():
@@ -117,6 +119,12 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
             mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
     joined = sums.join(spread, key).to_pyarrow().to_pylist()
     return {row[key]: _usage(row, mixes.get(row[key], {})) for row in joined}
+
+
+def _embedding_sums() -> dict[str, IbisTable]:
+    """Exchanges with an embedding, and the sum of each component; integers, so any order agrees."""
+    sums = {f"embedding_{i}": ibis._.embedding[i].cast("int32").sum().fill_null(0) for i in range(EMBEDDING_SIZE)}
+    return {**sums, "embedded": ibis._.embedding.count()}
 
 
 def _intent_count(bit: int) -> IbisTable:
@@ -135,6 +143,10 @@ def _usage(row: Mapping[str, Any], mix: Mapping[str, int]) -> Usage:
         reasoning_tokens=int(row["reasoning_tokens"]),
         intents=tuple(int(row[name]) for name in INTENTS),
         capabilities=dict(mix),
+        embeddings=Embeddings(
+            exchanges=int(row["embedded"]),
+            sums=tuple(int(row[f"embedding_{i}"]) for i in range(EMBEDDING_SIZE)),
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """Is this traffic a harvest? The cluster's pooled, template-bearing traffic against ordinary customers'.
 
-Why:    a harvest is volume, structure and focus at once: one corpus shared out over accounts, few repeats, a narrow
-        set of capabilities, prompts that ask for reasoning, grades or new tasks, long answers.
+Why:    a harvest is volume, structure and focus at once: one corpus shared out over accounts, few repeats, prompts
+        that are alike and ask for reasoning, grades or new tasks, long answers.
 Misses: a harvest that looks like ordinary use in every measure; harvests too small to stand out from single customers;
         plain questions that ask for nothing a harvest asks for, however many.
 Source: conformal p-values as in `ordinary`; the largest p-value of several tests that must all hold: Berger,
@@ -33,7 +33,7 @@ _MEANS = {
     "distinct items": "log2 of how many different slot fillings were sent",
     "elicited volume": "log2 of exchanges times elicitation: how much was drawn out in all",
     "elicitation": "intents weighed by how rare they are in ordinary traffic",
-    "capability focus": "divergence of the capability mix from ordinary traffic [bits]",
+    "narrowness": "how alike two exchanges are by their words, from the summed embeddings",
     "output length": "log2 of mean output tokens",
 }
 
@@ -77,7 +77,12 @@ def harvest(facts: Facts, ordinary: Ordinary) -> TestResult:
     segment, own = ordinary.nearest(facts.bearing.segment)
     among_own = own.p_value(own.bits(own.row(facts.bearing)))
     sharing = facts.item_sharing or 0.0
-    measures = (*_measures(row, bits, everyone.values), _pool_measure(facts, as_many), _sharing_measure(sharing))
+    measures = (
+        *_measures(row, bits, everyone.values),
+        _pool_measure(facts, as_many),
+        _focus_measure(everyone.focus(facts.bearing)),
+        _sharing_measure(sharing),
+    )
     p_value = round(max(as_one, as_many), 6)
     total = round(float(bits.sum()), 6)
     if sharing > MAX_ITEM_SHARING:
@@ -136,6 +141,12 @@ def _measures(row: Floats, bits: Floats, values: Floats) -> tuple[Measure, ...]:
 def _pool_measure(facts: Facts, p_value: float) -> Measure:
     because = f"share of random pools of {facts.principals} ordinary units that elicit as much, no account over its cap"
     return Measure("pools as far", round(p_value, 6), 0.5, round(-log2(p_value), 6), because)
+
+
+def _focus_measure(focus: float) -> Measure:
+    """For people to see; it adds no bits, because a customer with one product is as focused as a harvest."""
+    because = "divergence of the capability mix from ordinary traffic [bits]; says what is asked for, and decides nothing"
+    return Measure("capability focus", round(focus, 6), None, None, because)
 
 
 def _sharing_measure(sharing: float) -> Measure:

@@ -24,7 +24,7 @@ UNIT_EXCHANGES = 5  # exchanges a unit needs
 TRIMMED_SHARE = 0.1  # units furthest out, left out of the means
 POOLS = 10_000  # random pools a cluster is compared with, so the smallest p-value is 0.0001
 CAP_QUANTILE = 0.99  # no account counts for more than nearly all units that elicit anything
-MEASURES = ("distinct items", "elicited volume", "elicitation", "capability focus", "output length")
+MEASURES = ("distinct items", "elicited volume", "elicitation", "narrowness", "output length")
 
 _DRAWN_AT_ONCE = 200  # accounts of each pool, so that memory stays at some ten megabytes
 
@@ -50,7 +50,13 @@ class Reference:
 
     def row(self, unit: Usage) -> Floats:
         """The measures of a unit, in the order of MEASURES: (measures,)."""
-        return _values(_columns([unit]), self.prevalence, self.capabilities)[0]
+        return _values(_columns([unit]), self.prevalence)[0]
+
+    def focus(self, unit: Usage) -> float:
+        """Divergence of the unit's capability mix from the mean [bits]."""
+        mix = _columns([unit]).mixes[0]
+        ratios = np.log2(np.maximum(mix, 1e-12) / np.maximum(self.capabilities, 1e-3))
+        return max(float(np.where(mix > 0, mix * ratios, 0.0).sum()), 0.0)
 
     def bits(self, row: Floats) -> Floats:
         """-log2 of the share of units at least as large, per measure: (measures,)."""
@@ -125,13 +131,14 @@ def _weights(prevalence: Floats) -> Floats:
 
 
 class _Columns(NamedTuple):
-    """The usage of units, a row each: (units,), (units,), (units,), (units, intents), (units, capabilities)."""
+    """The usage of units, a row each: `intents` (units, intents), `mixes` (units, capabilities), others (units,)."""
 
     exchanges: Floats
     items: Floats
     output_tokens: Floats
     intents: Floats
     mixes: Floats
+    narrowness: Floats
 
     def take(self, rows: NDArray[np.int64]) -> "_Columns":
         """Some of the units."""
@@ -144,7 +151,8 @@ def _columns(units: Sequence[Usage]) -> _Columns:
     counts = [[u.capabilities.get(name, 0) for name in CAPABILITIES] for u in units]
     mixes = np.array(counts, dtype=np.float64).reshape(-1, len(CAPABILITIES))
     shares = mixes / np.maximum(mixes.sum(axis=1, keepdims=True), 1.0)
-    return _Columns(totals[:, 0], totals[:, 1], totals[:, 2], intents, shares)
+    narrowness = np.array([u.embeddings.narrowness or 0.0 for u in units], dtype=np.float64)
+    return _Columns(totals[:, 0], totals[:, 1], totals[:, 2], intents, shares, narrowness)
 
 
 def _reference(columns: _Columns) -> Reference:
@@ -163,23 +171,21 @@ def _ranked(central: _Columns, units: _Columns) -> tuple[Reference, Floats]:
     shares = central.intents / central.exchanges[:, None]
     prevalence = shares.mean(axis=0) if len(shares) else np.zeros(len(INTENTS))
     capabilities = central.mixes.mean(axis=0) if len(shares) else np.zeros(len(CAPABILITIES))
-    values = _values(units, prevalence, capabilities)
+    values = _values(units, prevalence)
     ordered = np.sort(values, axis=0)
     sums = _bits(ordered, values, own=1).sum(axis=1)
     return Reference(ordered, np.sort(sums), prevalence, capabilities), sums
 
 
-def _values(units: _Columns, prevalence: Floats, capabilities: Floats) -> Floats:
+def _values(units: _Columns, prevalence: Floats) -> Floats:
     """The measures of each unit, in the order of MEASURES: (units, measures)."""
     volume = units.intents @ _weights(prevalence)
-    ratios = np.log2(np.maximum(units.mixes, 1e-12) / np.maximum(capabilities, 1e-3))
-    focus = np.where(units.mixes > 0, units.mixes * ratios, 0.0).sum(axis=1)
     return np.stack(
         [
             np.log2(units.items + 1),
             np.log2(volume + 1),
             volume / units.exchanges,
-            np.maximum(focus, 0.0),
+            units.narrowness,
             np.log2(units.output_tokens / units.exchanges + 1),
         ],
         axis=1,

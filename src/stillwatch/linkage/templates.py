@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, IbisTable
+from stillwatch.records import EMBEDDING_SIZE
 
 MIN_TEXTS = 5  # different texts of one account each; below this, coincidence and retries dominate
 TEXTS_PER_ACCOUNT = 3.0  # different texts in which an account that has it uses a wording, on average
@@ -42,6 +43,7 @@ TEMPLATED_SCHEMA = pa.schema(
         ("reasoning_tokens", pa.int64()),
         ("prompt_words", pa.int32()),
         ("script", pa.string()),
+        ("embedding", pa.list_(pa.int8(), EMBEDDING_SIZE)),
     ]
 )
 
