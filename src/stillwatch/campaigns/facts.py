@@ -55,7 +55,7 @@ class Usage:
     intents: tuple[int, ...] = ()
     capabilities: Mapping[str, int] = field(default_factory=dict)
     segment: tuple[str | None, ...] = ()
-    embeddings: Embeddings = Embeddings()
+    embeddings: Embeddings = field(default_factory=Embeddings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def _pool_measure(facts: Facts, p_value: float) -> Measure:
 
 def _focus_measure(focus: float) -> Measure:
     """For people to see; it adds no bits, because a customer with one product is as focused as a harvest."""
-    because = "divergence of the capability mix from ordinary traffic [bits]; says what is asked for, and decides nothing"
+    because = "divergence of the capability mix from ordinary traffic [bits]; decides nothing"
     return Measure("capability focus", round(focus, 6), None, None, because)
 
 
