@@ -59,9 +59,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rounds",
         type=int,
-        default=34,
+        default=30,
         metavar="N",
-        help="times the sources are dealt out (34)",
+        help="times the sources are dealt out (30)",
     )
     return parser.parse_args()
 

@@ -1,8 +1,9 @@
 """Three statistics of a window, each learned from the legitimate prompts of a reference; larger is more suspicious.
 
-harvest       repetition and narrowness, the two measures of the product's harvest test that prompts alone allow and
-              that no intent decides: how much of the window bears wording which recurs, and how alike two of its
-              prompts are (from the summed embeddings), each in standard deviations of reference windows of its size.
+harvest       two measures of the product's harvest test that a file of prompts allows, on the prompts that bear wording
+              which recurs: how many distinct ones there are, as a share of the window, and their narrowness, from
+              summed embeddings. Each counts in standard deviations of reference windows of its size, and they are
+              added. Elicitation is left out: judges and evaluators elicit as harvests do.
 mmd           Liu, Guo & Dong, arXiv 2606.05725 (2026): maximum mean discrepancy with Gaussian kernels of five
               bandwidths. Random features (Rahimi & Recht, NIPS 2007) stand in for exact kernels, and the product's
               embedding for bge-small.
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from stillwatch.campaigns.embeddings import Embeddings
 
-from .corpus import Corpus
+from .corpus import Corpus, Ints
 from .protocol import CELLS, Cell, Part, Window, window
 
 METHODS = ("harvest", "mmd", "mahalanobis")
@@ -58,16 +59,17 @@ def recurring(corpus: Corpus, drawn: Window) -> NDArray[np.bool_]:
     return np.asarray(known[codes].sum(axis=1) >= MIN_MATCHED)
 
 
-def embeddings(corpus: Corpus, drawn: Window) -> Embeddings:
-    """The summed embeddings of a window, as the product sums them."""
-    vectors = corpus.components[drawn.rows].astype(np.int64)
+def embeddings(corpus: Corpus, rows: Ints) -> Embeddings:
+    """The summed embeddings of these prompts, as the product sums them."""
+    vectors = corpus.components[rows].astype(np.int64)
     present = int(vectors.any(axis=1).sum())
     return Embeddings(present, tuple(vectors.sum(axis=0).tolist()))
 
 
 def _harvest(corpus: Corpus, reference: Part, rng: np.random.Generator) -> Statistic:
     def measures(drawn: Window) -> tuple[float, float]:
-        return float(recurring(corpus, drawn).mean()), embeddings(corpus, drawn).narrowness or 0.0
+        items = np.unique(drawn.rows[recurring(corpus, drawn)])
+        return len(items) / len(drawn.rows), embeddings(corpus, items).narrowness or 0.0
 
     scales = {}
     for cell in CELLS:

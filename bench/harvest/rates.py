@@ -77,6 +77,7 @@ class Compared:
     cell: Cell
     rates: Floats
     intervals: Floats
+    ranked: Floats  # (methods,) share of pairs in which the distillation window is above the placebo window
     lead: float
     lead_interval: tuple[float, float]
     firing: Sequence[str]  # placebo sources with a window above the threshold of the harvest test
@@ -95,6 +96,7 @@ def compared(drawn: Sequence[Drawn], cell: Cell, rng: np.random.Generator) -> Co
         cell,
         plain,
         np.quantile(resampled, INTERVAL, axis=0).T,
+        np.array([_ranked(placebo, distillation, method) for method in range(len(METHODS))]),
         float(plain[0] - plain[1:].max()),
         (float(low), float(high)),
         firing,
@@ -104,6 +106,14 @@ def compared(drawn: Sequence[Drawn], cell: Cell, rng: np.random.Generator) -> Co
 def _rates(placebo: Side, one: Floats, distillation: Side, other: Floats) -> Floats:
     limits = [threshold(placebo.values[:, m], one, PLACEBO_RATE) for m in range(len(METHODS))]
     return np.array([caught(distillation.values[:, m], other, limit) for m, limit in enumerate(limits)])
+
+
+def _ranked(placebo: Side, distillation: Side, method: int) -> float:
+    one, other = placebo.values[:, method], distillation.values[:, method]
+    order = np.argsort(one, kind="stable")
+    below = np.concatenate([[0.0], np.cumsum(placebo.weights()[order])])
+    first, last = (np.searchsorted(one[order], other, side) for side in ("left", "right"))
+    return float(distillation.weights() @ (below[first] + below[last]) / 2)
 
 
 def _resampled(side: Side, rng: np.random.Generator) -> tuple[Side, Floats]:
@@ -124,8 +134,18 @@ def markdown(drawn: Sequence[Drawn], rng: np.random.Generator) -> str:
         cells = [_with_interval(rate, *interval) for rate, interval in zip(row.rates, row.intervals, strict=True)]
         cells += [_with_interval(row.lead, *row.lead_interval), ", ".join(row.firing) or "none"]
         lines.append(f"| {row.cell.name} | {' | '.join(cells)} |")
-    lines += ["", *_calibrated(drawn), "", _counted(drawn)]
+    lines += ["", *_ranks(found), "", *_calibrated(drawn), "", _counted(drawn)]
     return "\n".join(lines)
+
+
+def _ranks(found: Sequence[Compared]) -> list[str]:
+    lines = [
+        "Share of pairs in which the distillation window is above the placebo window; 0.5 is chance.",
+        "",
+        "| window, share | harvest test | MMD | Mahalanobis |",
+        "|---|---|---|---|",
+    ]
+    return lines + [f"| {row.cell.name} | {' | '.join(f'{share:.2f}' for share in row.ranked)} |" for row in found]
 
 
 def _calibrated(drawn: Sequence[Drawn]) -> list[str]:

@@ -80,7 +80,7 @@ def harvest(facts: Facts, ordinary: Ordinary) -> TestResult:
     measures = (
         *_measures(row, bits, everyone.values),
         _pool_measure(facts, as_many),
-        _focus_measure(everyone.focus(facts.bearing)),
+        _focus_measure(everyone.focus_of(facts.bearing), everyone.focus),
         _sharing_measure(sharing),
     )
     p_value = round(max(as_one, as_many), 6)
@@ -143,10 +143,10 @@ def _pool_measure(facts: Facts, p_value: float) -> Measure:
     return Measure("pools as far", round(p_value, 6), 0.5, round(-log2(p_value), 6), because)
 
 
-def _focus_measure(focus: float) -> Measure:
+def _focus_measure(focus: float, ordinary: float) -> Measure:
     """For people to see; it adds no bits, because a customer with one product is as focused as a harvest."""
     because = "divergence of the capability mix from ordinary traffic [bits]; decides nothing"
-    return Measure("capability focus", round(focus, 6), None, None, because)
+    return Measure("capability focus", round(focus, 6), round(ordinary, 6), None, because)
 
 
 def _sharing_measure(sharing: float) -> Measure:

@@ -35,13 +35,15 @@ Floats = NDArray[np.float64]
 class Reference:
     """Units of one segment: `values` (units, measures), each column sorted; `sums` (units,) of bits, sorted.
 
-    `prevalence` (intents,) and `capabilities` (capabilities,) are mean shares over units, one vote each.
+    `prevalence` (intents,) and `capabilities` (capabilities,) are mean shares over units, one vote each; `focus` is the
+    median divergence of a unit's capability mix from that mean [bits].
     """
 
     values: Floats
     sums: Floats
     prevalence: Floats
     capabilities: Floats
+    focus: float
 
     @property
     def size(self) -> int:
@@ -52,11 +54,9 @@ class Reference:
         """The measures of a unit, in the order of MEASURES: (measures,)."""
         return _values(_columns([unit]), self.prevalence)[0]
 
-    def focus(self, unit: Usage) -> float:
+    def focus_of(self, unit: Usage) -> float:
         """Divergence of the unit's capability mix from the mean [bits]."""
-        mix = _columns([unit]).mixes[0]
-        ratios = np.log2(np.maximum(mix, 1e-12) / np.maximum(self.capabilities, 1e-3))
-        return max(float(np.where(mix > 0, mix * ratios, 0.0).sum()), 0.0)
+        return float(_divergences(_columns([unit]).mixes, self.capabilities)[0])
 
     def bits(self, row: Floats) -> Floats:
         """-log2 of the share of units at least as large, per measure: (measures,)."""
@@ -174,7 +174,8 @@ def _ranked(central: _Columns, units: _Columns) -> tuple[Reference, Floats]:
     values = _values(units, prevalence)
     ordered = np.sort(values, axis=0)
     sums = _bits(ordered, values, own=1).sum(axis=1)
-    return Reference(ordered, np.sort(sums), prevalence, capabilities), sums
+    focus = float(np.median(_divergences(units.mixes, capabilities))) if len(values) else 0.0
+    return Reference(ordered, np.sort(sums), prevalence, capabilities, focus), sums
 
 
 def _values(units: _Columns, prevalence: Floats) -> Floats:
@@ -190,6 +191,12 @@ def _values(units: _Columns, prevalence: Floats) -> Floats:
         ],
         axis=1,
     )
+
+
+def _divergences(mixes: Floats, capabilities: Floats) -> Floats:
+    """Kullback-Leibler divergence of each mix from the mean [bits], 0 at least: (units,)."""
+    ratios = np.log2(np.maximum(mixes, 1e-12) / np.maximum(capabilities, 1e-3))
+    return np.asarray(np.maximum(np.where(mixes > 0, mixes * ratios, 0.0).sum(axis=1), 0.0))
 
 
 def _bits(ordered: Floats, rows: Floats, *, own: int) -> Floats:
