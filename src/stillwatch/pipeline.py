@@ -257,7 +257,7 @@ def _campaigns(
 ) -> list[Campaign]:
     tables, count = _tables(linked), len(linked.exposure)
     clusters = campaign_stage.facts(tables, engine, account_count=count, pardoned=pardoned)
-    ordinary = campaign_stage.reference(campaign_stage.ordinary_usage(tables, engine))
+    ordinary = campaign_stage.ordinary(campaign_stage.ordinary_usage(tables, engine))
     sent = campaign_stage.Sent(linked.sent, linked.principals)
     accused = campaign_stage.accused(clusters, ordinary)
     units = campaign_stage.organisation_units(tables, engine, sent, accused, ordinary)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from stillwatch.campaigns import Facts, Member, TestResult, reference
+from stillwatch.campaigns import Facts, Member, TestResult
+from stillwatch.campaigns import ordinary as learned
 from stillwatch.campaigns.coordination import Measure
 from stillwatch.campaigns.facts import Declared, Evidence, GroupLink, TemplateUse, Usage
-from stillwatch.campaigns.harvest import Reference
+from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS
 
 CONTENT = GroupLink("content", 12, 0.5, 12, 1e-12)
@@ -45,6 +46,7 @@ GUILTY = Facts(
     public_share=0.0,
     busiest_days_share=0.1,
     columns=frozenset(f"{table.name}.{name}" for table in (ACCOUNTS, EXCHANGES) for name in table.names),
+    member_intents=[tuple(375 if name == "forced_trace_tags" else 0 for name in INTENTS)] * 12,
 )
 PROVEN_BITS = 6.0  # of elicitation: as rare as one ordinary unit in 64
 
@@ -94,7 +96,7 @@ def unit(**changes: Any) -> Facts:
     return facts(members=inside, links=[], declared=replace(DECLARED, **changes))
 
 
-def ordinary_units(count: int, seed: int = 0) -> list[Usage]:
+def ordinary_units(count: int, seed: int = 0, segment: tuple[str | None, ...] = ()) -> list[Usage]:
     """Customers: some dozens of prompts each, mostly without any intent, of mixed capabilities."""
     rng = np.random.default_rng(seed)
     units = []
@@ -110,11 +112,12 @@ def ordinary_units(count: int, seed: int = 0) -> list[Usage]:
                 output_tokens=int(n * rng.uniform(100, 900)),
                 intents=tuple(int(i) for i in intents),
                 capabilities={"general": general, "reasoning": n - general},
+                segment=segment,
             )
         )
     return units
 
 
-def ordinary(count: int = 300, seed: int = 0) -> Reference:
-    """The reference those customers make."""
-    return reference(ordinary_units(count, seed))
+def ordinary(count: int = 300, seed: int = 0) -> Ordinary:
+    """What is learned from those customers."""
+    return learned(ordinary_units(count, seed))

@@ -1,21 +1,31 @@
 """Harvest: pooled traffic against ordinary customers."""
 
-import pytest
-from tests.campaigns.clues import bearing, facts, ordinary, ordinary_units
+from dataclasses import replace
 
-from stillwatch.campaigns import reference
+import pytest
+from tests.campaigns.clues import bearing, facts, members, ordinary, ordinary_units
+
+from stillwatch.campaigns import Facts
+from stillwatch.campaigns import ordinary as learned
 from stillwatch.campaigns.facts import Usage
-from stillwatch.campaigns.harvest import MEASURES, MIN_EXCHANGES, MIN_REFERENCE, harvest
+from stillwatch.campaigns.harvest import FALSE_DISCOVERY_RATE, MIN_EXCHANGES, P_VALUE, harvest, harvests
+from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE
 from stillwatch.records import INTENTS
 
 REFERENCE = ordinary()
 
 
+def one_customer(unit: Usage) -> Facts:
+    """A cluster that is one ordinary customer behind several accounts."""
+    share = tuple(n // 12 for n in unit.intents)
+    return facts(bearing=unit, member_intents=[share] * 12)
+
+
 def test_a_planted_harvest_is_proven() -> None:
     found = harvest(facts(), REFERENCE)
     assert found.result == "proven"
-    assert found.p_value == pytest.approx(1 / (REFERENCE.size + 1), abs=1e-6)
-    assert [m.name for m in found.measures] == [*MEASURES, "item sharing"]
+    assert found.p_value == pytest.approx(1 / (REFERENCE.everyone.size + 1), abs=1e-6)
+    assert [m.name for m in found.measures] == [*MEASURES, "pools as far", "capability focus", "item sharing"]
 
 
 def test_too_few_ordinary_customers_leave_it_untested() -> None:
@@ -34,7 +44,7 @@ def test_little_traffic_leaves_it_untested() -> None:
 
 
 def test_no_reference_at_all_leaves_it_untested() -> None:
-    assert harvest(facts(), reference([])).result == "not_tested"
+    assert harvest(facts(), learned([])).result == "not_tested"
 
 
 def test_the_same_items_from_everyone_are_no_harvest() -> None:
@@ -46,11 +56,11 @@ def test_the_same_items_from_everyone_are_no_harvest() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_an_ordinary_customer_taken_from_the_middle_is_no_harvest(seed: int) -> None:
     unit = max(ordinary_units(20, seed=100 + seed), key=lambda u: (u.exchanges < 60, u.exchanges))
-    assert harvest(facts(bearing=unit), REFERENCE).result == "not_proven"
+    assert harvest(one_customer(unit), REFERENCE).result == "not_proven"
 
 
 def test_the_share_of_ordinary_customers_called_a_harvest_is_about_the_p_value() -> None:
-    results = [harvest(facts(bearing=unit), REFERENCE) for unit in ordinary_units(400, seed=9)]
+    results = [harvest(one_customer(unit), REFERENCE) for unit in ordinary_units(400, seed=9)]
     tested = [found for found in results if found.result != "not_tested"]
     assert len(tested) > 250
     assert sum(found.result == "proven" for found in tested) <= 0.03 * len(tested)
@@ -62,31 +72,76 @@ def test_the_p_value_is_never_below_one_in_the_units_and_one(exchanges: int) -> 
     used = bearing(exchanges=exchanges, items=exchanges, intents=intents, output_tokens=exchanges * 10**6)
     found = harvest(facts(bearing=used), REFERENCE)
     assert found.p_value is not None
-    assert 1 / (REFERENCE.size + 1) - 1e-6 <= found.p_value <= 1.0
+    assert 1 / (REFERENCE.everyone.size + 1) - 1e-6 <= found.p_value <= 1.0
 
 
 def test_the_order_of_ordinary_customers_does_not_matter() -> None:
     units = ordinary_units(300)
-    assert harvest(facts(), reference(units[::-1])) == harvest(facts(), reference(units))
+    assert harvest(facts(), learned(units[::-1])) == harvest(facts(), learned(units))
 
 
-def test_customers_with_next_to_no_traffic_are_no_reference() -> None:
-    idle = Usage(exchanges=4, items=4, accounts=1, intents=tuple(0 for _ in INTENTS))
-    assert reference([*ordinary_units(10), idle]).size == 10
+def test_a_busy_team_that_many_pools_of_customers_outdo_is_no_harvest() -> None:
+    busy = [replace(unit, intents=tuple(40 * n for n in unit.intents)) for unit in ordinary_units(20, seed=3)]
+    crowd = learned([*ordinary_units(300), *busy])
+    team = facts(member_intents=[tuple(60 if name == "forced_trace_tags" else 0 for name in INTENTS)] * 12)
+    found = harvest(team, crowd)
+    assert found.result == "not_proven"
+    assert "pools of 12" in found.because
+    assert harvest(facts(), REFERENCE).result == "proven"
 
 
-def test_a_few_unlinked_harvesters_among_the_ordinary_do_not_pass_for_ordinary() -> None:
-    hidden = [
-        bearing(
-            exchanges=90,
-            items=90,
-            accounts=1,
-            intents=tuple(80 if n == "forced_trace_tags" else 0 for n in INTENTS),
-            capabilities={"reasoning": 90},
-            output_tokens=90 * 3000,
-        )
-        for _ in range(10)
-    ]
-    mixed, clean = reference([*ordinary_units(300), *hidden]), REFERENCE
-    place = INTENTS.index("forced_trace_tags")
-    assert mixed.prevalence[place] == pytest.approx(clean.prevalence[place], abs=0.005)
+def test_one_busy_account_does_not_make_a_team_a_harvest() -> None:
+    busy, idle = bearing().intents, tuple(0 for _ in INTENTS)
+    found = harvest(facts(member_intents=[busy, *[idle] * 11]), REFERENCE)
+    assert found.result == "not_proven"
+
+
+def test_without_the_intents_of_its_members_no_harvest_is_proven() -> None:
+    assert harvest(facts(member_intents=[]), REFERENCE).result == "not_proven"
+
+
+def test_what_is_usual_in_its_own_segment_is_no_harvest() -> None:
+    segment = ("judge", "paid", "latin")
+    grading = tuple(480 if name == "forced_trace_tags" else 0 for name in INTENTS)
+    grader = bearing(exchanges=500, items=490, output_tokens=500 * 3000, segment=segment, intents=grading)
+    graders = [replace(grader, capabilities={"reasoning": 500})] * 30
+    others = ordinary_units(MIN_REFERENCE, seed=4, segment=segment)
+    everyone = learned([*ordinary_units(9000), *others, *graders])
+    cluster = facts(bearing=replace(grader, accounts=12))
+    found = harvest(cluster, everyone)
+    assert found.result == "not_proven"
+    assert "judge, paid, latin" in found.because
+    elsewhere = facts(bearing=bearing(segment=("coder", "paid", "han")))
+    assert harvest(elsewhere, everyone).result == "proven"
+
+
+def test_a_finding_that_chance_alone_leaves_among_many_clusters_is_no_harvest() -> None:
+    guilty, innocent = facts(), one_customer(ordinary_units(20, seed=100)[0])
+    assert innocent.bearing.exchanges >= MIN_EXCHANGES
+    asked = int(FALSE_DISCOVERY_RATE * (REFERENCE.everyone.size + 1))
+    assert harvests([guilty, *[innocent] * (asked - 1)], REFERENCE)[0].result == "proven"
+    found = harvests([guilty, *[innocent] * asked], REFERENCE)[0]
+    assert found.result == "not_proven"
+    assert f"{asked + 1} clusters" in found.because
+    assert found.p_value is not None
+    assert found.p_value <= P_VALUE
+
+
+def test_clusters_that_all_send_the_same_items_were_never_asked() -> None:
+    same = facts(bearing=bearing(copies=5000 * 11))
+    assert harvests([facts(), *[same] * 500], REFERENCE)[0].result == "proven"
+
+
+def test_several_harvests_support_each_other_against_chance() -> None:
+    innocent = one_customer(ordinary_units(20, seed=100)[0])
+    found = harvests([*[facts()] * 5, *[innocent] * 60], REFERENCE)
+    assert [result.result for result in found[:5]] == ["proven"] * 5
+    assert {result.result for result in found[5:]} == {"not_proven"}
+
+
+def test_more_principals_must_elicit_more() -> None:
+    few = harvest(facts(member_intents=[(9,) * len(INTENTS)] * 12), REFERENCE)
+    many = harvest(facts(member_intents=[(9,) * len(INTENTS)] * 12, members=members(600)), REFERENCE)
+    assert few.p_value is not None
+    assert many.p_value is not None
+    assert few.p_value < many.p_value

@@ -4,9 +4,9 @@ from stillwatch.campaigns.assemble import accused, campaigns, template_name
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Member
 from stillwatch.campaigns.gather import Tables, bearing, facts, ordinary_attempts, ordinary_usage
-from stillwatch.campaigns.harvest import reference
 from stillwatch.campaigns.known import Known, Past, known_campaign, known_json, past, remembered
 from stillwatch.campaigns.marks import Marks, Observed, marks
+from stillwatch.campaigns.ordinary import ordinary
 from stillwatch.campaigns.organisations import Sent, organisation_units
 from stillwatch.campaigns.skeletons import skeleton
 from stillwatch.campaigns.stolen import marked, stolen_keys
@@ -31,11 +31,11 @@ __all__ = [
     "known_json",
     "marked",
     "marks",
+    "ordinary",
     "ordinary_attempts",
     "ordinary_usage",
     "organisation_units",
     "past",
-    "reference",
     "remembered",
     "skeleton",
     "stolen_keys",

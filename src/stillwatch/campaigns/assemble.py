@@ -10,10 +10,11 @@ from stillwatch.campaigns.coordination import MIN_PRINCIPALS, TestResult, coordi
 from stillwatch.campaigns.extraction import Extraction, Sweep, extraction
 from stillwatch.campaigns.facts import Declared, Evidence, Facts, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
-from stillwatch.campaigns.harvest import Reference, harvest
+from stillwatch.campaigns.harvest import harvest, harvests
 from stillwatch.campaigns.hypotheses import Finding, findings, meaning
 from stillwatch.campaigns.known import Past
 from stillwatch.campaigns.marks import Marks, as_json
+from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
 from stillwatch.campaigns.pivots import pivots
 from stillwatch.campaigns.succession import Surroundings
@@ -28,7 +29,7 @@ Campaign = dict[str, Any]
 
 def campaigns(
     facts: Sequence[Facts],
-    ordinary: Reference,
+    ordinary: Ordinary,
     *,
     marks: Sequence[Marks],
     past: Past,
@@ -53,9 +54,9 @@ def campaigns(
     return sorted(found, key=_rank)
 
 
-def accused(facts: Sequence[Facts], ordinary: Reference) -> list[Facts]:
+def accused(facts: Sequence[Facts], ordinary: Ordinary) -> list[Facts]:
     """The clusters whose verdict accuses somebody, in their order."""
-    verdicts = [_judged(cluster, ordinary) for cluster in facts]
+    verdicts = [_judged(cluster, found) for cluster, found in zip(facts, harvests(facts, ordinary), strict=True)]
     return [cluster for cluster, found in zip(facts, verdicts, strict=True) if found and found.verdict in ACCUSING]
 
 
@@ -76,16 +77,18 @@ class _Judged(NamedTuple):
     missing: Sequence[str]
 
 
-def _all_judged(facts: Sequence[Facts], ordinary: Reference) -> list[tuple[Facts, _Judged | None]]:
+def _all_judged(facts: Sequence[Facts], ordinary: Ordinary) -> list[tuple[Facts, _Judged | None]]:
     """Every cluster, then every organisation: the verdict on one rests on the verdict on the campaign outside."""
-    clusters = [(one, _judged(one, ordinary)) for one in facts if one.declared is None]
+    linked = [one for one in facts if one.declared is None]
+    harvested = harvests(linked, ordinary)
+    clusters = [(one, _judged(one, found)) for one, found in zip(linked, harvested, strict=True)]
     verdicts = {tuple(one.account_ids): judged.verdict for one, judged in clusters if judged}
     units = [(one, one.declared) for one in facts if one.declared is not None]
     return clusters + [(one, _judged_unit(one, declared, ordinary, verdicts)) for one, declared in units]
 
 
 def _judged_unit(
-    unit: Facts, declared: Declared, ordinary: Reference, verdicts: Mapping[tuple[str, ...], str]
+    unit: Facts, declared: Declared, ordinary: Ordinary, verdicts: Mapping[tuple[str, ...], str]
 ) -> _Judged | None:
     """The verdict on what runs through a verified organisation's accounts, or None when there is nothing to say."""
     own = harvest(unit, ordinary)
@@ -99,16 +102,15 @@ def _judged_unit(
     return None if verdict is None else _Judged(verdict, common, harvested, explanations, missing)
 
 
-def _pooled(unit: Facts, declared: Declared, ordinary: Reference) -> TestResult:
+def _pooled(unit: Facts, declared: Declared, ordinary: Ordinary) -> TestResult:
     """The harvest test on what sends the same wordings, inside the organisation and outside."""
     found = harvest(replace(unit, bearing=declared.pooled), ordinary)
     return replace(found, because=f"together with who sends the same wordings outside: {found.because}")
 
 
-def _judged(cluster: Facts, ordinary: Reference) -> _Judged | None:
+def _judged(cluster: Facts, harvested: TestResult) -> _Judged | None:
     """The verdict on a cluster, or None when it is no campaign: nothing but chance or one customer ties it."""
     common = coordination(cluster)
-    harvested = harvest(cluster, ordinary)
     explanations = findings(cluster, harvested)
     verdict = _verdict(cluster, common, harvested, explanations)
     missing = [harvested.because] if harvested.result == "not_tested" else []

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from stillwatch.campaigns.attempts import Attempts
+from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.handed_on import HandedOn
 
 VERIFIED = ("business", "contract")  # levels at which somebody checked that the organisation exists
@@ -42,7 +43,8 @@ class Usage:
     `items` distinct slot fillings; `accounts` accounts that sent any; `copies` over all exchanges, how many other
     accounts of the unit also sent the same item;
     `repeated_exchanges` exchanges whose item the same account had sent before; `intents` exchanges with each intent;
-    `capabilities` exchanges of each capability.
+    `capabilities` exchanges of each capability; `segment` model, access programme and script of most exchanges, null
+    where unknown, empty where nobody asked; `embeddings` those of all exchanges, summed.
     """
 
     exchanges: int = 0
@@ -54,6 +56,8 @@ class Usage:
     reasoning_tokens: int = 0
     intents: tuple[int, ...] = ()
     capabilities: Mapping[str, int] = field(default_factory=dict)
+    segment: tuple[str | None, ...] = ()
+    embeddings: Embeddings = field(default_factory=Embeddings)
 
     def __add__(self, other: "Usage") -> "Usage":
         """Both units as one, taking their items for different ones. `Usage()` is the identity."""
@@ -70,6 +74,8 @@ class Usage:
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             intents=tuple(a + b for a, b in zip(longer, padded, strict=True)),
             capabilities={n: self.capabilities.get(n, 0) + other.capabilities.get(n, 0) for n in names},
+            segment=self.segment or other.segment,
+            embeddings=self.embeddings + other.embeddings,
         )
 
 
@@ -135,7 +141,8 @@ class Facts:
     of exchanges on its three busiest days; `pardoned` that an analyst found most members innocent; `attempts` how
     all of the members' traffic reaches for reasoning; `handed_on` what they sent back of others'; `columns` those of
     the logs and of the accounts table that hold anything, as `accounts.organization_id`; `declared` is set for a
-    verified organisation; `compromised` are members whose key looks stolen, with the reason.
+    verified organisation; `compromised` are members whose key looks stolen, with the reason; `member_intents`
+    exchanges with each intent, for every account with template-bearing ones.
     """
 
     members: Sequence[Member]
@@ -162,6 +169,7 @@ class Facts:
     columns: frozenset[str] = frozenset()
     declared: Declared | None = None
     compromised: Mapping[str, str] = field(default_factory=dict)
+    member_intents: Sequence[tuple[int, ...]] = ()
 
     @property
     def account_ids(self) -> list[str]:

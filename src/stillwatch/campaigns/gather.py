@@ -1,5 +1,6 @@
 """Gathers what the tests need about every cluster, by joins of the stage tables with the members."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,14 +10,16 @@ import ibis
 import pyarrow as pa
 
 from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by
+from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, TemplateUse, Usage
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.records import INTENTS
+from stillwatch.records import EMBEDDING_SIZE, INTENTS
 
 CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
 CORE_ACCOUNTS = 3  # members that must hold it
 CORE_KINDS = ("template", "system_prompt")
+SEGMENT = ("model", "access_program", "script")  # what a reference backs off from, first part first
 BUSY_DAYS = 3  # a deadline shows in this many days
 
 
@@ -50,7 +53,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
     borne = _bearing(tables.templated, members, engine.memory(core))
     bearing = borne.filter(~borne.is_public)
-    usages = usage_by(bearing, "cluster_id")
+    usages = _with_segments(usage_by(bearing, "cluster_id"), _with_programs(bearing, tables, engine), "cluster_id")
     has_prompts = bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
     context = _Context(
         tables=tables,
@@ -59,6 +62,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         links=_grouped(tables.cohesion),
         templates=_templates(bearing),
         usages=usages,
+        member_intents=_member_intents(bearing),
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
         attempts=_attempts(tables.templated, members),
@@ -80,7 +84,8 @@ def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
 
 def ordinary_usage(tables: Tables, engine: Engine) -> list[Usage]:
     """Usage of every unit outside the clusters: one unit per organisation, else per account."""
-    return [usage for _, usage in sorted(usage_by(_ordinary_units(tables, engine), "unit").items())]
+    units = _ordinary_units(tables, engine)
+    return [usage for _, usage in sorted(_with_segments(usage_by(units, "unit"), units, "unit").items())]
 
 
 def ordinary_attempts(tables: Tables, engine: Engine) -> list[Attempts]:
@@ -91,9 +96,38 @@ def ordinary_attempts(tables: Tables, engine: Engine) -> list[Attempts]:
 def _ordinary_units(tables: Tables, engine: Engine) -> IbisTable:
     """The exchanges outside the clusters, with the `unit` each belongs to."""
     outside = tables.templated.anti_join(engine.memory(tables.members.select(["account_id"])), "account_id")
-    declared = engine.memory(tables.accounts.select(["account_id", "organization_id"]))
-    units = outside.left_join(declared, "account_id").drop("account_id_right")
+    units = _with_programs(outside, tables, engine)
     return units.mutate(unit=ibis.coalesce(units.organization_id, units.account_id))
+
+
+def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable:
+    """The rows with the organisation and the access programme of their accounts."""
+    declared = engine.memory(tables.accounts.select(["account_id", "organization_id", "access_program"]))
+    return rows.left_join(declared, "account_id").drop("account_id_right")
+
+
+def _with_segments(usages: Mapping[Any, Usage], rows: IbisTable, key: str) -> dict[Any, Usage]:
+    """The usages with the segment of each: the commonest value of each part, of equals the first by name."""
+    counted = rows.group_by([key, *SEGMENT]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist()
+    counts: dict[Any, tuple[Counter[str | None], ...]] = {}
+    for row in counted:
+        for part, counter in zip(SEGMENT, counts.setdefault(row[key], tuple(Counter() for _ in SEGMENT)), strict=True):
+            counter[row[part]] += row["n"]
+    return {name: replace(usage, segment=tuple(map(_commonest, counts[name]))) for name, usage in usages.items()}
+
+
+def _commonest(counter: Mapping[str | None, int]) -> str | None:
+    return min(counter, key=lambda value: (-counter[value], value or ""))
+
+
+def _member_intents(bearing: IbisTable) -> dict[int, list[tuple[int, ...]]]:
+    """Per cluster and account with template-bearing exchanges, how many of them have each intent."""
+    counts = {name: _intent_count(bit) for bit, name in enumerate(INTENTS)}
+    rows = bearing.group_by(["cluster_id", "account_id"]).aggregate(**counts).order_by("account_id")
+    found: dict[int, list[tuple[int, ...]]] = {}
+    for row in rows.to_pyarrow().to_pylist():
+        found.setdefault(row["cluster_id"], []).append(tuple(int(row[name]) for name in INTENTS))
+    return found
 
 
 def _attempts(templated: IbisTable, members: IbisTable) -> dict[int, Attempts]:
@@ -120,6 +154,7 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
         output_tokens=ibis._.output_tokens.fill_null(0).sum(),
         reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
         **{name: _intent_count(bit) for bit, name in enumerate(INTENTS)},
+        **_embedding_sums(),
     )
     mixes: dict[Any, dict[str, int]] = {}
     for row in rows.group_by([key, "capability"]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist():
@@ -127,6 +162,12 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
             mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
     joined = sums.join(spread, key).to_pyarrow().to_pylist()
     return {row[key]: _usage(row, mixes.get(row[key], {})) for row in joined}
+
+
+def _embedding_sums() -> dict[str, IbisTable]:
+    """Exchanges with an embedding, and the sum of each component; integers, so any order agrees."""
+    sums = {f"embedding_{i}": ibis._.embedding[i].cast("int32").sum().fill_null(0) for i in range(EMBEDDING_SIZE)}
+    return {**sums, "embedded": ibis._.embedding.count()}
 
 
 def _intent_count(bit: int) -> IbisTable:
@@ -145,6 +186,10 @@ def _usage(row: Mapping[str, Any], mix: Mapping[str, int]) -> Usage:
         reasoning_tokens=int(row["reasoning_tokens"]),
         intents=tuple(int(row[name]) for name in INTENTS),
         capabilities=dict(mix),
+        embeddings=Embeddings(
+            exchanges=int(row["embedded"]),
+            sums=tuple(int(row[f"embedding_{i}"]) for i in range(EMBEDDING_SIZE)),
+        ),
     )
 
 
@@ -286,6 +331,7 @@ class _Context:
     links: Mapping[int, list[Mapping[str, Any]]]
     templates: Mapping[int, list[TemplateUse]]
     usages: Mapping[int, Usage]
+    member_intents: Mapping[int, list[tuple[int, ...]]]
     totals: Mapping[int, list[Mapping[str, Any]]]
     public_shares: Mapping[int, float]
     attempts: Mapping[int, Attempts]
@@ -317,6 +363,7 @@ class _Context:
             public_share=self.public_shares.get(cluster, 0.0),
             busiest_days_share=sum(busiest) / max(summed["exchanges"], 1),
             columns=self.columns,
+            member_intents=self.member_intents.get(cluster, []),
             pardoned=bool(ids) and sum(i in self.pardoned for i in ids) * 2 > len(ids),
             attempts=self.attempts.get(cluster, Attempts()),
             handed_on=self.handed_on.get(cluster, HandedOn()),

@@ -1,163 +1,152 @@
 """Is this traffic a harvest? The cluster's pooled, template-bearing traffic against ordinary customers'.
 
-Why:    a harvest is volume, structure and focus at once: one corpus shared out over accounts, few repeats, a narrow
-        set of capabilities, prompts that ask for reasoning, grades or new tasks, long answers.
-Misses: a harvest that looks like ordinary use in every measure; harvests too small to stand out from single customers.
-Source: conformal p-values: Vovk, Gammerman & Shafer, "Algorithmic Learning in a Random World" (2005), ch. 2. Each
-        measure is ranked among reference units and the sum of its bits is ranked again among theirs, so neither the
-        scale of a measure nor the correlation between measures needs a model.
+Why:    a harvest is volume, structure and focus at once: one corpus shared out over accounts, few repeats, prompts
+        that are alike and ask for reasoning, grades or new tasks, long answers.
+Misses: a harvest that looks like ordinary use in every measure; harvests too small to stand out from single customers;
+        plain questions that ask for nothing a harvest asks for, however many.
+Source: conformal p-values as in `ordinary`; the largest p-value of several tests that must all hold: Berger,
+        Technometrics 24 (1982), 295-300; false-discovery rate: Benjamini & Hochberg, JRSS B 57 (1995), 289-300.
 
-The reference is made without labels: accounts outside every linked cluster, one vote per organisation, the furthest
-tenth left out of the means. Fewer than MIN_REFERENCE units and the test is not run.
+    1. One customer: is the cluster further out than ordinary units, each of which may be one customer with one product?
+    2. Many customers: does it elicit more than random pools of as many units?
+    3. Its own kind: is it as far out among the units of its own segment?
+    4. All clusters were asked at once: the p-values of 1 and 2 pass a false-discovery rate over all of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from math import log2
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stillwatch.campaigns.coordination import Measure, TestResult
-from stillwatch.campaigns.facts import Facts, Usage
-from stillwatch.records import CAPABILITIES, INTENTS
+from stillwatch.campaigns.facts import Facts
+from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE, Floats, Ordinary, elicited_volume
 
-MIN_REFERENCE = 200  # units; fewer say nothing about the tail
 MIN_EXCHANGES = 30  # template-bearing exchanges a cluster needs before shares mean anything
-UNIT_EXCHANGES = 5  # exchanges a reference unit needs
-TRIMMED_SHARE = 0.1  # units furthest out, left out of the means
-P_VALUE = 0.005  # of the whole: one ordinary unit in 200 is as far out
+P_VALUE = 0.005  # one ordinary unit in 200 is as far out
+SEGMENT_P_VALUE = 0.05  # among its own kind, which are few
+FALSE_DISCOVERY_RATE = 0.05  # of the clusters called a harvest in one scan
 MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends the same item
-MEASURES = ("distinct items", "elicited volume", "elicitation", "capability focus", "output length")
 
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Ordinary traffic: `values` (units, measures), each column sorted; `sums` (units,) of bits, sorted.
-
-    `prevalence` (intents,) and `capabilities` (capabilities,) are mean shares over units, one vote each.
-    """
-
-    values: Floats
-    sums: Floats
-    prevalence: Floats
-    capabilities: Floats
-
-    @property
-    def size(self) -> int:
-        """Units in the reference."""
-        return len(self.sums)
+_MEANS = {
+    "distinct items": "log2 of how many different slot fillings were sent",
+    "elicited volume": "log2 of exchanges times elicitation: how much was drawn out in all",
+    "elicitation": "intents weighed by how rare they are in ordinary traffic",
+    "narrowness": "how alike two exchanges are by their words, from the summed embeddings",
+    "output length": "log2 of mean output tokens",
+}
 
 
-def reference(units: Sequence[Usage]) -> Reference:
-    """Learn what ordinary traffic looks like from units that belong to no linked cluster.
-
-    The units furthest out are left out of the means, so that a campaign nobody has linked yet does not pass for
-    ordinary; they stay in the ranking, which is the careful choice.
-    """
-    usable = [unit for unit in units if unit.exchanges >= UNIT_EXCHANGES]
-    if not usable:
-        empty = np.zeros((0, len(MEASURES)))
-        return Reference(empty, np.zeros(0), np.zeros(len(INTENTS)), np.zeros(len(CAPABILITIES)))
-    everything = _ranked(usable, usable)
-    unsorted = _bits(everything.values, _all_values(usable, everything), own=1).sum(axis=1)
-    kept = np.argsort(unsorted, kind="stable")[: max(round(len(usable) * (1 - TRIMMED_SHARE)), 1)]
-    return _ranked([usable[i] for i in kept], usable)
-
-
-def _ranked(central: Sequence[Usage], units: Sequence[Usage]) -> Reference:
-    """The reference over all units, with means over the central ones only."""
-    intents = np.array([[n / unit.exchanges for n in unit.intents] for unit in central])
-    mixes = np.array([_mix(unit) for unit in central])
-    means = Reference(np.zeros((0, len(MEASURES))), np.zeros(0), intents.mean(axis=0), mixes.mean(axis=0))
-    values = _all_values(units, means)
-    ordered = np.sort(values, axis=0)
-    sums = np.sort(_bits(ordered, values, own=1).sum(axis=1))
-    return Reference(ordered, sums, means.prevalence, means.capabilities)
+def harvests(clusters: Sequence[Facts], ordinary: Ordinary) -> list[TestResult]:
+    """The harvest test of every cluster, in order, corrected for how many were tested."""
+    single = [harvest(cluster, ordinary) for cluster in clusters]
+    p_values = [_eligible(cluster, found) for cluster, found in zip(clusters, single, strict=True)]
+    asked = sum(p is not None for p in p_values)
+    limit = _largest_discovery([p for p in p_values if p is not None])
+    doubt = f"with {asked} clusters tested at once, chance alone may leave one like it"
+    return [
+        replace(found, result="not_proven", because=f"{found.because}; {doubt}")
+        if found.result == "proven" and p_value is not None and p_value > limit
+        else found
+        for found, p_value in zip(single, p_values, strict=True)
+    ]
 
 
-def _all_values(units: Sequence[Usage], means: Reference) -> Floats:
-    return np.array([_values(unit, means.prevalence, means.capabilities) for unit in units])
+def _eligible(cluster: Facts, found: TestResult) -> float | None:
+    """The p-value that counts as one of the tests made; None where no harvest could have been proven."""
+    return found.p_value if (cluster.item_sharing or 0.0) <= MAX_ITEM_SHARING else None
 
 
-def harvest(facts: Facts, ordinary: Reference) -> TestResult:
-    """Test harvesting on the pooled traffic that bears the cluster's templates."""
-    if not facts.has_prompts:
-        return TestResult("not_tested", None, None, "the logs hold no prompts, so no template could be found")
-    used = facts.bearing
-    if used.exchanges < MIN_EXCHANGES:
-        because = f"{used.exchanges} template-bearing exchanges; at least {MIN_EXCHANGES} are needed"
-        return TestResult("not_tested", None, None, because)
-    if ordinary.size < MIN_REFERENCE:
-        because = (
-            f"{ordinary.size} ordinary accounts to compare with; at least {MIN_REFERENCE} outside every linked cluster "
-            "are needed"
-        )
-        return TestResult("not_tested", None, None, because)
-    row = np.array(_values(used, ordinary.prevalence, ordinary.capabilities))
-    bits = _bits(ordinary.values, row[None, :], own=0)[0]
-    as_far = ordinary.size - int(np.searchsorted(ordinary.sums, bits.sum()))
-    p_value = (1 + as_far) / (ordinary.size + 1)
-    measures = _measures(row, bits, ordinary)
+def _largest_discovery(p_values: Sequence[float]) -> float:
+    """The largest p-value that is a discovery at FALSE_DISCOVERY_RATE; below zero when none is."""
+    ordered = sorted(p_values)
+    passing = [p for i, p in enumerate(ordered, 1) if p * len(ordered) <= FALSE_DISCOVERY_RATE * i]
+    return max(passing, default=-1.0)
+
+
+def harvest(facts: Facts, ordinary: Ordinary) -> TestResult:
+    """Test harvesting on the pooled traffic that bears the cluster's templates, as if no other cluster was tested."""
+    missing = _missing(facts, ordinary)
+    if missing is not None:
+        return TestResult("not_tested", None, None, missing)
+    everyone = ordinary.everyone
+    row = everyone.row(facts.bearing)
+    bits = everyone.bits(row)
+    as_one, as_many = everyone.p_value(bits), _pooled(facts, ordinary)
+    segment, own = ordinary.nearest(facts.bearing.segment)
+    among_own = own.p_value(own.bits(own.row(facts.bearing)))
     sharing = facts.item_sharing or 0.0
-    measures = (*measures, _sharing_measure(sharing))
+    measures = (
+        *_measures(row, bits, everyone.values),
+        _pool_measure(facts, as_many),
+        _focus_measure(everyone.focus_of(facts.bearing), everyone.focus),
+        _sharing_measure(sharing),
+    )
+    p_value = round(max(as_one, as_many), 6)
+    total = round(float(bits.sum()), 6)
     if sharing > MAX_ITEM_SHARING:
         because = (
             f"another member sends the same item {sharing:.0%} of the time: the same questions, not a shared-out corpus"
         )
-        return TestResult("not_proven", p_value, round(float(bits.sum()), 6), because, measures)
-    proven = p_value <= P_VALUE
+        return TestResult("not_proven", p_value, total, because, measures)
+    if p_value > P_VALUE:
+        because = (
+            f"{as_one:.1%} of {everyone.size} ordinary units are as far out, and {as_many:.1%} of pools of "
+            f"{facts.principals} elicit as much"
+        )
+        return TestResult("not_proven", p_value, total, because, measures)
+    if among_own > SEGMENT_P_VALUE:
+        because = f"{among_own:.1%} of {own.size} ordinary units of the same segment ({_named(segment)}) are as far out"
+        return TestResult("not_proven", p_value, total, because, measures)
     because = (
-        f"pooled traffic is further out than {1 - p_value:.2%} of {ordinary.size} ordinary units"
-        if proven
-        else f"{p_value:.1%} of {ordinary.size} ordinary units are as far out"
+        f"pooled traffic is further out than {1 - as_one:.2%} of {everyone.size} ordinary units and elicits more than "
+        f"{1 - as_many:.2%} of pools of {facts.principals} of them"
     )
-    return TestResult(
-        "proven" if proven else "not_proven", round(p_value, 6), round(float(bits.sum()), 6), because, measures
-    )
+    return TestResult("proven", p_value, total, because, measures)
 
 
-def _values(unit: Usage, prevalence: Floats, capabilities: Floats) -> list[float]:
-    """The measures of one unit, in the order of MEASURES."""
-    shares = np.array([n / unit.exchanges for n in unit.intents])
-    elicitation = float(shares @ -np.log2(np.clip(prevalence, 1e-3, 1.0)))
-    mix = _mix(unit)
-    focus = float(np.sum(np.where(mix > 0, mix * np.log2(np.maximum(mix, 1e-12) / np.maximum(capabilities, 1e-3)), 0)))
-    return [
-        log2(unit.items + 1),
-        log2(unit.exchanges * elicitation + 1),
-        elicitation,
-        max(focus, 0.0),
-        log2(unit.output_tokens / unit.exchanges + 1),
-    ]
+def _missing(facts: Facts, ordinary: Ordinary) -> str | None:
+    """Why the test cannot be made; None when it can."""
+    if not facts.has_prompts:
+        return "the logs hold no prompts, so no template could be found"
+    if facts.bearing.exchanges < MIN_EXCHANGES:
+        return f"{facts.bearing.exchanges} template-bearing exchanges; at least {MIN_EXCHANGES} are needed"
+    if ordinary.everyone.size < MIN_REFERENCE:
+        return (
+            f"{ordinary.everyone.size} ordinary accounts to compare with; at least {MIN_REFERENCE} outside every "
+            "linked cluster are needed"
+        )
+    return None
 
 
-def _mix(unit: Usage) -> Floats:
-    counts = np.array([unit.capabilities.get(name, 0) for name in CAPABILITIES], dtype=np.float64)
-    return counts / max(counts.sum(), 1.0)
+def _pooled(facts: Facts, ordinary: Ordinary) -> float:
+    """p-value of the elicited volume among pools of as many ordinary units as there are principals."""
+    volumes = [elicited_volume(intents, ordinary.everyone.prevalence) for intents in facts.member_intents]
+    return ordinary.pooled_p_value(volumes, facts.principals)
 
 
-def _bits(ordered: Floats, rows: Floats, *, own: int) -> Floats:
-    """Bits of each measure of each row: -log2 of the share of units at least as large; `own` units are the row."""
-    columns = [len(ordered) - np.searchsorted(ordered[:, i], rows[:, i]) - own for i in range(rows.shape[1])]
-    return np.asarray(-np.log2((1.0 + np.stack(columns, axis=1)) / (len(ordered) - own + 1.0)))
+def _named(segment: Sequence[str | None]) -> str:
+    return ", ".join(part or "unknown" for part in segment) or "all"
 
 
-def _measures(row: Floats, bits: Floats, ordinary: Reference) -> tuple[Measure, ...]:
-    median = np.median(ordinary.values, axis=0)
-    words = {
-        "distinct items": "log2 of how many different slot fillings were sent",
-        "elicited volume": "log2 of exchanges times elicitation: how much was drawn out in all",
-        "elicitation": "intents weighed by how rare they are in ordinary traffic",
-        "capability focus": "divergence of the capability mix from ordinary traffic [bits]",
-        "output length": "log2 of mean output tokens",
-    }
+def _measures(row: Floats, bits: Floats, values: Floats) -> tuple[Measure, ...]:
+    median = np.median(values, axis=0)
     return tuple(
-        Measure(name, round(float(row[i]), 6), round(float(median[i]), 6), round(float(bits[i]), 6), words[name])
+        Measure(name, round(float(row[i]), 6), round(float(median[i]), 6), round(float(bits[i]), 6), _MEANS[name])
         for i, name in enumerate(MEASURES)
     )
+
+
+def _pool_measure(facts: Facts, p_value: float) -> Measure:
+    because = f"share of random pools of {facts.principals} ordinary units that elicit as much, no account over its cap"
+    return Measure("pools as far", round(p_value, 6), 0.5, round(-log2(p_value), 6), because)
+
+
+def _focus_measure(focus: float, ordinary: float) -> Measure:
+    """For people to see; it adds no bits, because a customer with one product is as focused as a harvest."""
+    because = "divergence of the capability mix from ordinary traffic [bits]; decides nothing"
+    return Measure("capability focus", round(focus, 6), round(ordinary, 6), None, because)
 
 
 def _sharing_measure(sharing: float) -> Measure:

@@ -25,8 +25,9 @@ import pyarrow.compute as pc
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Declared, Facts, Usage
 from stillwatch.campaigns.gather import Tables, facts, usage_by
-from stillwatch.campaigns.harvest import Reference, harvest
+from stillwatch.campaigns.harvest import harvest
 from stillwatch.campaigns.hypotheses import Finding
+from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.engines.base import Engine
 from stillwatch.records import INTENTS
 
@@ -79,7 +80,7 @@ class _Unit:
 
 
 def organisation_units(
-    tables: Tables, engine: Engine, sent: Sent, accused: Sequence[Facts], ordinary: Reference
+    tables: Tables, engine: Engine, sent: Sent, accused: Sequence[Facts], ordinary: Ordinary
 ) -> list[Facts]:
     """Facts of every verified organisation through whose accounts something like a harvest runs, by name.
 
@@ -273,7 +274,7 @@ def _commoner(word: _Wording, members: int, total: int) -> float:
     return round(min(max(log2(inside * (total + 1.0) / (word.strangers + 0.5)), 0.0), MAX_BITS), 6)
 
 
-def _bits(one: Facts, ordinary: Reference) -> float:
+def _bits(one: Facts, ordinary: Ordinary) -> float:
     return harvest(one, ordinary).bits or 0.0
 
 

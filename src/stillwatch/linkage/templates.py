@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, IbisTable
 from stillwatch.linkage.families import Families, matrix
+from stillwatch.records import EMBEDDING_SIZE
 
 MIN_TEXTS = 5  # different texts of one account each; below this, coincidence and retries dominate
 TEXTS_PER_ACCOUNT = 3.0  # different texts in which an account that has it uses a wording, on average
@@ -46,6 +47,8 @@ TEMPLATED_SCHEMA = pa.schema(
         ("prompt_words", pa.int32()),
         ("finish_reason", pa.string()),
         ("status", pa.string()),
+        ("script", pa.string()),
+        ("embedding", pa.list_(pa.int8(), EMBEDDING_SIZE)),
     ]
 )
 

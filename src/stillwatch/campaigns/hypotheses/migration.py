@@ -40,7 +40,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     if sent_outside(facts):
         because = "moving here does not explain that these wordings are also those of a campaign outside"
         return Finding(name, False, because, nearness=near)
-    if bits_of(harvest, "elicitation", "capability focus") >= ORDINARY_BITS:
+    if bits_of(harvest, "elicitation", "narrowness") >= ORDINARY_BITS:
         because = "moving here explains how much there is, not prompts that ask for what few others do"
         return Finding(name, False, because, nearness=near)
     because = f"one owner's accounts came at full rate in one day and kept it; {new:.0%} were opened for it"

@@ -1,0 +1,96 @@
+"""Ordinary traffic: what is learned from it, in any order, and pools against an oracle."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from tests.campaigns.clues import bearing, ordinary_units
+
+from stillwatch.campaigns import ordinary
+from stillwatch.campaigns.facts import Usage
+from stillwatch.campaigns.ordinary import MIN_REFERENCE, POOLS, Ordinary
+from stillwatch.records import INTENTS
+
+
+def test_customers_with_next_to_no_traffic_are_no_reference() -> None:
+    idle = Usage(exchanges=4, items=4, accounts=1, intents=tuple(0 for _ in INTENTS))
+    assert ordinary([*ordinary_units(10), idle]).everyone.size == 10
+
+
+def test_a_few_unlinked_harvesters_among_the_ordinary_do_not_pass_for_ordinary() -> None:
+    hidden = [
+        bearing(
+            exchanges=90,
+            items=90,
+            accounts=1,
+            intents=tuple(80 if n == "forced_trace_tags" else 0 for n in INTENTS),
+            capabilities={"reasoning": 90},
+            output_tokens=90 * 3000,
+        )
+        for _ in range(10)
+    ]
+    mixed, clean = ordinary([*ordinary_units(300), *hidden]).everyone, ordinary(ordinary_units(300)).everyone
+    place = INTENTS.index("forced_trace_tags")
+    assert mixed.prevalence[place] == pytest.approx(clean.prevalence[place], abs=0.005)
+
+
+def test_the_measures_of_a_unit_are_those_written_out() -> None:
+    everyone = ordinary(ordinary_units(300)).everyone
+    unit = ordinary_units(1, seed=7)[0]
+    volume = sum(n * -np.log2(max(p, 1e-3)) for n, p in zip(unit.intents, everyone.prevalence, strict=True))
+    row = everyone.row(unit)
+    assert row[0] == pytest.approx(np.log2(unit.items + 1))
+    assert row[1] == pytest.approx(np.log2(volume + 1))
+    assert row[2] == pytest.approx(volume / unit.exchanges)
+    assert row[3] == 0.0
+    assert row[4] == pytest.approx(np.log2(unit.output_tokens / unit.exchanges + 1))
+
+
+def test_a_segment_with_enough_units_has_a_reference_and_a_smaller_one_backs_off() -> None:
+    common, rare = ("large", "paid", "latin"), ("large", "free", "latin")
+    units = [
+        *ordinary_units(MIN_REFERENCE, segment=common),
+        *ordinary_units(MIN_REFERENCE - 1, seed=2, segment=rare),
+    ]
+    found = ordinary(units)
+    assert found.nearest(common)[0] == common
+    key, own = found.nearest(rare)
+    assert key == ("latin",)
+    assert own.size == 2 * MIN_REFERENCE - 1
+    assert found.nearest(("small", None, None))[0] == ()
+
+
+def test_units_without_a_segment_are_compared_with_everyone() -> None:
+    found = ordinary(ordinary_units(MIN_REFERENCE))
+    assert found.nearest(("large", "paid", "latin")) == ((), found.everyone)
+
+
+def test_the_share_of_pools_agrees_with_all_pools_counted_one_by_one() -> None:
+    base = ordinary(ordinary_units(300))
+    volumes = np.array([0.0, 1.0, 5.0, 20.0])
+    small = Ordinary(base.references, volumes, cap=20.0)
+    sums = np.array([sum(drawn) for drawn in product(volumes, repeat=3)])
+    for total in (3.0, 11.0, 26.0, 45.0):
+        exact = float((sums >= total).mean())
+        assert small.pooled_p_value([total / 3] * 3, 3) == pytest.approx(exact, abs=0.02)
+
+
+def test_no_account_counts_for_more_than_the_cap() -> None:
+    found = ordinary(ordinary_units(300))
+    assert found.pooled_p_value([1e9], 1) == found.pooled_p_value([found.cap], 1)
+    assert found.pooled_p_value([1e9], 1) >= 1 / (POOLS + 1)
+
+
+def test_the_order_of_units_and_accounts_changes_no_pool() -> None:
+    units = ordinary_units(300)
+    forward, backward = ordinary(units), ordinary(units[::-1])
+    volumes = [0.1 * i for i in range(40)]
+    assert forward.pooled_p_value(volumes, 300) == backward.pooled_p_value(volumes[::-1], 300)
+
+
+def test_larger_units_are_further_out() -> None:
+    everyone = ordinary(ordinary_units(300)).everyone
+    unit = ordinary_units(1, seed=7)[0]
+    larger = replace(unit, items=unit.items * 50, output_tokens=unit.output_tokens * 50)
+    assert everyone.p_value(everyone.bits(everyone.row(larger))) < everyone.p_value(everyone.bits(everyone.row(unit)))
