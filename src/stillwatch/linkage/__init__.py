@@ -5,7 +5,7 @@ from stillwatch.linkage.evidence import cohesion, evidence, links, members
 from stillwatch.linkage.families import Families, families
 from stillwatch.linkage.holdings import KINDS, Holdings, holdings
 from stillwatch.linkage.power import minimum_detectable
-from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
+from stillwatch.linkage.templates import TEMPLATED_SCHEMA, family_traits, template_traits, templated_batches, vocabulary
 from stillwatch.linkage.variants import variants
 from stillwatch.linkage.weights import Weights, weights
 
@@ -20,6 +20,7 @@ __all__ = [
     "cohesion",
     "evidence",
     "families",
+    "family_traits",
     "holdings",
     "links",
     "members",
