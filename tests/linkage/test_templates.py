@@ -8,7 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stillwatch.linkage import TEMPLATED_SCHEMA, Families, families, template_traits, templated_batches, vocabulary
+from stillwatch.linkage import (
+    TEMPLATED_SCHEMA,
+    Families,
+    families,
+    family_traits,
+    template_traits,
+    templated_batches,
+    vocabulary,
+)
 from stillwatch.records import SKETCH_SIZE, TRAITS, WORDS_SIZE, arrow_schema
 
 Sketch = list[int] | None
@@ -252,8 +260,9 @@ def test_a_family_is_a_trait_of_the_accounts_that_reword_one_template(rng: np.ra
     table = templated(reworded + noise)
     assert len(set(table["template_id"].to_pylist()[:40])) > 20
     [family] = set(table["family_id"].to_pylist()[:40])
-    rows = template_traits(ibis.memtable(table)).to_pyarrow().to_pylist()
-    held = {(row["account_id"], row["value"]): row["exchanges"] for row in rows if row["kind"] == "template_family"}
+    rows = family_traits(ibis.memtable(table)).to_pyarrow().to_pylist()
+    held = {(row["account_id"], row["value"]): row["exchanges"] for row in rows}
+    assert {row["kind"] for row in rows} == {"template_family"}
     assert held == {(f"a{i}", str(family)): 10 for i in range(4)}
 
 

@@ -86,8 +86,13 @@ def templated_batches(fingerprints: Ints, known_families: Families) -> BatchFunc
 
 
 def template_traits(templated: IbisTable) -> IbisTable:
-    """Which account bears which template and family, for those whose text varies; columns as in `records.TRAITS`."""
-    return _traits(templated, "template", "template_id").union(_traits(templated, "template_family", "family_id"))
+    """Which account bears which template, for templates whose text varies; columns as in `records.TRAITS`."""
+    return _traits(templated, "template", "template_id")
+
+
+def family_traits(templated: IbisTable) -> IbisTable:
+    """The same of families. Not evidence as it stands: a language few accounts write in can be one family."""
+    return _traits(templated, "template_family", "family_id")
 
 
 def _traits(templated: IbisTable, kind: str, column: str) -> IbisTable:
