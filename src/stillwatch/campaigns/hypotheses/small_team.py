@@ -1,4 +1,4 @@
-"""A household or a small team: a handful of accounts, and one card openly pays for nearly all of them.
+"""A household or a small team: a handful of accounts, and one card openly pays for most of them.
 
 Why:    partners and small firms open an account each, share the card, the office and their product's prompts. They
         answer for it as one customer, and a customer alone is never accused.
@@ -12,11 +12,11 @@ from stillwatch.campaigns.hypotheses.base import Finding, nearness, paid_togethe
 
 NEEDS = ("accounts.payment_fingerprint",)
 MAX_ACCOUNTS = 12
-PAID_SHARE = 0.8
+PAID_SHARE = 0.5  # some of a team pay for themselves, as contractors do
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
-    """Survives when at most MAX_ACCOUNTS accounts are paid for, nearly all, by one payment instrument."""
+    """Survives when at most MAX_ACCOUNTS accounts are paid for, half of them or more, by one payment instrument."""
     del harvest  # how much one customer sends is no evidence of many
     name, accounts, paid = "small team", len(facts.members), paid_together(facts)
     if accounts > MAX_ACCOUNTS:
