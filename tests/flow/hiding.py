@@ -34,7 +34,7 @@ COUNTS = {
     "mover": 20,
     "people": 400,
 }
-EXCHANGES = {"people": 8, "firm": 25, "outside": 30, "partner": 30, "coder": 30, "victim": 100}  # of the others, 40
+EXCHANGES = {"people": 8, "firm": 25, "outside": 60, "partner": 30, "coder": 30, "victim": 100}  # of the others, 40
 STAFF_WHO_HARVEST = 8
 FIRM_SIZE = 5
 TOOL = "You are a coding assistant inside a terminal. You may call tools to read, write and run files of the workspace."

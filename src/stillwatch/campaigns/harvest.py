@@ -24,7 +24,8 @@ from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE, Floats, Ordinary, elicited_volume
 
 MIN_EXCHANGES = 30  # template-bearing exchanges a cluster needs before shares mean anything
-P_VALUE = 0.005  # one ordinary unit in 200 is as far out
+P_VALUE = 0.01  # of the whole: one ordinary unit in 100 is as far out
+POOL_P_VALUE = 0.005  # one random pool in 200 elicits as much
 SEGMENT_P_VALUE = 0.05  # among its own kind, which are few
 FALSE_DISCOVERY_RATE = 0.05  # of the clusters called a harvest in one scan
 MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends the same item
@@ -90,7 +91,7 @@ def harvest(facts: Facts, ordinary: Ordinary) -> TestResult:
             f"another member sends the same item {sharing:.0%} of the time: the same questions, not a shared-out corpus"
         )
         return TestResult("not_proven", p_value, total, because, measures)
-    if p_value > P_VALUE:
+    if as_one > P_VALUE or as_many > POOL_P_VALUE:
         because = (
             f"{as_one:.1%} of {everyone.size} ordinary units are as far out, and {as_many:.1%} of pools of "
             f"{facts.principals} elicit as much"

@@ -42,7 +42,7 @@ MAX_ACCOUNT_TEXTS = 48  # of one account in the sample, so that no account sets 
 ROUNDS = 3
 MAX_RACES = 8  # marks that name a family, when fewer name another one as well
 # A mark names a family with full weight above these limits, with none below: from the share of its texts that have it,
-# beside its most frequent mark's, and from the odds it gives [bits]. Words it always draws from, then, not synonyms.
+# beside its most frequent mark's, and from the odds it gives [bits]. Words it always draws.
 ID_SHARES = (0.35, 0.65)
 ID_ODDS = (3.0, 5.0)
 
@@ -208,18 +208,23 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _sampled(signals: IbisTable) -> pa.Table:
-    """Account, text, sketch and words of the sample, each text of an account once, sorted by text and account."""
+    """Account, text, sketch and words of the sample, each text of an account once, sorted by text and account.
+
+    Texts are chosen by their ids; sketches and words are looked up for the chosen ones only.
+    """
     known = signals.filter(signals.sketch.notnull() & signals.words.notnull() & signals.text_id.notnull())
-    texts = known.group_by(["account_id", "text_id"]).aggregate(
-        sketch=known.sketch.arbitrary(), words=known.words.arbitrary()
-    )
-    counts = texts.group_by("account_id").aggregate(texts=texts.count()).to_pyarrow()
-    sizes = np.minimum(np.asarray(counts["texts"], dtype=np.int64), MAX_ACCOUNT_TEXTS)
-    wanted = counts.filter(pa.array(_is_drawn(counts["account_id"].to_pylist(), int(sizes.sum())), pa.bool_()))
-    ranked = texts.mutate(rank=ibis.row_number().over(group_by="account_id", order_by="text_id"))
+    pairs = known.select("account_id", "text_id").distinct()
+    ranked = pairs.mutate(rank=ibis.row_number().over(group_by="account_id", order_by="text_id"))
     few = ranked.filter(ranked["rank"] < MAX_ACCOUNT_TEXTS).drop("rank")
-    drawn = few.semi_join(ibis.memtable(wanted.select(["account_id"])), "account_id")
-    return drawn.to_pyarrow().sort_by([("text_id", "ascending"), ("account_id", "ascending")])
+    counts = few.group_by("account_id").aggregate(texts=few.count()).to_pyarrow()
+    drawn = _is_drawn(counts["account_id"].to_pylist(), sum(counts["texts"].to_pylist()))
+    wanted = counts.filter(pa.array(drawn, pa.bool_())).select(["account_id"])
+    chosen = ibis.memtable(few.semi_join(ibis.memtable(wanted), "account_id").to_pyarrow())
+    rows = known.select("account_id", "text_id", "sketch", "words").inner_join(chosen, ["account_id", "text_id"])
+    texts = rows.group_by(["account_id", "text_id"]).aggregate(
+        sketch=rows.sketch.arbitrary(), words=rows.words.arbitrary()
+    )
+    return texts.to_pyarrow().sort_by([("text_id", "ascending"), ("account_id", "ascending")])
 
 
 def _is_drawn(account_ids: list[str], texts: int) -> list[bool]:

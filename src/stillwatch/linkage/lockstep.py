@@ -4,10 +4,10 @@ Why:    one dispatcher sends its accounts to work in waves. Customers share a wo
 Misses: dispatchers on a fixed timetable (whoever starts at the same minute of the day or hour again and again is left
         out, as scheduled jobs of strangers do), waves loosened beyond a few minutes, accounts with few sessions.
 Source: own. In spirit SynchroTrap (Cao et al., CCS 2014), but against local density instead of a similarity threshold:
-        what is counted is how many others begin within REACH_MIN of a start; chance is the same count at moments up to
-        three quarters of an hour before, or after if that is more, so that hours, deadlines and busy days explain
-        themselves. Shifting one of two series against the other is the usual null of cross-correlograms: Perkel,
-        Gerstein & Moore, Biophys. J. 7 (1967) 419-440.
+        what is counted is how many others begin within REACH_MIN of a start. Chance is the same count at moments up to
+        three quarters of an hour before, or after, or as everybody else begins around it, whichever is most: hours,
+        deadlines, busy days and outages explain themselves. Shifting one of two series against the other is the usual
+        null of cross-correlograms: Perkel, Gerstein & Moore, Biophys. J. 7 (1967) 419-440.
 """
 
 from collections.abc import Sequence
@@ -37,12 +37,14 @@ class Starts:
     """Starts of sessions by account, then time, timetables left out.
 
     `minutes` (starts,) since 1970; `first` (accounts + 1,) first start of each account; `density` (60,) share of all
-    accounts' starts in each minute of the hour.
+    accounts' starts in each minute of the hour; `passed` (minutes of the log + 1,) everybody's starts
+    before each minute since the first.
     """
 
     minutes: Ints
     first: Ints
     density: Floats
+    passed: Ints
 
     def of(self, accounts: Ints) -> tuple[Ints, Ints]:
         """Minutes, in order, and account of every start of some accounts: (starts,) each."""
@@ -94,7 +96,8 @@ def starts(table: pa.Table, account_ids: Sequence[str]) -> Starts:
     account, minutes = account[free], minutes[free]
     counted = np.bincount(minutes % HOUR_MIN, minlength=HOUR_MIN) + 1.0
     first = np.searchsorted(account, np.arange(len(account_ids) + 1)).astype(np.int64)
-    return Starts(minutes, first, counted / counted.sum())
+    passed = np.append(0, np.cumsum(np.bincount(minutes - minutes.min()))) if len(minutes) else np.zeros(1)
+    return Starts(minutes, first, counted / counted.sum(), passed.astype(np.int64))
 
 
 def is_in_step(p_values: Floats) -> bool:
@@ -124,10 +127,41 @@ def together(of: Starts, accounts: Ints, others: Ints) -> Together:
         ]
     )
     half = len(SHIFTS_MIN) // 2
+    crowd = _crowd(of, minutes, owner, theirs, mine)
     spread = shifted.var(axis=0, ddof=1) * (1 + 1 / half)  # chance is an average of so many counts itself
-    rows = (near, shifted[:half].mean(axis=0), shifted[half:].mean(axis=0), spread)
-    seen, before, after, variance = (np.bincount(owner, weights=row, minlength=size)[accounts] for row in rows)
-    return Together(seen.astype(np.int64), np.maximum(before, after).astype(np.float64), variance.astype(np.float64))
+    rows = (near, shifted[:half].mean(axis=0), shifted[half:].mean(axis=0), crowd, spread)
+    seen, before, after, everybody, variance = (
+        np.bincount(owner, weights=row, minlength=size)[accounts] for row in rows
+    )
+    return Together(
+        seen.astype(np.int64),
+        np.maximum(np.maximum(before, after), everybody).astype(np.float64),
+        variance.astype(np.float64),
+    )
+
+
+def _crowd(of: Starts, minutes: Ints, owner: Ints, theirs: Ints, mine: Ints) -> Floats:
+    """How many of the others would be near each start, were they spread around it as everybody else is.
+
+    After an outage, or when a log is short, all begin at once, and beginning with others says nothing.
+    """
+    own = owner * _STRIDE + minutes
+
+    def around(reach: int) -> tuple[Ints, Ints]:
+        others = _within(minutes, theirs, reach) - _within(own, mine, reach)
+        return others, np.maximum(_passed(of, minutes, reach) - _within(minutes, theirs, reach), 0)
+
+    (near, near_all), (span, span_all) = around(REACH_MIN), around(-SHIFTS_MIN[0])
+    usual = (2 * REACH_MIN + 1) / (1 - 2 * SHIFTS_MIN[0])
+    share = (near_all + usual) / (span_all + 1.0)
+    return np.asarray((span - near) * share / (1.0 - usual) + near * np.maximum(share - usual, 0.0))
+
+
+def _passed(of: Starts, minutes: Ints, reach: int) -> Ints:
+    """Everybody's starts within `reach` of each minute."""
+    since = minutes - of.minutes.min()
+    last = len(of.passed) - 1
+    return of.passed[np.clip(since + reach + 1, 0, last)] - of.passed[np.clip(since - reach, 0, last)]
 
 
 _STRIDE = np.int64(1) << 40  # minutes that no log reaches: keeps the accounts of a sorted run apart

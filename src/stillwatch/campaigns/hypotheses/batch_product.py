@@ -12,6 +12,7 @@ from stillwatch.campaigns.hypotheses.base import ORDINARY_BITS, Finding, bits_of
 NEEDS = ("exchanges.prompt",)
 OWNED_SHARE = 0.8
 ONE_CAPABILITY = 0.8  # of the bearing exchanges; one product is one thing, in however many wordings
+SAME_ITEMS = 0.06  # from here on the items are the same questions
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
@@ -25,6 +26,9 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
         return Finding(name, False, because, nearness=near)
     if one < ONE_CAPABILITY:
         because = f"at most {one:.0%} of the traffic is of one kind, and a product is one thing"
+        return Finding(name, False, because, nearness=near)
+    if (facts.item_sharing or 0.0) >= SAME_ITEMS:
+        because = f"another member sends the same item {facts.item_sharing:.0%} of the time, and a product has new ones"
         return Finding(name, False, because, nearness=near)
     if sent_outside(facts):
         because = "a product does not explain that these wordings are also those of a campaign outside"
