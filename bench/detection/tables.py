@@ -75,7 +75,8 @@ def comparison(records: Sequence[Record], baselines: Sequence[str]) -> str:
             (scenario, percent(own.precision.share), percent(own.recall.share), best, percent(favour.share), answer)
         )
     header = ("scenario", "precision", "stillwatch's recall", "best baseline", "its recall, by the oracle", "better")
-    verdict = f"no, not on {', '.join(lost)}" if lost else "yes"
+    compared = any(row[-1] != "-" for row in rows)
+    verdict = f"no, not on {', '.join(lost)}" if lost else "yes" if compared else "not measured"
     return f"{markdown(header, rows, left=1)}\n\n{BETTER}: {verdict}."
 
 
