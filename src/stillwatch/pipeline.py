@@ -146,7 +146,7 @@ def _templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
     recurring = linkage.vocabulary(signals).to_pyarrow().sort_by("fingerprint")
     columns = [*linkage.TEMPLATED_SCHEMA.names, "sketch", "words", "text_id"]
     wanted = signals.select(*[name for name in columns if name in signals.columns])
-    batches = linkage.templated_batches(recurring["fingerprint"].to_numpy(), linkage.families(signals))
+    batches = linkage.templated_batches(recurring["fingerprint"].to_numpy())
     return engine.map_batches(wanted, batches, linkage.TEMPLATED_SCHEMA, work / "templated")
 
 

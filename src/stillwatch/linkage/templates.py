@@ -63,10 +63,11 @@ def vocabulary(signals: IbisTable) -> IbisTable:
     return counted.filter(_varies(counted)).select("fingerprint")
 
 
-def templated_batches(fingerprints: Ints, known_families: Families) -> BatchFunction:
+def templated_batches(fingerprints: Ints, known_families: Families | None = None) -> BatchFunction:
     """A function from a batch of signals to its template, family and item, as in TEMPLATED_SCHEMA (null: bears none).
 
-    `fingerprints` is the vocabulary, sorted; `wordings` are those of it that the exchange has.
+    `fingerprints` is the vocabulary, sorted; `wordings` are those of it that the exchange has. Without families both
+    `family_id` and `wordings`, which only families need, are null.
     """
 
     def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -75,14 +76,20 @@ def templated_batches(fingerprints: Ints, known_families: Families) -> BatchFunc
         # Two prompts of one template carry the same item exactly when their whole texts are equal.
         columns = {
             "template_id": pa.array(_set_ids(known), mask=~bears),
-            "family_id": known_families.ids_of(matrix(batch["words"], np.int16).view(np.uint16)),
-            "wordings": _lists(known),
             "item_id": batch["text_id"],
+            **_family_columns(batch, known, known_families),
         }
         arrays = [columns[name] if name in columns else batch[name] for name in TEMPLATED_SCHEMA.names]
         return pa.RecordBatch.from_arrays(arrays, schema=TEMPLATED_SCHEMA)
 
     return templated
+
+
+def _family_columns(batch: pa.RecordBatch, known: Ints, families: Families | None) -> dict[str, pa.Array]:
+    if families is None:
+        return {name: pa.nulls(len(known), TEMPLATED_SCHEMA.field(name).type) for name in ("family_id", "wordings")}
+    words = matrix(batch["words"], np.int16).view(np.uint16)
+    return {"family_id": families.ids_of(words), "wordings": _lists(known)}
 
 
 def template_traits(templated: IbisTable) -> IbisTable:
