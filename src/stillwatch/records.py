@@ -66,7 +66,6 @@ EXTRACTION_TECHNIQUES = (
 # Kinds of traits -> (family shown in evidence, group that counts once, durability: cost to fake)
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "template": ("content", "content", "high"),
-    "template_family": ("content", "content", "medium"),  # strangers on one public instruction share it as well
     "system_prompt": ("content", "content", "high"),
     "client": ("tooling", "content", "low"),  # a public tool fixes prompt and client together
     "metadata": ("tooling", "content", "low"),

@@ -12,7 +12,6 @@ from stillwatch.linkage import (
     TEMPLATED_SCHEMA,
     Families,
     families,
-    family_traits,
     template_traits,
     templated_batches,
     vocabulary,
@@ -253,17 +252,15 @@ def test_a_template_is_a_trait_of_every_account_that_bears_it(rng: np.random.Gen
     assert spans == {"a0": (0, 5), "a1": (6, 11), "a2": (12, 17)}
 
 
-def test_a_family_is_a_trait_of_the_accounts_that_reword_one_template(rng: np.random.Generator) -> None:
+def test_accounts_that_reword_one_template_send_one_family_and_many_templates(rng: np.random.Generator) -> None:
     noise: list[Sent] = [(f"n{i % 20}", fresh(rng, SKETCH_SIZE)) for i in range(200)]
     pool = fresh(rng, 16)
     reworded = [(f"a{i % 4}", [pool[j] for j in rng.permutation(16)[:8]] + fresh(rng, 8)) for i in range(40)]
     table = templated(reworded + noise)
     assert len(set(table["template_id"].to_pylist()[:40])) > 20
     [family] = set(table["family_id"].to_pylist()[:40])
-    rows = family_traits(ibis.memtable(table)).to_pyarrow().to_pylist()
-    held = {(row["account_id"], row["value"]): row["exchanges"] for row in rows}
-    assert {row["kind"] for row in rows} == {"template_family"}
-    assert held == {(f"a{i}", str(family)): 10 for i in range(4)}
+    assert family is not None
+    assert family not in table["family_id"].to_pylist()[40:]
 
 
 def test_a_fixed_text_made_of_recurring_wordings_is_no_trait(rng: np.random.Generator) -> None:

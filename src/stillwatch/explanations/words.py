@@ -6,7 +6,6 @@ from typing import Final
 
 KIND_WORDS: Final = {
     "template": "the same prompt template (one instruction, other contents each time)",
-    "template_family": "the same family of prompt templates (one instruction in changing words)",
     "system_prompt": "the same system prompt",
     "client": "the same client software",
     "metadata": "the same names in the metadata of its requests",

@@ -6,7 +6,7 @@ from stillwatch.linkage.families import Families, families
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.power import minimum_detectable
-from stillwatch.linkage.templates import TEMPLATED_SCHEMA, family_traits, template_traits, templated_batches, vocabulary
+from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
 from stillwatch.linkage.variants import variants
 from stillwatch.linkage.weights import Weights, weights
 
@@ -21,7 +21,6 @@ __all__ = [
     "cohesion",
     "evidence",
     "families",
-    "family_traits",
     "holdings",
     "links",
     "members",

@@ -94,25 +94,16 @@ def _family_columns(batch: pa.RecordBatch, known: Ints, families: Families | Non
 
 def template_traits(templated: IbisTable) -> IbisTable:
     """Which account bears which template, for templates whose text varies; columns as in `records.TRAITS`."""
-    return _traits(templated, "template", "template_id")
-
-
-def family_traits(templated: IbisTable) -> IbisTable:
-    """The same of families. Not evidence as it stands: a language few accounts write in can be one family."""
-    return _traits(templated, "template_family", "family_id")
-
-
-def _traits(templated: IbisTable, kind: str, column: str) -> IbisTable:
-    bearing = templated.filter(templated[column].notnull())
-    held = bearing.group_by(["account_id", column]).aggregate(
+    bearing = templated.filter(templated.template_id.notnull())
+    held = bearing.group_by(["account_id", "template_id"]).aggregate(
         exchanges=bearing.count().cast("int64"),
         texts=bearing.item_id.nunique(),
         first_seen_at=bearing.started_at.min(),
         last_seen_at=bearing.started_at.max(),
     )
-    counted = held.group_by(column).aggregate(texts=held.texts.sum(), accounts=held.count())
-    varied = held.drop("texts").semi_join(counted.filter(_varies(counted)), column)
-    return varied.mutate(kind=ibis.literal(kind), value=varied[column].cast("string")).drop(column)
+    counted = held.group_by("template_id").aggregate(texts=held.texts.sum(), accounts=held.count())
+    varied = held.drop("texts").semi_join(counted.filter(_varies(counted)), "template_id")
+    return varied.mutate(kind=ibis.literal("template"), value=varied.template_id.cast("string"))
 
 
 def _varies(counted: IbisTable) -> IbisTable:
