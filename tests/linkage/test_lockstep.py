@@ -130,3 +130,9 @@ def test_when_everybody_begins_at_once_nobody_is_in_step() -> None:
     assert not is_in_step(together(known(begun), MEMBERS, MEMBERS).p_values)
     short = {one: [777 + int(rng.integers(3))] * 1 + [790 + int(rng.integers(3)), 803] for one in range(ACCOUNTS)}
     assert not is_in_step(together(known(short), MEMBERS, MEMBERS).p_values)
+
+
+def test_where_nothing_is_known_of_time_nobody_is_in_step() -> None:
+    tested = together(known({}), MEMBERS, MEMBERS)
+    assert tested.seen.tolist() == [0] * len(MEMBERS)
+    assert not is_in_step(tested.p_values)

@@ -159,6 +159,8 @@ def _crowd(of: Starts, minutes: Ints, owner: Ints, theirs: Ints, mine: Ints) -> 
 
 def _passed(of: Starts, minutes: Ints, reach: int) -> Ints:
     """Everybody's starts within `reach` of each minute."""
+    if not len(of.minutes):
+        return np.zeros_like(minutes)
     since = minutes - of.minutes.min()
     last = len(of.passed) - 1
     return of.passed[np.clip(since + reach + 1, 0, last)] - of.passed[np.clip(since - reach, 0, last)]
