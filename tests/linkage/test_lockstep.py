@@ -14,7 +14,12 @@ MEMBERS = np.arange(50, 62)
 
 def table(begun: dict[int, list[int]]) -> pa.Table:
     rows = [(account(one), minute) for one, minutes in begun.items() for minute in minutes]
-    return pa.table({"account_id": [row[0] for row in rows], "minute": pa.array([row[1] for row in rows], pa.int64())})
+    return pa.table(
+        {
+            "account_id": pa.array([row[0] for row in rows], pa.string()),
+            "minute": pa.array([row[1] for row in rows], pa.int64()),
+        }
+    )
 
 
 def known(begun: dict[int, list[int]]) -> Starts:
