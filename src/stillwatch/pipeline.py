@@ -123,6 +123,7 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     begun = engine.write(rollups.session_starts(intake.signals), intake.work / "starts.parquet").to_pyarrow()
     starts = linkage.starts(_renamed(begun, people), held.account_ids)
     clustered = linkage.clusters(held, weighed, starts, seed=settings.seed, outsiders=organisations)
+    in_step = linkage.steps(clustered, starts)
     return Linked(
         signals=intake.signals,
         templated=templated,
@@ -133,8 +134,8 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
         sent=_sent(shared),
         links=_accounts_only(linkage.links(held, weighed), exposure),
         members=_accounts_only(linkage.members(held, clustered), exposure),
-        evidence=linkage.evidence(held, weighed, clustered, starts),
-        cohesion=linkage.cohesion(held, clustered, starts),
+        evidence=linkage.evidence(held, weighed, clustered, in_step),
+        cohesion=linkage.cohesion(held, clustered, in_step),
         exposure=exposure,
         principals=people,
         minimum_detectable=linkage.minimum_detectable(held, fdr=settings.false_discovery_rate),
@@ -144,7 +145,7 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
 def _templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
     """Every exchange with the template it bears and the item in its slots."""
     recurring = linkage.vocabulary(signals).to_pyarrow().sort_by("fingerprint")
-    columns = [*linkage.TEMPLATED_SCHEMA.names, "sketch", "words", "text_id"]
+    columns = [*linkage.TEMPLATED_SCHEMA.names, "sketch", "text_id"]
     wanted = signals.select(*[name for name in columns if name in signals.columns])
     batches = linkage.templated_batches(recurring["fingerprint"].to_numpy())
     return engine.map_batches(wanted, batches, linkage.TEMPLATED_SCHEMA, work / "templated")

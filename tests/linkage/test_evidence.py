@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
-from tests.linkage.planted import account, background, campaign, found_in, no_starts
+from tests.linkage.planted import account, background, campaign, found_in
 
 from stillwatch.linkage import Clusters, Holdings, Weights, cohesion, evidence, links, members
 from stillwatch.linkage.evidence import TELLING_P_VALUE
@@ -37,7 +37,7 @@ def test_links_lists_every_holder_of_every_validated_value(found: Found) -> None
 
 def test_evidence_counts_members_and_strangers_that_hold_a_trait(found: Found) -> None:
     of, weighed, clusters = found
-    rows = {(row["kind"], row["value"]): row for row in evidence(of, weighed, clusters, no_starts(of)).to_pylist()}
+    rows = {(row["kind"], row["value"]): row for row in evidence(of, weighed, clusters, []).to_pylist()}
     own = rows["template", "x-own-0"]
     assert own["account_count"] == len(MEMBERS) // 2
     assert own["outside_count"] == 0
@@ -49,13 +49,13 @@ def test_outsiders_that_hold_a_trait_are_counted_as_strangers() -> None:
     rows = background(np.random.default_rng(0), ACCOUNTS) + campaign(MEMBERS)
     rows += [(account(i), "template", "x-own-0") for i in (400, 401)]
     of, weighed, clusters = found_in(rows, ACCOUNTS)
-    table = evidence(of, weighed, clusters, no_starts(of)).to_pylist()
+    table = evidence(of, weighed, clusters, []).to_pylist()
     assert next(row for row in table if row["value"] == "x-own-0")["outside_count"] == 2
 
 
 def test_cohesion_names_the_independent_groups_that_tie_the_cluster(found: Found) -> None:
     of, _, clusters = found
-    rows = {row["group"]: row for row in cohesion(of, clusters, no_starts(of)).to_pylist()}
+    rows = {row["group"]: row for row in cohesion(of, clusters, []).to_pylist()}
     assert {"content", "network", "payment"} <= set(rows)
     for row in rows.values():
         assert row["p_value"] <= TELLING_P_VALUE
@@ -68,7 +68,7 @@ def test_the_p_value_of_a_tie_is_the_hypergeometric_tail_times_the_values_tried(
     of, _, _ = found_in(rows, 100)
     labels = np.where(np.arange(100) < 8, 0, -1)
     chosen = Clusters(labels, np.zeros(100), np.zeros(100, dtype=np.int64))
-    row = cohesion(of, chosen, no_starts(of)).to_pylist()
+    row = cohesion(of, chosen, []).to_pylist()
     assert [r["group"] for r in row] == ["payment"]
     assert row[0]["linked"] == 6
     assert row[0]["p_value"] == pytest.approx(float(stats.hypergeom.sf(5, 100, 6, 8)))

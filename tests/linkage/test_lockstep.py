@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from tests.linkage.planted import account, background, dealt_campaign, indexed, member_sets
 
-from stillwatch.linkage import Starts, clusters, cohesion, evidence, starts, weights
+from stillwatch.linkage import Starts, clusters, cohesion, evidence, starts, steps, weights
 from stillwatch.linkage.lockstep import DAY_MIN, REACH_MIN, SHIFTS_MIN, is_in_step, together
 
 ACCOUNTS, DAYS = 400, 14
@@ -121,8 +121,14 @@ def test_cells_tied_by_addresses_alone_merge_when_they_start_together() -> None:
     found = clusters(of, weights(of), known(in_waves(0)), seed=0)
     assert set(names) in member_sets(of, found)
     begun = known(in_waves(0))
-    assert [row["group"] for row in cohesion(of, found, begun).to_pylist() if row["group"] == "timing"] == ["timing"]
-    told = [row for row in evidence(of, weights(of), found, begun).to_pylist() if row["kind"] == "session_starts"]
+    assert [
+        row["group"] for row in cohesion(of, found, steps(found, begun)).to_pylist() if row["group"] == "timing"
+    ] == ["timing"]
+    told = [
+        row
+        for row in evidence(of, weights(of), found, steps(found, begun)).to_pylist()
+        if row["kind"] == "session_starts"
+    ]
     assert told[0]["account_count"] >= 3
     assert told[0]["weight_bits"] > 0
 

@@ -1,7 +1,7 @@
 """Rollup -> Link -> Cluster: templates, the account-trait graph, learned weights and clusters."""
 
 from stillwatch.linkage.clusters import Clusters, clusters
-from stillwatch.linkage.evidence import cohesion, evidence, links, members
+from stillwatch.linkage.evidence import cohesion, evidence, links, members, steps
 from stillwatch.linkage.families import Families, families
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
@@ -26,6 +26,7 @@ __all__ = [
     "members",
     "minimum_detectable",
     "starts",
+    "steps",
     "template_traits",
     "templated_batches",
     "variants",

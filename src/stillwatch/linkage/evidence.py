@@ -1,5 +1,6 @@
 """What holds each cluster together, as tables: links, members, evidence by trait, cohesion by group of traits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
 
@@ -73,12 +74,12 @@ def links(of: Holdings, weighed: Weights) -> pa.Table:
     return pa.table(columns, schema=arrow_schema(LINKS))
 
 
-def evidence(of: Holdings, weighed: Weights, found: Clusters, starts: Starts) -> pa.Table:
+def evidence(of: Holdings, weighed: Weights, found: Clusters, in_step: Sequence["Step"]) -> pa.Table:
     """One row per cluster and trait that at least MIN_INSIDE members hold, and that weighs anything or is a wording.
 
     A wording need not weigh anything to be what a cluster sends: the other groups hold its accounts together.
     `outside_count` is how many strangers hold it: accounts in no cluster, and every other cluster as one. Clusters
-    whose accounts start sessions together have a row for that as well.
+    in step have a row for that as well.
     """
     counts = holding_counts(of, found.of_account, found.count).tocoo()
     wording = np.isin(np.array(of.kinds, dtype=object), WORDINGS)[counts.col]
@@ -102,12 +103,12 @@ def evidence(of: Holdings, weighed: Weights, found: Clusters, starts: Starts) ->
         "weight_bits": pa.array(weighed.bits[value]),
         "durability": pa.array([KINDS[kind][2] for kind in kinds], pa.string()),
     }
-    timed = [_timing_evidence(step) for step in _steps(found, starts)]
+    timed = [_timing_evidence(step) for step in in_step]
     return pa.concat_tables([pa.table(columns, schema=EVIDENCE_SCHEMA), pa.Table.from_pylist(timed, EVIDENCE_SCHEMA)])
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
     """A cluster in step: its accounts, those in step with the rest, and how often beyond chance their starts meet."""
 
     cluster: int
@@ -116,18 +117,19 @@ class _Step:
     lift: float
 
 
-def _steps(found: Clusters, starts: Starts) -> list[_Step]:
-    steps = []
+def steps(found: Clusters, starts: Starts) -> list[Step]:
+    """The clusters whose accounts start sessions together."""
+    found_in_step = []
     for cluster, members in enumerate(members_of(found.of_account)):
         tested = together(starts, members, members)
         own = tested.p_values <= IN_STEP_P_VALUE
         if is_in_step(tested.p_values):
             lift = float(tested.seen[own].sum() / max(tested.expected[own].sum(), 1.0))
-            steps.append(_Step(cluster, len(members), int(own.sum()), lift))
-    return steps
+            found_in_step.append(Step(cluster, len(members), int(own.sum()), lift))
+    return found_in_step
 
 
-def _timing_evidence(step: _Step) -> dict[str, object]:
+def _timing_evidence(step: Step) -> dict[str, object]:
     family, group, durability = KINDS[TIMING_KIND]
     return {
         "cluster_id": step.cluster,
@@ -142,7 +144,7 @@ def _timing_evidence(step: _Step) -> dict[str, object]:
     }
 
 
-def cohesion(of: Holdings, found: Clusters, starts: Starts) -> pa.Table:
+def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Table:
     """How each independent group ties each cluster together.
 
     A value ties a cluster when more of its members hold it than a random set of as many accounts would: the
@@ -166,7 +168,7 @@ def cohesion(of: Holdings, found: Clusters, starts: Starts) -> pa.Table:
                 linked = len(np.unique(of.accounts[member_edge & np.isin(of.held, values[telling])]))
                 expected = min(float(totals[values[telling]].sum()) * stands / of.account_count, float(stands))
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min())))
-    for step in _steps(found, starts):
+    for step in in_step:
         expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
         rows.append(_row(step.cluster, KINDS[TIMING_KIND][1], step.in_step, expected, step.members, p_value))
     return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
