@@ -244,6 +244,7 @@ def _marks(linked: Linked, borne: IbisTable, intake: Intake, engine: Engine) -> 
         traits=linked.traits,
         members=linked.members,
         account_count=len(linked.exposure),
+        work=intake.work,
     )
     return [mark for _, mark in sorted(campaign_stage.marks(observed, engine).items())]
 
