@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import stats
 
+from stillwatch.linkage.coincidences import AFTER, BEFORE, EVERYBODY, SEEN, VARIANCE, Around, Asked, counted, running
 from stillwatch.linkage.holdings import Floats, Ints
 
 REACH_MIN = 2  # minutes between two starts that count as together
@@ -45,14 +46,6 @@ class Starts:
     first: Ints
     density: Floats
     passed: Ints
-
-    def of(self, accounts: Ints) -> tuple[Ints, Ints]:
-        """Minutes, in order, and account of every start of some accounts: (starts,) each."""
-        counts = self.first[accounts + 1] - self.first[accounts]
-        owner = np.repeat(accounts, counts)
-        place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts) + self.first[owner]
-        order = np.lexsort((owner, self.minutes[place]))
-        return self.minutes[place][order], owner[order]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,71 +106,28 @@ def in_step_p_value(count: int, members: int) -> float:
 
 def together(of: Starts, accounts: Ints, others: Ints) -> Together:
     """How often each of `accounts` starts together with any of `others` but itself."""
-    size = len(of.first) - 1
-    minutes, owner = of.of(accounts)
-    theirs, their_owner = of.of(others)
-    mine = np.sort(their_owner * _STRIDE + theirs)  # the starts of one account are a run of this
-    usual = _usual(of)
-    near = _near(minutes, owner, theirs, mine)
-    shifted = np.stack(
-        [
-            _near(minutes + shift, owner, theirs, mine)
-            * (usual[minutes % HOUR_MIN] / usual[(minutes + shift) % HOUR_MIN])
-            for shift in SHIFTS_MIN
-        ]
-    )
-    half = len(SHIFTS_MIN) // 2
-    crowd = _crowd(of, minutes, owner, theirs, mine)
-    spread = shifted.var(axis=0, ddof=1) * (1 + 1 / half)  # chance is an average of so many counts itself
-    rows = (near, shifted[:half].mean(axis=0), shifted[half:].mean(axis=0), crowd, spread)
-    seen, before, after, everybody, variance = (
-        np.bincount(owner, weights=row, minlength=size)[accounts] for row in rows
-    )
-    return Together(
-        seen.astype(np.int64),
-        np.maximum(np.maximum(before, after), everybody).astype(np.float64),
-        variance.astype(np.float64),
-    )
+    sums = np.zeros((len(accounts), 5))
+    if len(of.minutes):
+        first, last = of.first[accounts], of.first[accounts + 1]
+        theirs = of.minutes[_places(of.first[others], of.first[others + 1])]
+        others_too = np.isin(accounts, others)
+        asked = Asked(of.minutes, first, last, np.where(others_too, last, first))
+        counted(asked, _around(of, theirs), sums)
+    # Outages and short logs make everybody begin at once: of the three readings of chance the largest counts.
+    chance = sums[:, [BEFORE, AFTER, EVERYBODY]].max(axis=1, initial=0.0)
+    return Together(sums[:, SEEN].astype(np.int64), chance, sums[:, VARIANCE])
 
 
-def _crowd(of: Starts, minutes: Ints, owner: Ints, theirs: Ints, mine: Ints) -> Floats:
-    """How many of the others would be near each start, were they spread around it as everybody else is.
-
-    After an outage, or when a log is short, all begin at once, and beginning with others says nothing.
-    """
-    own = owner * _STRIDE + minutes
-
-    def around(reach: int) -> tuple[Ints, Ints]:
-        others = _within(minutes, theirs, reach) - _within(own, mine, reach)
-        return others, np.maximum(_passed(of, minutes, reach) - _within(minutes, theirs, reach), 0)
-
-    (near, near_all), (span, span_all) = around(REACH_MIN), around(-SHIFTS_MIN[0])
-    usual = (2 * REACH_MIN + 1) / (1 - 2 * SHIFTS_MIN[0])
-    share = (near_all + usual) / (span_all + 1.0)
-    return np.asarray((span - near) * share / (1.0 - usual) + near * np.maximum(share - usual, 0.0))
+def _places(first: Ints, last: Ints) -> Ints:
+    """The numbers from each first to before each last, one run after another."""
+    counts = last - first
+    return np.asarray(np.arange(int(counts.sum())) + np.repeat(first - (np.cumsum(counts) - counts), counts))
 
 
-def _passed(of: Starts, minutes: Ints, reach: int) -> Ints:
-    """Everybody's starts within `reach` of each minute."""
-    if not len(of.minutes):
-        return np.zeros_like(minutes)
-    since = minutes - of.minutes.min()
-    last = len(of.passed) - 1
-    return of.passed[np.clip(since + reach + 1, 0, last)] - of.passed[np.clip(since - reach, 0, last)]
-
-
-_STRIDE = np.int64(1) << 40  # minutes that no log reaches: keeps the accounts of a sorted run apart
-
-
-def _near(minutes: Ints, owner: Ints, theirs: Ints, mine: Ints) -> Ints:
-    """Starts of others within REACH_MIN of each minute: all of `theirs`, less those of the owner himself."""
-    return _within(minutes, theirs, REACH_MIN) - _within(owner * _STRIDE + minutes, mine, REACH_MIN)
-
-
-def _within(minutes: Ints, theirs: Ints, reach: int) -> Ints:
-    """How many of `theirs` (sorted) lie within `reach` of each of `minutes`."""
-    upper = np.searchsorted(theirs, minutes + reach, side="right")
-    return (upper - np.searchsorted(theirs, minutes - reach, side="left")).astype(np.int64)
+def _around(of: Starts, theirs: Ints) -> Around:
+    origin = int(of.minutes.min())
+    upto = running(theirs, origin, len(of.passed) - 1)
+    return Around(upto, of.passed, origin, _usual(of), np.array(SHIFTS_MIN), REACH_MIN)
 
 
 def _usual(of: Starts) -> Floats:
@@ -197,4 +147,6 @@ def _scheduled(account: Ints, minutes: Ints, account_count: int) -> NDArray[np.b
 
 def _repeats(keys: Ints, reach: int) -> Ints:
     """How many keys lie within `reach` of each, itself included; minutes next to midnight or the hour may differ."""
-    return _within(keys, np.sort(keys), reach)
+    ordered = np.sort(keys)
+    upper = np.searchsorted(ordered, keys + reach, side="right")
+    return (upper - np.searchsorted(ordered, keys - reach, side="left")).astype(np.int64)
