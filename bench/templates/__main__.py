@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from stillwatch import linkage
 from stillwatch.records import EXCHANGES, arrow_schema
-from stillwatch.signals import signals
+from stillwatch.signals import bags, signals
 
 from . import japanese
 
@@ -248,8 +248,9 @@ def measured(setting: Setting, wanted: argparse.Namespace) -> Quality:
     rng = np.random.default_rng([wanted.seed, sum(map(ord, setting.name))])
     texts = list(_japanese(wanted, rng) if setting.language == "japanese" else _made(setting, wanted, rng))
     batch = exchanges(texts)
-    parts = [signals(batch.slice(i, BATCH)) for i in range(0, batch.num_rows, BATCH)]
-    table = pa.Table.from_batches(parts)
+    parts = [batch.slice(i, BATCH) for i in range(0, batch.num_rows, BATCH)]
+    table = pa.Table.from_batches([signals(part) for part in parts])
+    table = table.append_column("words", pa.chunked_array([bags(part["prompt"]) for part in parts]))
     start = time.process_time()
     assigned = _templated(table)
     seconds = time.process_time() - start

@@ -61,7 +61,7 @@ class Families:
 
 
 def families(signals: IbisTable) -> Families:
-    """Learn the families of a run from its signals."""
+    """Learn the families of a run from its signals and, in the column `words`, the bag of words of each prompt."""
     rows = _sampled(signals)
     ids = np.asarray(rows["text_id"], dtype=np.int64)
     _, first, text = np.unique(ids, return_index=True, return_inverse=True)
