@@ -20,6 +20,7 @@ from scipy import stats
 
 from stillwatch.linkage.coincidences import AFTER, BEFORE, EVERYBODY, SEEN, VARIANCE, Around, Asked, counted, running
 from stillwatch.linkage.holdings import Floats, Ints
+from stillwatch.linkage.labels import distinct
 
 REACH_MIN = 2  # minutes between two starts that count as together
 SHIFTS_MIN = tuple(shift for shift in range(-45, 46, 5) if shift)  # where chance is read off, minutes from a start
@@ -37,15 +38,16 @@ FEW_STARTS = 8  # starts that an account needs before a share of them is a habit
 class Starts:
     """Starts of sessions by account, then time, timetables left out.
 
-    `minutes` (starts,) since 1970; `first` (accounts + 1,) first start of each account; `density` (60,) share of all
-    accounts' starts in each minute of the hour; `passed` (minutes of the log + 1,) everybody's starts
-    before each minute since the first.
+    `minutes` (starts,) since 1970; `first` (accounts + 1,) first start of each account; `usual` (60,) share of all
+    accounts' starts within REACH_MIN of each minute of the hour; `passed` (minutes of the log + 1,) everybody's starts
+    before each minute since `origin`.
     """
 
     minutes: Ints
     first: Ints
-    density: Floats
+    usual: Floats
     passed: Ints
+    origin: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,7 @@ class Together:
     @property
     def p_value(self) -> float:
         """The same for all of the accounts at once."""
-        sums = (self.seen.sum(), self.expected.sum(), self.variance.sum())
-        return float(_tail(*(np.atleast_1d(total) for total in sums))[0])
+        return float(_tail(np.array([self.seen.sum()]), self.expected.sum(), self.variance.sum())[0])
 
 
 def _tail(seen: NDArray[np.number], expected: Floats, variance: Floats) -> Floats:
@@ -83,14 +84,17 @@ def starts(table: pa.Table, account_ids: Sequence[str]) -> Starts:
     names = pa.array(account_ids, pa.string())
     owners = pa.table({"account_id": names, "account": pa.array(range(len(names)), pa.int64())})
     known = table.join(owners, "account_id", join_type="inner")
-    pairs = np.stack([np.asarray(known["account"], np.int64), np.asarray(known["minute"], np.int64)])
-    account, minutes = np.unique(pairs, axis=1) if pairs.size else pairs
+    minute = np.asarray(known["minute"], np.int64)
+    earliest = int(minute.min()) if len(minute) else 0
+    account, minutes = distinct(np.stack([np.asarray(known["account"], np.int64), minute - earliest]))
+    minutes += earliest
     free = ~_scheduled(account, minutes, len(account_ids))
     account, minutes = account[free], minutes[free]
     counted = np.bincount(minutes % HOUR_MIN, minlength=HOUR_MIN) + 1.0
     first = np.searchsorted(account, np.arange(len(account_ids) + 1)).astype(np.int64)
-    passed = np.append(0, np.cumsum(np.bincount(minutes - minutes.min()))) if len(minutes) else np.zeros(1)
-    return Starts(minutes, first, counted / counted.sum(), passed.astype(np.int64))
+    origin = int(minutes.min()) if len(minutes) else 0
+    passed = running(minutes, origin, 0)
+    return Starts(minutes, first, _usual(counted / counted.sum()), passed, origin)
 
 
 def is_in_step(p_values: Floats) -> bool:
@@ -106,16 +110,41 @@ def in_step_p_value(count: int, members: int) -> float:
 
 def together(of: Starts, accounts: Ints, others: Ints) -> Together:
     """How often each of `accounts` starts together with any of `others` but itself."""
+    is_other = np.zeros(len(of.first) - 1, dtype=bool)
+    is_other[others] = True
+    return _together(of, accounts, is_other[accounts], _around(of, others))
+
+
+def pairs_together(of: Starts, groups: Sequence[Ints], left: Ints, right: Ints) -> Floats:
+    """Chance that accounts of the left group start together with the right as often as they do, pair by pair.
+
+    The groups have no accounts in common.
+    """
+    sums = np.zeros((3, len(left)))
+    order = np.argsort(right, kind="stable")
+    near, last = None, -1
+    for pair in order.tolist():
+        if near is None or right[pair] != last:
+            near, last = _around(of, groups[right[pair]]), right[pair]
+        accounts = groups[left[pair]]
+        found = _together(of, accounts, np.zeros(len(accounts), dtype=bool), near)
+        sums[:, pair] = found.seen.sum(), found.expected.sum(), found.variance.sum()
+    return _tail(*sums)
+
+
+def _together(of: Starts, accounts: Ints, is_other: NDArray[np.bool_], near: Around) -> Together:
     sums = np.zeros((len(accounts), 5))
-    if len(of.minutes):
-        first, last = of.first[accounts], of.first[accounts + 1]
-        theirs = of.minutes[_places(of.first[others], of.first[others + 1])]
-        others_too = np.isin(accounts, others)
-        asked = Asked(of.minutes, first, last, np.where(others_too, last, first))
-        counted(asked, _around(of, theirs), sums)
+    first, last = of.first[accounts], of.first[accounts + 1]
+    counted(Asked(of.minutes, first, last, np.where(is_other, last, first)), near, sums)
     # Outages and short logs make everybody begin at once: of the three readings of chance the largest counts.
     chance = sums[:, [BEFORE, AFTER, EVERYBODY]].max(axis=1, initial=0.0)
     return Together(sums[:, SEEN].astype(np.int64), chance, sums[:, VARIANCE])
+
+
+def _around(of: Starts, others: Ints) -> Around:
+    theirs = of.minutes[_places(of.first[others], of.first[others + 1])]
+    upto = running(theirs, of.origin, len(of.passed) - 1)
+    return Around(upto, of.passed, of.origin, of.usual, np.array(SHIFTS_MIN), REACH_MIN)
 
 
 def _places(first: Ints, last: Ints) -> Ints:
@@ -124,16 +153,10 @@ def _places(first: Ints, last: Ints) -> Ints:
     return np.asarray(np.arange(int(counts.sum())) + np.repeat(first - (np.cumsum(counts) - counts), counts))
 
 
-def _around(of: Starts, theirs: Ints) -> Around:
-    origin = int(of.minutes.min())
-    upto = running(theirs, origin, len(of.passed) - 1)
-    return Around(upto, of.passed, origin, _usual(of), np.array(SHIFTS_MIN), REACH_MIN)
-
-
-def _usual(of: Starts) -> Floats:
-    """By minute of the hour: share of everybody's starts within REACH_MIN."""
+def _usual(density: Floats) -> Floats:
+    """By minute of the hour: share of everybody's starts within REACH_MIN, of shares by minute (60,)."""
     near = np.arange(HOUR_MIN)[:, None] + np.arange(-REACH_MIN, REACH_MIN + 1)
-    return np.asarray(of.density[near % HOUR_MIN].sum(axis=1))
+    return np.asarray(density[near % HOUR_MIN].sum(axis=1))
 
 
 def _scheduled(account: Ints, minutes: Ints, account_count: int) -> NDArray[np.bool_]:
