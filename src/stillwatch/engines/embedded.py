@@ -123,7 +123,9 @@ def _write_parts(batches: Iterator[pa.RecordBatch], schema: pa.Schema, folder: P
                     writer.close()
                 writer = pq.ParquetWriter(folder / f"part-{part:05d}.parquet", schema, compression="zstd")
                 part, rows = part + 1, 0
-            writer.write_batch(batch)
+            writer.write_table(
+                pa.Table.from_batches([batch])
+            )  # a row group each, whose dictionaries are kept as they are
             rows += batch.num_rows
     finally:
         if writer is not None:

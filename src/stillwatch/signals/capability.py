@@ -28,6 +28,7 @@ from stillwatch.signals.hashing import FACTOR, MASK, SEED, finish, finish_refere
 from stillwatch.signals.text import EXCERPT_HEAD, EXCERPT_TAIL, Batch, Tokens, excerpt, word
 
 COLUMNS = ("capability",)
+READS = ("prompt", "image_count")
 
 FEATURE_BITS = 16
 ROOT_UNIT = 16  # the root of a text's length is kept in sixteenths, so that every sum is an integer

@@ -22,6 +22,7 @@ from stillwatch.signals.hashing import FACTOR, MASK, SEED, finish, finish_refere
 from stillwatch.signals.text import Batch, excerpt, nullable_vectors, word
 
 COLUMNS = ("embedding",)
+READS = ("prompt",)
 
 LENGTH = 127  # of the vector, so that int8 holds each component
 _PAIR = FACTOR

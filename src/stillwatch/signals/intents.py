@@ -19,6 +19,7 @@ from stillwatch.signals import lexicon, oracle
 from stillwatch.signals.text import Batch, nullable
 
 COLUMNS = ("intents",)
+READS = ("system_prompt", "prompt")
 
 
 @cache

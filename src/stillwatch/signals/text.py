@@ -89,10 +89,18 @@ class Batch:
 
 def read(exchanges: pa.RecordBatch) -> Batch:
     """Tokenise the prompts and system prompts of a batch of exchanges."""
-    distinct = column(exchanges, "system_prompt").cast(pa.string()).dictionary_encode()
+    distinct = encoded(column(exchanges, "system_prompt"))
     texts = pa.concat_arrays([distinct.dictionary, pa.nulls(1, pa.string())])
     rows = distinct.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
     return Batch(exchanges, tokens(column(exchanges, "prompt")), tokens(texts), rows)
+
+
+def encoded(texts: pa.Array) -> pa.DictionaryArray:
+    """The column as a dictionary of the strings it holds, fewer than those of a dictionary that it is a slice of."""
+    if not pa.types.is_dictionary(texts.type):
+        return texts.cast(pa.string()).dictionary_encode()
+    used = texts.indices.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(used.indices, texts.dictionary.take(used.dictionary).cast(pa.string()))
 
 
 def column(exchanges: pa.RecordBatch, name: str) -> pa.Array:
