@@ -38,7 +38,6 @@ def _cube_root(value: int) -> int:
 _PRIMES = [n for n in range(2, 312) if all(n % d for d in range(2, isqrt(n) + 1))]  # the first 64
 _INITIAL = np.array([isqrt(p << 64) & 0xFFFFFFFF for p in _PRIMES[:8]], np.uint32)
 _ROUNDS = np.array([_cube_root(p << 96) & 0xFFFFFFFF for p in _PRIMES], np.uint32)
-_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
 def digests(secret: bytes, kind: str, values: pa.Array) -> pa.Array:
@@ -145,5 +144,5 @@ def _digest_all(
         _compress(last, schedule)
         for lane in range(used):
             for k in range(HEX_CHARS):
-                shift = np.uint32(28 - 4 * (k & 7))
-                made[start + lane, k] = _DIGITS[(last[k >> 3, lane] >> shift) & np.uint32(15)]
+                digit = (last[k >> 3, lane] >> np.uint32(28 - 4 * (k & 7))) & np.uint32(15)
+                made[start + lane, k] = np.uint8(digit + np.uint32(48) + np.uint32(39) * np.uint32(digit > 9))
