@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numba.core.dispatcher import Dispatcher
 
 from stillwatch.records import EXCHANGES, SIGNALS, arrow_schema
-from stillwatch.signals import signal_modules, signals, table, text
+from stillwatch.signals import inputs, signal_modules, signals, table, text
 
 MakeBatch = Callable[..., pa.RecordBatch]
 
@@ -140,6 +140,36 @@ def test_the_kernel_equals_its_reference_on_long_prompts(module: ModuleType, mak
 def test_it_is_null_where_there_is_nothing_to_read(module: ModuleType, make_batch: MakeBatch) -> None:
     found = columns_of(module, make_batch([{}, {"prompt": "", "system_prompt": "", "metadata": ""}]))
     assert found == {name: [None, None] for name in module.COLUMNS}
+
+
+@every_signal
+def test_it_reads_what_it_says_and_is_null_without_the_texts_among_it(
+    module: ModuleType, mixed: pa.RecordBatch
+) -> None:
+    read = mixed.select([name for name in mixed.schema.names if name in (*module.READS, "exchange_id")])
+    assert columns_of(module, read) == columns_of(module, mixed)
+    others = [name for name in mixed.schema.names if name not in table.TEXTS or name not in module.READS]
+    assert columns_of(module, mixed.select(others)) == {name: [None] * len(mixed) for name in module.COLUMNS}
+
+
+def test_signals_need_no_other_columns_than_their_inputs(mixed: pa.RecordBatch) -> None:
+    assert signals(mixed.select(list(inputs()))).equals(signals(mixed))
+
+
+@pytest.mark.parametrize("texts", [("prompt", "system_prompt", "metadata"), ("metadata",), ()])
+def test_texts_as_dictionaries_give_the_same_signals(mixed: pa.RecordBatch, texts: tuple[str, ...]) -> None:
+    left = mixed.select([name for name in inputs() if name not in table.TEXTS or name in texts])
+    expected = signals(left)
+    encoded = pa.RecordBatch.from_arrays([as_dictionary(column) for column in left.columns], left.schema.names)
+    wanted = pa.schema([field.with_type(as_dictionary(expected[field.name]).type) for field in expected.schema])
+    found = signals(encoded, wanted)
+    assert found.schema == wanted
+    assert found.to_pylist() == expected.to_pylist()
+    assert signals(encoded.slice(3, 70), wanted).to_pylist() == expected.slice(3, 70).to_pylist()
+
+
+def as_dictionary(values: pa.Array) -> pa.Array:
+    return values.dictionary_encode() if values.type == pa.string() else values
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ class Lexicon:
     keys: npt.NDArray[np.uint64]  # (2^m,) hash of a phrase, 0 where empty
     bits: npt.NDArray[np.int64]  # (2^m,) terms that list it
     first_bit: int = 0  # of its terms, in tables that it shares with other lexicons
+    terms_mask: int = -1  # its terms, from that bit on
 
 
 @cache
@@ -50,19 +51,25 @@ def shipped() -> tuple[Lexicon, ...]:
 
 
 def together(*parts: Lexicon) -> tuple[Lexicon, ...]:
-    """The lexicons with their phrases in one table, so that one pass finds the terms of all."""
+    """The lexicons with their phrases in one table, so that one pass finds the terms of all.
+
+    Raises: ValueError for more terms than there are bits.
+    """
     phrases: dict[tuple[int, ...], int] = {}
-    firsts, first = [], 0
+    places, first = [], 0
     for part in parts:
         for phrase, bits in part.phrases.items():
             phrases[phrase] = phrases.get(phrase, 0) | bits << first
-        firsts.append(first)
-        first += max(part.phrases.values(), default=0).bit_length()
+        count = max(part.phrases.values(), default=0).bit_length()
+        places.append((first, (1 << count) - 1))
+        first += count
+    if first > MOST_TERMS:
+        raise ValueError(f"lexicons in one table have at most {MOST_TERMS} terms, these have {first}: merge some")
     keys, values = _table({_hash_reference(phrase): bits for phrase, bits in phrases.items()})
     shared = Lexicon({}, (), _starts(phrases), keys, values)
     return tuple(
-        replace(shared, phrases=part.phrases, rules=part.rules, first_bit=first)
-        for part, first in zip(parts, firsts, strict=True)
+        replace(shared, phrases=part.phrases, rules=part.rules, first_bit=first, terms_mask=mask)
+        for part, (first, mask) in zip(parts, places, strict=True)
     )
 
 
@@ -129,8 +136,7 @@ def terms(tokens: Tokens, words: Lexicon) -> npt.NDArray[np.int64]:
         f"terms of {id(words.keys)}",
         lambda: (words, _terms(tokens.hashes, tokens.bounds, words.starts, words.keys, words.bits)),
     )[1]
-    most = max(words.phrases.values(), default=0)
-    return np.asarray((found >> words.first_bit) & ((1 << most.bit_length()) - 1))
+    return np.asarray((found >> words.first_bit) & words.terms_mask)
 
 
 def terms_reference(text: str | None, words: Lexicon) -> int:
