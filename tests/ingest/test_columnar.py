@@ -14,22 +14,22 @@ from stillwatch.records import EXCHANGES, TIMESTAMP, arrow_schema
 FULL = arrow_schema(EXCHANGES)
 NARROW = ("exchange_id", "started_at", "account_id", "model", "client_ip", "client_ip_prefix", "prompt", "session_id",
           "output_tokens", "reasoning_issued")  # fmt: skip
+SECOND = 1_772_452_800_000_000  # [us]
 Columns = dict[str, Any]
 Write = Callable[..., Path]
 
 
 def encoded(names: tuple[str, ...] = NARROW) -> pa.Schema:
+    fields = [FULL.field(name) for name in names]
     texts = pa.dictionary(pa.int32(), pa.string())
-    return pa.schema(
-        [FULL.field(n).with_type(texts) if FULL.field(n).type == pa.string() else FULL.field(n) for n in names]
-    )
+    return pa.schema([field.with_type(texts) if field.type == pa.string() else field for field in fields])
 
 
 def columns(rows: int = 500, **changes: list[Any]) -> Columns:
     random_ = random.Random(rows)
     made = {
         "exchange_id": [f"req_{i:08x}" for i in range(rows)],
-        "started_at": pa.array([1_772_452_800_000_000 + i for i in range(rows)], TIMESTAMP),
+        "started_at": pa.array([SECOND + i for i in range(rows)], TIMESTAMP),
         "account_id": [f"a{i % 7}" for i in range(rows)],
         "model": [f"m{i % 2}" for i in range(rows)],
         "client_ip": [f"203.0.{random_.randrange(3)}.{random_.randrange(99)}" for _ in range(rows)],
@@ -60,8 +60,8 @@ ODD: dict[str, Columns] = {
     "an id is missing in the middle": {"exchange_id": [None if i == 300 else f"e{i}" for i in range(500)]},
     "an id is empty": {"exchange_id": ["" if i == 499 else f"e{i}" for i in range(500)]},
     "no account": {"account_id": [None if i == 3 else "" if i == 4 else "a" for i in range(500)]},
-    "no time": {"started_at": pa.array([None if i == 5 else 1_772_452_800_000_000 for i in range(500)], TIMESTAMP)},
-    "a time out of range": {"started_at": pa.array([0 if i == 6 else 1_772_452_800_000_000 for i in range(500)], TIMESTAMP)},
+    "no time": {"started_at": pa.array([None if i == 5 else SECOND for i in range(500)], TIMESTAMP)},
+    "a time out of range": {"started_at": pa.array([0 if i == 6 else SECOND for i in range(500)], TIMESTAMP)},
     "another unit of time": {"started_at": pa.array([1_772_452_800_000 + i for i in range(500)], pa.timestamp("ms"))},
     "a negative count": {"output_tokens": pa.array([-1 if i == 7 else i for i in range(500)], pa.int64())},
     "a count as text": {"output_tokens": ["12" for _ in range(500)]},
