@@ -70,7 +70,7 @@ EXCHANGE = st.fixed_dictionaries(
 
 
 def columns_of(module: ModuleType, batch: pa.RecordBatch) -> dict[str, list[object]]:
-    return {name: values.to_pylist() for name, values in module.signal(text.read(batch)).items()}
+    return {name: values.to_pylist() for name, values in module.signal(text.Batch(batch)).items()}
 
 
 @every_signal
@@ -97,7 +97,7 @@ def test_its_tests_hold_one_exchange_that_fires_and_one_look_alike(module: Modul
 
 @every_signal
 def test_its_columns_are_in_the_contract_and_it_returns_exactly_them(module: ModuleType, make_batch: MakeBatch) -> None:
-    found = module.signal(text.read(make_batch([{"prompt": "hello"}])))
+    found = module.signal(text.Batch(make_batch([{"prompt": "hello"}])))
     assert tuple(found) == module.COLUMNS
     for name, values in found.items():
         assert values.type == SIGNALS.column(name).type

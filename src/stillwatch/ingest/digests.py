@@ -12,6 +12,7 @@ outer one. Nothing here branches on what is hashed but its length.
 
 import hashlib
 import hmac
+from functools import lru_cache
 from math import isqrt
 
 import numpy as np
@@ -60,6 +61,7 @@ def digests(secret: bytes, kind: str, values: pa.Array) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), rows, [is_valid, ends, pa.py_buffer(made)])
 
 
+@lru_cache(maxsize=8)
 def _keyed(secret: bytes, mask: int) -> Words:
     """State of the hash after the key's inner (0x36) or outer (0x5c) block, (8, LANES), all lanes alike."""
     key = hashlib.sha256(secret).digest() if len(secret) > _BLOCK else secret

@@ -100,14 +100,15 @@ def hashed_lists(key: Key, kind: str, values: pa.Array) -> pa.Array:
     """A list<string> array with every element hashed; nulls inside a list are dropped, an empty list becomes null."""
     if values.null_count == len(values):
         return values
-    sizes, flat = pc.fill_null(pc.list_value_length(values), 1), values.flatten()
-    if flat.null_count or pc.min(sizes).as_py() == 0 or pc.any(pc.equal(pc.binary_length(flat), 0)).as_py():
+    flat, is_null = values.flatten(), values.is_null()
+    sizes = np.where(is_null, 0, np.diff(values.offsets))
+    is_full = np.count_nonzero(sizes) == len(values) - values.null_count and flat.null_count == 0
+    if not is_full or pc.min(pc.binary_length(flat)).as_py() == 0:
         rows: list[list[str] | None] = values.to_pylist()
         made = [[key.identifier(kind, cell) for cell in row if cell] if row else None for row in rows]
         return pa.array([row or None for row in made], pa.list_(pa.string()))
-    ends = np.cumsum(pc.fill_null(pc.list_value_length(values), 0), dtype=np.int32)
-    offsets = pa.array(np.append(np.int32(0), ends))
-    return pa.ListArray.from_arrays(offsets, _identifiers(key, kind, flat), mask=values.is_null())
+    offsets = pa.array(np.append(0, np.cumsum(sizes)).astype(np.int32))
+    return pa.ListArray.from_arrays(offsets, _identifiers(key, kind, flat), mask=is_null)
 
 
 def present(values: pa.Array) -> pa.Array:

@@ -14,6 +14,7 @@ from stillwatch.signals import text
 
 BLOCK_ROWS = 4096  # tokens of one block stay in the processor's cache
 TEXTS = ("system_prompt", "prompt", "metadata")  # what signals are derived from; without any of it all are null
+NULL_ROWS = 65_536  # as many as a batch has at most
 _SCHEMA = arrow_schema(SIGNALS)
 
 
@@ -45,19 +46,30 @@ def _derived(exchanges: pa.RecordBatch, modules: Sequence[ModuleType], block_row
     """The columns of some signals."""
     blocks: list[dict[str, pa.Array]] = []
     for start in range(0, exchanges.num_rows, block_rows):
-        tokenised = text.read(exchanges.slice(start, block_rows))
+        block = text.Batch(exchanges.slice(start, block_rows))
         columns: dict[str, pa.Array] = {}
         for module in modules:
-            columns.update(module.signal(tokenised))
+            columns.update(module.signal(block))
         blocks.append(columns)
     return {name: pa.concat_arrays([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def _kept(exchanges: pa.RecordBatch, name: str) -> pa.Array:
     """A column of the exchanges, or a signal of which there is nothing to read."""
-    if name in EXCHANGES.names:
-        return text.column(exchanges, name)
-    return pa.nulls(exchanges.num_rows, SIGNALS.column(name).type)
+    position = exchanges.schema.get_field_index(name)
+    if position >= 0 and name in EXCHANGES.names:
+        return exchanges.column(position)
+    return _nulls(SIGNALS.column(name).type, exchanges.num_rows)
+
+
+def _nulls(kind: pa.DataType, rows: int) -> pa.Array:
+    """Nulls, made once for every type: a null sketch is 128 bytes, and a log without text has one a row."""
+    return _many_nulls(kind, -(-rows // NULL_ROWS) * NULL_ROWS).slice(0, rows)
+
+
+@cache
+def _many_nulls(kind: pa.DataType, rows: int) -> pa.Array:
+    return pa.nulls(rows, kind)
 
 
 def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:

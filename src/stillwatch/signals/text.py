@@ -15,6 +15,7 @@ Misses: word boundaries inside unspaced scripts (no dictionary), words broken by
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -85,26 +86,36 @@ class Tokens:
         return self.counts == 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
-    """Exchanges whose text has been tokenised once. System prompts repeat, so only distinct ones are tokenised."""
+    """Exchanges whose text is tokenised once, when it is first read; of system prompts, which repeat, distinct ones."""
 
     exchanges: pa.RecordBatch
-    prompt: Tokens
-    system_prompt: Tokens  # of the distinct system prompts
-    system_prompt_rows: npt.NDArray[np.int64]  # (exchanges,) index into system_prompt, its last text where null
+
+    @cached_property
+    def prompt(self) -> Tokens:
+        """Tokens of the prompts."""
+        return tokens(self.column("prompt"))
+
+    @cached_property
+    def system_prompt(self) -> Tokens:
+        """Tokens of the distinct system prompts, the last of which is null."""
+        return tokens(pa.concat_arrays([self._system_prompts.dictionary, pa.nulls(1, pa.string())]))
+
+    @cached_property
+    def system_prompt_rows(self) -> npt.NDArray[np.int64]:
+        """Index into `system_prompt` of every exchange, (exchanges,)."""
+        distinct = self._system_prompts
+        rows = distinct.indices.fill_null(len(distinct.dictionary)).to_numpy(zero_copy_only=False)
+        return np.asarray(rows, np.int64)
+
+    @cached_property
+    def _system_prompts(self) -> pa.DictionaryArray:
+        return encoded(self.column("system_prompt"))
 
     def column(self, name: str) -> pa.Array:
         """A column of the exchanges; all null when they lack it."""
         return column(self.exchanges, name)
-
-
-def read(exchanges: pa.RecordBatch) -> Batch:
-    """Tokenise the prompts and system prompts of a batch of exchanges."""
-    distinct = encoded(column(exchanges, "system_prompt"))
-    texts = pa.concat_arrays([distinct.dictionary, pa.nulls(1, pa.string())])
-    rows = distinct.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Batch(exchanges, tokens(column(exchanges, "prompt")), tokens(texts), rows)
 
 
 def encoded(texts: pa.Array) -> pa.DictionaryArray:
