@@ -53,10 +53,11 @@ def intake(
         InputError: nothing matches an input pattern. Rejected rows are for the caller to judge (`too_many_rejected`).
     """
     files = ingest.input_files(settings.logs)
-    accounts, rejected_accounts = _accounts(settings, key)
+    accounts, rejected_accounts = account_rows(settings, key)
     tally = Tally()
     batches = _batches(files, settings, key, tally, progress)
-    derived = engine.map_batches(batches, signals, arrow_schema(SIGNALS), work / "signals")
+    schema = arrow_schema(SIGNALS).append(ingest.EXCHANGE_KEY)
+    derived = engine.map_batches(batches, _numbered_signals(key), schema, work / "signals")
     repeated = engine.write(rollups.repeated_ids(derived), work / "repeated.parquet")
     duplicates = int(repeated.surplus.sum().to_pyarrow().as_py() or 0)
     if duplicates:
@@ -78,6 +79,11 @@ def intake(
     )
 
 
+def _numbered_signals(key: ingest.Key) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+    """The signals of a batch, each exchange with the number under the key that outlives its id."""
+    return lambda batch: ingest.with_exchange_keys(signals(batch), key)
+
+
 def too_many_rejected(taken: Intake, limit: float) -> InputError | None:
     """The error to raise when more than `limit` of the input rows were rejected; None when it is fine."""
     rejected = sum(int(str(entry["rejected"])) for entry in taken.inputs)
@@ -95,7 +101,8 @@ def too_many_rejected(taken: Intake, limit: float) -> InputError | None:
     )
 
 
-def _accounts(settings: Settings, key: ingest.Key) -> tuple[pa.Table, pa.Table]:
+def account_rows(settings: Settings, key: ingest.Key) -> tuple[pa.Table, pa.Table]:
+    """The accounts that were given, none without a file, and the rejected rows among them."""
     if settings.accounts is None:
         return arrow_schema(ACCOUNTS).empty_table(), arrow_schema(REJECTED).empty_table()
     return ingest.accounts(settings.accounts, key=key, field_map=_field_map(settings))

@@ -31,7 +31,7 @@ Ints = NDArray[np.int64]
 
 TEMPLATED_SCHEMA = pa.schema(
     [
-        ("exchange_id", pa.string()),
+        ("exchange_id", pa.int64()),
         ("account_id", pa.string()),
         ("started_at", pa.timestamp("us", tz="UTC")),
         ("model", pa.string()),
@@ -44,10 +44,10 @@ TEMPLATED_SCHEMA = pa.schema(
         ("intents", pa.int64()),
         ("output_tokens", pa.int64()),
         ("reasoning_tokens", pa.int64()),
-        ("prompt_words", pa.int32()),
         ("finish_reason", pa.string()),
         ("status", pa.string()),
         ("script", pa.string()),
+        ("place", pa.string()),
         ("embedding", pa.list_(pa.int8(), EMBEDDING_SIZE)),
     ]
 )
@@ -64,7 +64,7 @@ def vocabulary(signals: IbisTable) -> IbisTable:
 
 
 def templated_batches(fingerprints: Ints, known_families: Families | None = None) -> BatchFunction:
-    """A function from a batch of signals to its template, family and item, as in TEMPLATED_SCHEMA (null: bears none).
+    """A function from a batch of content to its template, family and item, as in TEMPLATED_SCHEMA (null: bears none).
 
     `fingerprints` is the vocabulary, sorted; `wordings` are those of it that the exchange has. Without families both
     `family_id` and `wordings`, which only families need, are null.
