@@ -108,7 +108,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, progress: Progress) 
     rolled = kept.rollups
     ledger = _ledger(kept, engine)
     progress("templates", 0, 0)
-    templated = _templated(rolled.content, engine, kept.work)
+    templated = linkage.templated(rolled.content, engine, kept.work)
     progress("linkage", 0, 0)
     per_account = rolled.activity.group_by("account_id")
     totals = per_account.aggregate(exchanges=rolled.activity.exchanges.sum().cast("int64")).to_pyarrow()
@@ -140,15 +140,6 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, progress: Progress) 
         principals=people,
         minimum_detectable=linkage.minimum_detectable(held, fdr=settings.false_discovery_rate),
     )
-
-
-def _templated(content: IbisTable, engine: Engine, work: Path) -> IbisTable:
-    """Every exchange with the template it bears and the item in its slots."""
-    recurring = linkage.vocabulary(content).to_pyarrow().sort_by("fingerprint")
-    columns = [*linkage.TEMPLATED_SCHEMA.names, "sketch", "text_id"]
-    wanted = content.select(*[name for name in columns if name in content.columns])
-    batches = linkage.templated_batches(recurring["fingerprint"].to_numpy())
-    return engine.map_batches(wanted, batches, linkage.TEMPLATED_SCHEMA, work / "templated")
 
 
 def _ledger(kept: Kept, engine: Engine) -> IbisTable:
@@ -244,6 +235,7 @@ def _marks(linked: Linked, borne: IbisTable, kept: Kept, engine: Engine) -> list
         traits=linked.traits,
         members=linked.members,
         account_count=len(linked.exposure),
+        work=kept.work,
     )
     return [mark for _, mark in sorted(campaign_stage.marks(observed, engine).items())]
 
