@@ -1,4 +1,4 @@
-"""What a day costs: one day ingested into a state and detection over all of it, beside a scan of all logs.
+"""What a day costs: one day ingested into a state of weeks and detection over all of it, beside a scan of all logs.
 
 CPU-seconds, each step in a process of its own with nothing warm. A world is made unless `--world` names one:
 
@@ -78,12 +78,12 @@ def scanned(world: str, out: str) -> Spent:
     return measured(lambda stages: scan(settings, progress=stages))
 
 
-def ingested(logs: Sequence[str], world: str, state: str) -> Spent:
-    """Files into the state, each as one batch."""
+def ingested(batches: Sequence[tuple[str, ...]], world: str, state: str) -> Spent:
+    """Batches of files into the state, one after the other."""
 
     def each(stages: _Stages) -> None:
-        for log in logs:
-            settings = Settings(logs=(log,), out=Path(state), accounts=_accounts(world), exemplars=False)
+        for logs in batches:
+            settings = Settings(logs=logs, out=Path(state), accounts=_accounts(world), exemplars=False)
             take_in(Path(state), settings, progress=stages)
 
     return measured(each)
@@ -147,16 +147,17 @@ def report(world: Path, scratch: Path) -> None:
     """Print the figures of one world."""
     state, logs = scratch / "state", sorted(map(str, (world / "exchanges").iterdir()))
     full = alone(scanned, str(world), str(scratch / "scanned"))
-    before = alone(ingested, logs[:-1], str(world), str(state))
-    day = alone(ingested, logs[-1:], str(world), str(state))
+    weeks = [tuple(logs[:-1][start : start + 7]) for start in range(0, len(logs) - 1, 7)]
+    before = alone(ingested, weeks, str(world), str(state))
+    day = alone(ingested, [tuple(logs[-1:])], str(world), str(state))
     found = alone(detected, str(state), str(scratch / "detected"))
     same = [(scratch / name / "campaigns.json").read_bytes() for name in ("scanned", "detected")]
     held = holdings(state)
     print(f"{held['exchanges']:,} exchanges on {held['days']} days; campaigns equal: {same[0] == same[1]}")
-    named = {"full scan": full, "earlier days' ingest": before, "last day's ingest": day, "detect": found}
+    named = {"full scan": full, "earlier weeks' ingest": before, "last day's ingest": day, "detect": found}
     for title, spent in named.items():
         parts = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in spent.items() if stage != "total")
-        print(f"{title:21} {spent['total']:8.1f} CPU-s  ({parts})")
+        print(f"{title:22} {spent['total']:8.1f} CPU-s  ({parts})")
     increment = day["total"] + found["total"] - found["clustering"]
     print(f"increment without clustering: {increment:.1f} CPU-s, {increment / full['total']:.2f} of the full scan")
     print(f"state: {held['bytes_per_million_exchanges']:,} bytes per million exchanges, by part {held['bytes']}")
