@@ -15,6 +15,7 @@ from stillwatch.signals import oracle
 from stillwatch.signals.text import Batch, nullable
 
 COLUMNS = ("prompt_words",)
+READS = ("prompt",)
 
 
 def signal(batch: Batch) -> dict[str, pa.Array]:
