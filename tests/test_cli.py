@@ -14,10 +14,12 @@ import pytest
 from tests.flow import planted
 
 from stillwatch import __version__, cli
+from stillwatch.cli.output import Format, print_campaigns
 from stillwatch.settings import KEY_VARIABLE
 
 COMMANDS = ["", "simulate", "scan", "evaluate", "campaigns", "campaigns list", "campaigns show", "campaigns export"]
 COMMANDS += ["explain", "verdict", "erase", "policy", "policy check", "doctor"]
+COMMANDS += ["ingest", "detect", "state", "state show", "state compact"]
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def narrow_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     shown = io.StringIO()
     monkeypatch.setattr(rich.console, "Console", terminal)
     campaigns = json.loads((folder / "out" / "campaigns.json").read_text(encoding="utf-8"))
-    cli._print_campaigns(campaigns, cli.Format.table)
+    print_campaigns(campaigns, Format.table)
     return shown.getvalue()
 
 

@@ -47,7 +47,7 @@ def test_every_exchange_becomes_one_row_of_signals(take: Take, logs: Path) -> No
     planted.write_part(logs / "b.parquet", rows[100:])
     taken = take(logs)
     table = taken.signals.to_pyarrow()
-    assert tuple(table.column_names) == SIGNALS.names
+    assert tuple(table.column_names) == (*SIGNALS.names, "exchange_key")
     assert sorted(table["exchange_id"].to_pylist()) == [row["exchange_id"] for row in rows]
     assert [entry["rows"] for entry in taken.inputs] == [100, 200]
     assert (taken.exchanges, taken.duplicates, taken.rejected.num_rows) == (300, 0, 0)

@@ -20,6 +20,7 @@ from stillwatch.engines.base import Engine
 from stillwatch.intake import Intake
 from stillwatch.pipeline import Campaign, Earlier, found
 from stillwatch.settings import Settings
+from stillwatch.state import rolled
 from stillwatch.store import read_seen, read_verdicts
 
 
@@ -58,7 +59,13 @@ class Runs:
         work = self.taken.work / f"until-{until:%Y%m%dT%H}"
         work.mkdir(parents=True)
         earlier = Earlier([], read_seen(work), read_verdicts(work))
-        result = found(prefix(self.taken, until, work), self.engine, self.settings, earlier=earlier, progress=_silent)
+        result = found(
+            rolled(prefix(self.taken, until, work), self.engine),
+            self.engine,
+            self.settings,
+            earlier=earlier,
+            progress=_silent,
+        )
         shutil.rmtree(work)
         self.say(f"run as of {until:%Y-%m-%d %H}:00: {_told(result.campaigns)}")
         reported = [c["account_ids"] for c in result.campaigns if c["verdict"] in self.verdicts]

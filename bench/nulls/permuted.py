@@ -24,6 +24,7 @@ from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.intake import Intake, intake
 from stillwatch.settings import Settings
+from stillwatch.state import Kept, rolled
 
 from .segments import segments
 from .shuffle import codes, dealt
@@ -37,6 +38,7 @@ class Prepared:
     """A world whose signals are derived."""
 
     taken: Intake
+    kept: Kept
     engine: Engine
     settings: Settings
     segment: Mapping[str, int]
@@ -54,7 +56,7 @@ def prepared(world: Path, work: Path, *, whole: bool) -> Iterator[Prepared]:
         active = taken.signals.select("account_id").distinct().to_pyarrow()["account_id"].to_pylist()
         principals = pipeline._principals(taken.accounts, active)
         found = segments(taken.signals, taken.accounts, principals)
-        yield Prepared(taken, engine, settings, dict.fromkeys(found, 0) if whole else found)
+        yield Prepared(taken, rolled(taken, engine), engine, settings, dict.fromkeys(found, 0) if whole else found)
 
 
 def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
@@ -64,14 +66,14 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
     rng = np.random.default_rng(seed)
     original, people = linkage.templated, pipeline._of_principals
 
-    def templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
-        return _with_bearers(original(signals, engine, work), of, rng)
+    def templated(content: IbisTable, engine: Engine, work: Path) -> IbisTable:
+        return _with_bearers(original(content, engine, work), of, rng)
 
     def traits(table: pa.Table, principals: Mapping[str, str]) -> pa.Table:
         return _with_holders(people(table, principals), of.segment, rng)
 
     with _dealing(templated, traits) if seed is not None else _nothing():
-        result = pipeline.found(of.taken, of.engine, of.settings, earlier=earlier, progress=lambda *_: None)
+        result = pipeline.found(of.kept, of.engine, of.settings, earlier=earlier, progress=lambda *_: None)
     counts = Counter(campaign["verdict"] for campaign in result.campaigns)
     return dict(counts), time.process_time() - began
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +57,12 @@ def intake(
         InputError: nothing matches an input pattern. Rejected rows are for the caller to judge (`too_many_rejected`).
     """
     files = ingest.input_files(settings.logs)
-    accounts, rejected_accounts = _accounts(settings, key)
+    accounts, rejected_accounts = account_rows(settings, key)
     tally = Tally()
     batches = _batches(files, settings, key, tally, progress)
     schema = _encoded(arrow_schema(SIGNALS), SIGNALS.names)
-    derived = engine.map_batches(batches, partial(signals, schema=schema), schema, work / "signals")
+    numbered = schema.append(ingest.EXCHANGE_KEY)
+    derived = engine.map_batches(batches, _numbered_signals(key, schema), numbered, work / "signals")
     derived, duplicates = _once(derived, tally.ids.repeated(), engine, work)
     rejected = pa.Table.from_batches(tally.rejected, arrow_schema(REJECTED))
     return Intake(
@@ -79,6 +79,11 @@ def intake(
         rejected=pa.concat_tables([rejected, rejected_accounts]),
         exemplars=tally.exemplars,
     )
+
+
+def _numbered_signals(key: ingest.Key, schema: pa.Schema) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+    """The signals of a batch, each exchange with the number under the key that outlives its id."""
+    return lambda batch: ingest.with_exchange_keys(signals(batch, schema), key)
 
 
 def _once(
@@ -114,7 +119,8 @@ def too_many_rejected(taken: Intake, limit: float) -> InputError | None:
     )
 
 
-def _accounts(settings: Settings, key: ingest.Key) -> tuple[pa.Table, pa.Table]:
+def account_rows(settings: Settings, key: ingest.Key) -> tuple[pa.Table, pa.Table]:
+    """The accounts that were given, none without a file, and the rejected rows among them."""
     if settings.accounts is None:
         return arrow_schema(ACCOUNTS).empty_table(), arrow_schema(REJECTED).empty_table()
     return ingest.accounts(settings.accounts, key=key, field_map=_field_map(settings))

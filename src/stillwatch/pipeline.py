@@ -1,4 +1,4 @@
-"""The table of contents: from log files to campaigns, the stages called in order.
+"""The table of contents: from rollups to campaigns, the stages called in order.
 
 logs ──ingest──▶ exchanges ──signals──▶ signals ──rollups──▶ rollups ──linkage──▶ links, clusters
                                                                                      │
@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from stillwatch import campaigns as campaign_stage
 from stillwatch import decisions, ingest, linkage, rollups
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.intake import Intake
 from stillwatch.records import TRAITS, arrow_schema
 from stillwatch.seen import seen
 from stillwatch.settings import Settings
+from stillwatch.state import Kept
 
 Progress = Callable[[str, int, int], None]  # stage, done, total; total 0 means unknown
 Campaign = dict[str, Any]
@@ -32,7 +32,8 @@ READABLE_KINDS = ("client", "email_domain", "email_pattern", "signup_cohort", "a
 class Linked:
     """What linkage leaves for the campaign tests and for the output."""
 
-    signals: IbisTable
+    content: IbisTable
+    columns: frozenset[str]
     templated: IbisTable
     activity: IbisTable
     replays: IbisTable
@@ -72,14 +73,14 @@ class Earlier:
     verdicts: pa.Table
 
 
-def found(intake: Intake, engine: Engine, settings: Settings, *, earlier: Earlier, progress: Progress) -> Found:
-    """Everything after intake: rollups, linkage, campaigns, decisions."""
-    linked = _linked(intake, engine, settings, progress)
+def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, progress: Progress) -> Found:
+    """Everything after the rollups: linkage, campaigns, decisions."""
+    linked = _linked(kept, engine, settings, progress)
     progress("campaigns", 0, 0)
     before = _past(linked, engine, earlier)
-    borne = _bearing(linked, engine, intake.work)
-    judged = _campaigns(linked, engine, _marks(linked, borne, intake, engine), before, pardoned=_pardoned(earlier))
-    _show_skeletons(judged, linked.templated, engine, intake.exemplars)
+    borne = _bearing(linked, engine, kept.work)
+    judged = _campaigns(linked, engine, _marks(linked, borne, kept, engine), before, pardoned=_pardoned(earlier))
+    _show_skeletons(judged, linked.templated, engine, kept.exemplars)
     progress("decisions", 0, 0)
     policy = decisions.load_policy(settings.policy)
     members = [account_id for campaign in judged for account_id in campaign["account_ids"]]
@@ -102,34 +103,33 @@ def found(intake: Intake, engine: Engine, settings: Settings, *, earlier: Earlie
     )
 
 
-def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progress) -> Linked:
-    """Rollups, templates, holdings, weights and clusters."""
-    progress("rollups", 0, 0)
-    activity = engine.write(rollups.activity(intake.signals), intake.work / "activity.parquet")
-    shown = engine.write(rollups.exchange_traits(intake.signals), intake.work / "exchange_traits.parquet")
-    ledger = _ledger(intake, engine)
+def _linked(kept: Kept, engine: Engine, settings: Settings, progress: Progress) -> Linked:
+    """Templates, holdings, weights and clusters."""
+    rolled = kept.rollups
+    ledger = _ledger(kept, engine)
     progress("templates", 0, 0)
-    templated = linkage.templated(intake.signals, engine, intake.work)
+    templated = linkage.templated(rolled.content, engine, kept.work)
     progress("linkage", 0, 0)
-    totals = activity.group_by("account_id").aggregate(exchanges=activity.exchanges.sum().cast("int64")).to_pyarrow()
+    per_account = rolled.activity.group_by("account_id")
+    totals = per_account.aggregate(exchanges=rolled.activity.exchanges.sum().cast("int64")).to_pyarrow()
     exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
-    people = _principals(intake.accounts, list(exposure))
-    shown_by = [shown, rollups.replay_traits(ledger), rollups.account_traits(engine.memory(intake.accounts))]
-    shared = _traits([linkage.template_traits(templated), *shown_by], intake.key)
+    people = _principals(kept.accounts, list(exposure))
+    shown_by = [rolled.traits, rollups.replay_traits(ledger), rollups.account_traits(engine.memory(kept.accounts))]
+    shared = _traits([linkage.template_traits(templated), *shown_by], kept.key)
     traits = _of_principals(shared, people)
     held = linkage.holdings(traits, sorted(set(people.values())))
     weighed = linkage.weights(held, fdr=settings.false_discovery_rate)
     organisations = set(people.values()) - set(exposure)
-    begun = engine.write(rollups.session_starts(intake.signals), intake.work / "starts.parquet").to_pyarrow()
-    starts = linkage.starts(_renamed(begun, people), held.account_ids)
+    starts = linkage.starts(_renamed(rolled.starts.to_pyarrow(), people), held.account_ids)
     clustered = linkage.clusters(held, weighed, starts, seed=settings.seed, outsiders=organisations)
     in_step = linkage.steps(clustered, starts)
     return Linked(
-        signals=intake.signals,
+        content=rolled.content,
+        columns=rolled.columns,
         templated=templated,
-        activity=activity,
+        activity=rolled.activity,
         replays=ledger,
-        accounts=intake.accounts,
+        accounts=kept.accounts,
         traits=traits,
         sent=_sent(shared),
         links=_accounts_only(linkage.links(held, weighed), exposure),
@@ -142,10 +142,10 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     )
 
 
-def _ledger(intake: Intake, engine: Engine) -> IbisTable:
+def _ledger(kept: Kept, engine: Engine) -> IbisTable:
     """Who sent back reasoning that was handed to somebody else."""
-    handled = engine.write(rollups.artefacts(intake.signals), intake.work / "artefacts.parquet")
-    return engine.write(rollups.replays(handled, engine.memory(intake.accounts)), intake.work / "replays.parquet")
+    ledger = rollups.replays(kept.rollups.artefacts, engine.memory(kept.accounts))
+    return engine.write(ledger, kept.work / "replays.parquet")
 
 
 def _traits(tables: Sequence[IbisTable], key: ingest.Key) -> pa.Table:
@@ -210,7 +210,7 @@ def _tables(linked: Linked) -> campaign_stage.Tables:
         members=linked.members,
         evidence=linked.evidence,
         cohesion=linked.cohesion,
-        signals=linked.signals,
+        columns=linked.columns,
     )
 
 
@@ -226,16 +226,16 @@ def _bearing(linked: Linked, engine: Engine, work: Path) -> IbisTable:
     return engine.write(borne, work / "bearing.parquet")
 
 
-def _marks(linked: Linked, borne: IbisTable, intake: Intake, engine: Engine) -> list[campaign_stage.Marks]:
+def _marks(linked: Linked, borne: IbisTable, kept: Kept, engine: Engine) -> list[campaign_stage.Marks]:
     """The marks of every cluster, in the order of clusters."""
     observed = campaign_stage.Observed(
         bearing=borne,
-        signals=intake.signals,
+        signals=kept.rollups.content,
         templated=linked.templated,
         traits=linked.traits,
         members=linked.members,
         account_count=len(linked.exposure),
-        work=intake.work,
+        work=kept.work,
     )
     return [mark for _, mark in sorted(campaign_stage.marks(observed, engine).items())]
 
@@ -288,13 +288,13 @@ def _pardoned(earlier: Earlier) -> set[str]:
 
 
 def _show_skeletons(
-    judged: Sequence[Campaign], templated: IbisTable, engine: Engine, exemplars: Mapping[str, tuple[str, str]]
+    judged: Sequence[Campaign], templated: IbisTable, engine: Engine, exemplars: Mapping[int, tuple[str, str]]
 ) -> None:
     """Fill in what each listed template looks like, from the prompts sampled in memory."""
     listed = {template["template_id"] for campaign in judged for template in campaign["templates"]}
     if not listed or not exemplars:
         return
-    ids = engine.memory(pa.table({"exchange_id": pa.array(sorted(exemplars), pa.string())}))
+    ids = engine.memory(pa.table({"exchange_id": pa.array(sorted(exemplars), pa.int64())}))
     sampled = templated.filter(templated.template_id.notnull()).semi_join(ids, "exchange_id")
     rows = sampled.select("exchange_id", "template_id").to_pyarrow().to_pylist()
     texts: dict[str, list[tuple[str, str]]] = {}

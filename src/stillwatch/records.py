@@ -1,6 +1,7 @@
 """The nouns: one table per record, in flow order, with the unit and the meaning of null of every column.
 
-    exchanges -> signals -> activity, traits, artefacts, replays -> links -> clusters -> campaigns -> decisions
+    exchanges -> signals -> activity, traits, artefacts, sessions, content -> replays -> links -> clusters
+        -> campaigns -> decisions
     accounts, truth, verdicts, holds and rejected stand beside the flow.
 
 Times are UTC microseconds. Missing is null, never an empty string and never NaN. A column is written here once;
@@ -289,6 +290,42 @@ SIGNALS = Table(
     ),
 )
 
+# What a state keeps of the exchanges: partial rollups, one per batch, that merge by GROUP BY. Traits and artefacts in
+# them have a column `day` (days since 1970, UTC), so that a window of days can be cut out.
+CONTENT = Table(
+    "content",
+    "exchange, as a state keeps it",
+    ("exchange_id",),
+    (
+        Column("exchange_id", pa.int64(), "number of the exchange under the key; the id cannot be had back", True),
+        EXCHANGES.column("account_id"),
+        EXCHANGES.column("started_at"),
+        EXCHANGES.column("model"),
+        *(
+            SIGNALS.column(name)
+            for name in ("sketch", "text_id", "system_prompt_id", "capability", "script", "intents")
+        ),
+        *(EXCHANGES.column(name) for name in ("output_tokens", "reasoning_tokens", "finish_reason", "status")),
+        Column("place", pa.string(), "address range of the client, else its address; HMAC"),
+        Column(
+            "embedding",
+            pa.list_(pa.int8(), EMBEDDING_SIZE),
+            "of the prompt; null for all but eight exchanges of an account and day, chosen by number",
+        ),
+    ),
+)
+
+SESSIONS = Table(
+    "sessions",
+    "account, UTC day, and stretch of exchanges without ten minutes of silence",
+    ("account_id", "first_s"),
+    (
+        Column("account_id", pa.string(), "as in exchanges", True),
+        Column("first_s", pa.int64(), "its first exchange [s since 1970]", True),
+        Column("last_s", pa.int64(), "its last exchange, on the same day [s since 1970]", True),
+    ),
+)
+
 ACTIVITY = Table(
     "activity",
     "account, hour, model and capability",
@@ -449,6 +486,8 @@ TABLES = (
     TRUTH,
     REJECTED,
     SIGNALS,
+    CONTENT,
+    SESSIONS,
     ACTIVITY,
     TRAITS,
     ARTEFACTS,

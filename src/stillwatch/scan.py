@@ -1,25 +1,28 @@
-"""One scan, from flags to files: the run boundary around the pipeline."""
+"""One scan, or one detection over a state, from flags to files: the run boundary around the pipeline."""
 
 import importlib.metadata
 import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stillwatch import __version__, decisions, ingest, sharing, store
+from stillwatch import __version__, decisions, ingest, sharing, state, store
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.intake import Intake, intake, too_many_rejected
+from stillwatch.intake import account_rows, intake, too_many_rejected
 from stillwatch.pipeline import Campaign, Earlier, Found, found
 from stillwatch.records import ACCOUNT_VERDICTS, arrow_schema
 from stillwatch.report import report
 from stillwatch.settings import Settings, checked, key_path, key_secret
+from stillwatch.state import Kept
 
 Progress = Callable[[str, int, int], None]
 _LIBRARIES = ("duckdb", "ibis-framework", "numba", "numpy", "pyarrow", "graspologic-native")
@@ -39,21 +42,58 @@ def scan(settings: Settings, *, progress: Progress) -> Scanned:
     Raises:
         StillwatchError: settings, input, store or engine; nothing that stood in the folder is lost.
     """
+    with _run_in(settings, progress) as run:
+        taken = intake(settings, run.engine, key=run.key, work=run.work, progress=run.clock)
+        store.write_table(settings.out / store.REJECTED, taken.rejected)
+        refusal = too_many_rejected(taken, settings.max_rejected_share)
+        if refusal is not None:
+            raise refusal
+        run.clock("rollups", 0, 0)
+        return _found(settings, state.rolled(taken, run.engine), run)
+
+
+def detect(folder: Path, settings: Settings, *, window: state.Window, progress: Progress) -> Scanned:
+    """Find campaigns in the merged rollups of a state and write what a scan writes; no log is read.
+
+    Raises:
+        StillwatchError: settings, input, store or engine; nothing that stood in the output folder is lost.
+    """
+    with _run_in(settings, progress) as run, state.reading(folder):
+        run.clock("rollups", 0, 0)
+        accounts, rejected = account_rows(settings, run.key)
+        kept = state.kept(folder, run.engine, key=run.key, work=run.work, window=window, accounts=accounts)
+        kept = replace(kept, rejected=pa.concat_tables([kept.rejected, rejected]))
+        store.write_table(settings.out / store.REJECTED, kept.rejected)
+        return _found(settings, kept, run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a run holds while it lasts."""
+
+    engine: EmbeddedEngine
+    key: ingest.Key
+    work: Path
+    clock: "_Clock"
+
+
+@contextmanager
+def _run_in(settings: Settings, progress: Progress) -> Iterator[_Run]:
+    """The output folder, held; a key that fits it; and an engine."""
     _refuse_early(settings)
     key = ingest.Key(key_secret(key_path()))
     clock = _Clock(progress)
     with store.locked(settings.out) as work:
         store.check_key(settings.out, key.key_id)
-        out = settings.out
-        earlier = Earlier(store.read_known(out), store.read_seen(out), store.read_verdicts(out))
         with EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads) as engine:
-            taken = intake(settings, engine, key=key, work=work, progress=clock)
-            store.write_table(settings.out / store.REJECTED, taken.rejected)
-            refusal = too_many_rejected(taken, settings.max_rejected_share)
-            if refusal is not None:
-                raise refusal
-            result = found(taken, engine, settings, earlier=earlier, progress=clock)
-            return _written(settings, taken, result, clock)
+            yield _Run(engine, key, work, clock)
+
+
+def _found(settings: Settings, kept: Kept, run: _Run) -> Scanned:
+    """The campaigns in what is kept, written."""
+    out = settings.out
+    earlier = Earlier(store.read_known(out), store.read_seen(out), store.read_verdicts(out))
+    return _written(settings, kept, found(kept, run.engine, settings, earlier=earlier, progress=run.clock), run.clock)
 
 
 def _refuse_early(settings: Settings) -> None:
@@ -89,13 +129,13 @@ def account_verdicts(campaigns: list[Campaign]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=arrow_schema(ACCOUNT_VERDICTS))
 
 
-def _written(settings: Settings, taken: Intake, result: Found, clock: "_Clock") -> Scanned:
+def _written(settings: Settings, kept: Kept, result: Found, clock: "_Clock") -> Scanned:
     """Make all results, then write them, the record of the run last."""
     clock("report", 0, 0)
     out, verdicts = settings.out, account_verdicts(result.campaigns)
     now = datetime.now(UTC)
-    run = _run(settings, taken, result, clock, now)
-    bundle = sharing.bundle(result.campaigns, now=now, tlp=settings.tlp, key_id=taken.key.key_id)
+    run = _run(settings, kept, result, clock, now)
+    bundle = sharing.bundle(result.campaigns, now=now, tlp=settings.tlp, key_id=kept.key.key_id)
     text = report(result.campaigns, links=result.links, accounts=verdicts, run=run)
     store.write_json(out / store.CAMPAIGNS, result.campaigns)
     store.write_json(out / store.KNOWN, result.known)
@@ -111,27 +151,27 @@ def _written(settings: Settings, taken: Intake, result: Found, clock: "_Clock") 
     return Scanned(result.campaigns, run)
 
 
-def _run(settings: Settings, taken: Intake, result: Found, clock: "_Clock", now: datetime) -> dict[str, Any]:
+def _run(settings: Settings, kept: Kept, result: Found, clock: "_Clock", now: datetime) -> dict[str, Any]:
     """What run.json says: versions, inputs, counts, seconds per stage, peak memory, and what could not be judged."""
     told = {name: value for name, value in asdict(settings).items() if name not in ("logs", "out")}
     return {
         "version": __version__,
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
-        "key_id": taken.key.key_id,
+        "key_id": kept.key.key_id,
         "started_at": clock.started_at.isoformat(),
         "finished_at": now.isoformat(),
         "settings": {
             name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in told.items()
         },
-        "inputs": taken.inputs,
+        "inputs": kept.inputs,
         "counts": {
-            "exchanges": taken.exchanges,
+            "exchanges": kept.exchanges,
             "accounts": result.account_count,
-            "rejected": taken.rejected.num_rows,
-            "duplicates": taken.duplicates,
+            "rejected": kept.rejected.num_rows,
+            "duplicates": kept.duplicates,
             "campaigns_by_verdict": dict(Counter(campaign["verdict"] for campaign in result.campaigns)),
         },
-        "not_judged": _not_judged(taken, result),
+        "not_judged": _not_judged(kept, result),
         "minimum_detectable_campaign": None
         if result.minimum_detectable is None
         else {
@@ -143,7 +183,7 @@ def _run(settings: Settings, taken: Intake, result: Found, clock: "_Clock", now:
     }
 
 
-def _not_judged(taken: Intake, result: Found) -> list[str]:
+def _not_judged(kept: Kept, result: Found) -> list[str]:
     """What the input does not allow to be judged, in words."""
     columns = {
         "sketch": "The logs hold no prompts: templates, items and harvesting could not be judged.",
@@ -151,27 +191,23 @@ def _not_judged(taken: Intake, result: Found) -> list[str]:
         "user_agent": "The logs hold no user agents: shared tooling rests on prompts alone.",
         "reasoning_replayed": "No exchange sends back a reasoning artefact: replays could not be judged.",
     }
-    told = (
-        [text for name, text in columns.items() if not bool(taken.signals[name].notnull().any().to_pyarrow().as_py())]
-        if taken.exchanges
-        else []
-    )
-    if taken.accounts.num_rows == 0:
+    told = [text for name, text in columns.items() if kept.exchanges and name not in kept.rollups.columns]
+    if kept.accounts.num_rows == 0:
         told.append("No accounts were given: payment, devices, sign-up and verified organisations could not be judged.")
-    elif taken.exchanges:
-        told += _unknown_accounts(taken)
-    if taken.exchanges == 0:
+    elif kept.exchanges:
+        told += _unknown_accounts(kept)
+    if kept.exchanges == 0:
         told.append("The input holds no exchanges.")
-    if result.minimum_detectable is None and taken.exchanges:
+    if result.minimum_detectable is None and kept.exchanges:
         told.append("With so few accounts no campaign, however large, would stand out from chance.")
     missing = {f"Some campaigns: {text}." for campaign in result.campaigns for text in campaign["missing"]}
     return told + sorted(missing)
 
 
-def _unknown_accounts(taken: Intake) -> list[str]:
+def _unknown_accounts(kept: Kept) -> list[str]:
     """A sentence when the accounts file tells little about the accounts in the logs, as when their ids differ."""
-    seen = taken.signals.select("account_id").distinct().to_pyarrow()["account_id"]
-    known = int(pc.sum(pc.is_in(seen, taken.accounts["account_id"])).as_py())
+    seen = kept.rollups.activity.select("account_id").distinct().to_pyarrow()["account_id"]
+    known = int(pc.sum(pc.is_in(seen, kept.accounts["account_id"])).as_py())
     if 2 * known >= len(seen):
         return []
     return [

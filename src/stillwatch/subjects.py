@@ -13,6 +13,7 @@ from stillwatch import sharing, store
 from stillwatch.errors import InputError, StoreError
 from stillwatch.records import HOLDS, arrow_schema
 from stillwatch.report import report
+from stillwatch.state import erased as rollups_erased
 
 
 def record_verdict(out: Path, subject: str, verdict: str, because: str, *, author: str | None = None) -> dict[str, Any]:
@@ -43,16 +44,23 @@ def record_verdict(out: Path, subject: str, verdict: str, because: str, *, autho
     return row
 
 
-def erase(out: Path, account_id: str, *, holds: Path | None, today: date) -> dict[str, int]:
-    """Remove an account's data from every file of the output folder; how much was removed from each.
+def erase(out: Path, account_id: str, *, holds: Path | None, today: date, state: Path | None = None) -> dict[str, int]:
+    """Remove an account's data from every file of the output folder, and of a state; how much was removed from each.
+
+    With a state there need not have been a scan.
 
     Raises:
-        StoreError: the account is under legal hold, or there was no scan.
+        StoreError: the account is under legal hold, or there was neither a scan nor a state.
     """
     held = _hold(holds, account_id, today)
     if held is not None:
         until = held["until"] or "further notice"
         raise StoreError(f"{account_id} is under legal hold until {until} ({held['reason']}): nothing was erased")
+    kept: dict[str, int] = {}
+    if state is not None:
+        kept = {f"{name} of the state": count for name, count in rollups_erased(state, account_id).items()}
+        if not (out / store.RUN).exists():
+            return kept
     campaigns = _campaigns(out)
     with store.locked(out):
         removed = {"campaigns": _erase_from_campaigns(campaigns, account_id)}
@@ -70,7 +78,7 @@ def erase(out: Path, account_id: str, *, holds: Path | None, today: date) -> dic
         bundle = sharing.bundle(campaigns, now=datetime.now(UTC), tlp=run["settings"]["tlp"], key_id=run.get("key_id"))
         store.write_text(out / store.BUNDLE, bundle)
         store.write_text(out / store.REPORT, report(campaigns, links=links, accounts=accounts, run=run))
-    return removed
+    return {**removed, **kept}
 
 
 def read_holds(path: Path) -> pa.Table:

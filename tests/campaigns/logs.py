@@ -21,7 +21,6 @@ class Logs:
     """Exchanges and accounts while they are written down."""
 
     exchanges: list[dict[str, Any]] = field(default_factory=list)
-    places: list[dict[str, Any]] = field(default_factory=list)
     accounts: list[dict[str, Any]] = field(default_factory=list)
 
     def open(self, ids: Iterable[str], **columns: Any) -> None:
@@ -37,7 +36,7 @@ class Logs:
             at = STARTS_AT + timedelta(days=day, minutes=10 * (number % 60), microseconds=number)
             self.exchanges.append(
                 {
-                    "exchange_id": f"x{number}",
+                    "exchange_id": number,
                     "account_id": account,
                     "started_at": at,
                     "model": "m",
@@ -47,14 +46,12 @@ class Logs:
                     "intents": 1 << INTENTS.index(asks) if asks else 0,
                     "output_tokens": 4_000 if asks else 200,
                     "reasoning_tokens": 0,
-                    "prompt_words": 50,
+                    "place": f"{place}/24",
                 }
             )
-            self.places.append({"exchange_id": f"x{number}", "client_ip": place, "client_ip_prefix": f"{place}/24"})
 
     def tables(self, engine: Engine) -> Tables:
         """The stage tables, nobody linked."""
-        places = pa.schema([(name, pa.string()) for name in ("exchange_id", "client_ip", "client_ip_prefix")])
         return Tables(
             templated=engine.memory(pa.Table.from_pylist(self.exchanges, schema=TEMPLATED_SCHEMA)),
             activity=engine.memory(pa.Table.from_pylist(self._activity(), schema=arrow_schema(ACTIVITY))),
@@ -62,7 +59,6 @@ class Logs:
             members=arrow_schema(CLUSTERS).empty_table(),
             evidence=EVIDENCE_SCHEMA.empty_table(),
             cohesion=COHESION_SCHEMA.empty_table(),
-            signals=engine.memory(pa.Table.from_pylist(self.places, schema=places)),
             replays=engine.memory(arrow_schema(REPLAYS).empty_table()),
         )
 

@@ -20,7 +20,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]
 
 def tables(engine: EmbeddedEngine, exchanges: list[dict[str, Any]], accounts: list[dict[str, Any]]) -> Tables:
     """Stage tables with nobody in a cluster but the account `member`."""
-    rows = [{"exchange_id": str(i), "item_id": i, "intents": 1, **row} for i, row in enumerate(exchanges)]
+    rows = [{"exchange_id": i, "item_id": i, "intents": 1, **row} for i, row in enumerate(exchanges)]
     empty = pa.table({})
     return Tables(
         templated=engine.memory(pa.Table.from_pylist(rows, TEMPLATED_SCHEMA)),

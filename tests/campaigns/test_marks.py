@@ -26,7 +26,7 @@ from stillwatch.campaigns.marks import (
 )
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
-from stillwatch.records import CLUSTERS, SIGNALS, TRAITS, arrow_schema
+from stillwatch.records import CLUSTERS, CONTENT, TRAITS, arrow_schema
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 MEMBERS = [f"member-{number:02}" for number in range(8)]
@@ -53,7 +53,7 @@ def exchanges(seed: int = 0) -> list[Row]:
             filling = [rng.getrandbits(40) + 1000 for _ in range(6)]
             rows.append(
                 {
-                    "exchange_id": f"{account}-{number}",
+                    "exchange_id": len(rows),
                     "account_id": account,
                     "started_at": START + timedelta(hours=number * 3),
                     "model": "large",
@@ -81,7 +81,7 @@ def observed(engine: EmbeddedEngine, rows: list[Row], traits: list[Row] | None =
     members = [{"account_id": name, "cluster_id": 0, "membership_bits": 9.0, "families": 2} for name in MEMBERS]
     return Observed(
         bearing=table(bearing, bearing_schema),
-        signals=table(rows, arrow_schema(SIGNALS)),
+        signals=table(rows, arrow_schema(CONTENT)),
         templated=table(rows, TEMPLATED_SCHEMA),
         traits=pa.Table.from_pylist(traits or [], arrow_schema(TRAITS)),
         members=pa.Table.from_pylist(members, arrow_schema(CLUSTERS)),
@@ -105,7 +105,7 @@ def test_items_are_the_texts_that_bear_them_and_who_else_sent_them_is_known(engi
     rows = exchanges()
     sent = [row["text_id"] for row in rows if row["is_own"]]
     copied = min(sent)
-    rows += [{**rows[-1], "exchange_id": "copy", "text_id": copied, "item_id": copied}]
+    rows += [{**rows[-1], "exchange_id": len(rows), "text_id": copied, "item_id": copied}]
     found = marks(observed(engine, rows), engine)[0].items
     assert found.count == len(set(sent))
     assert list(found.hashes) == sorted(hash_name(text) for text in set(sent))[:SAMPLE_SIZE]

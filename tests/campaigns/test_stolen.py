@@ -87,8 +87,8 @@ def test_an_account_that_sends_nothing_of_the_campaigns_is_not_looked_at(engine:
 def test_without_addresses_nobody_is_called_a_victim(engine: EmbeddedEngine) -> None:
     logs = Logs()
     victim(logs)
-    for row in logs.places:
-        row["client_ip"] = row["client_ip_prefix"] = None
+    for row in logs.exchanges:
+        row["place"] = None
     assert found(logs, engine, "v") == {}
 
 

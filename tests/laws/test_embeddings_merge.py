@@ -37,7 +37,7 @@ def vector(seed: int | None) -> list[int] | None:
 def templated(engine: EmbeddedEngine, rows: list[tuple[str, int | None]]) -> IbisTable:
     """Exchanges with nothing but an account, an item and an embedding."""
     known = [
-        {"exchange_id": str(i), "account_id": account, "item_id": i, "embedding": vector(seed), "model": "all"}
+        {"exchange_id": i, "account_id": account, "item_id": i, "embedding": vector(seed), "model": "all"}
         for i, (account, seed) in enumerate(rows)
     ]
     return engine.memory(pa.Table.from_pylist(known, TEMPLATED_SCHEMA))

@@ -18,8 +18,10 @@ from tests.rollups import replay_oracle
 from stillwatch import rollups
 from stillwatch.engines.base import IbisTable
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.records import ACCOUNTS, SIGNALS, arrow_schema
+from stillwatch.records import ACCOUNTS, EMBEDDING_SIZE, SIGNALS, arrow_schema
+from stillwatch.rollups.content import EMBEDDINGS_PER_DAY
 from stillwatch.rollups.replays import MIN_INTRODUCTIONS, PUBLISHED_OWNERS
+from stillwatch.rollups.starts import SILENCE_S
 
 Row = dict[str, Any]
 STARTS_AT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -63,23 +65,38 @@ def rowset(table: IbisTable) -> Counter[tuple[Any, ...]]:
 
 
 def merged_activity(engine: EmbeddedEngine, parts: list[list[Row]]) -> IbisTable:
-    union = ibis.union(*[rollups.activity(signals(engine, part)) for part in parts])
-    sums = {n: union[n].sum().cast("int64") for n in ("exchanges", "input_tokens", "output_tokens", "reasoning_tokens")}
-    return union.group_by(["account_id", "hour_at", "model", "capability"]).aggregate(**sums)
+    return rollups.merged_activity(ibis.union(*[rollups.activity(signals(engine, part)) for part in parts]))
 
 
 def merged_traits(engine: EmbeddedEngine, parts: list[list[Row]]) -> IbisTable:
-    union = ibis.union(*[rollups.exchange_traits(signals(engine, part)) for part in parts])
-    return union.group_by(["account_id", "kind", "value"]).aggregate(
-        exchanges=union.exchanges.sum().cast("int64"),
-        first_seen_at=union.first_seen_at.min(),
-        last_seen_at=union.last_seen_at.max(),
-    )
+    return rollups.merged_traits(ibis.union(*[rollups.daily_traits(signals(engine, part)) for part in parts]))
+
+
+def traits(engine: EmbeddedEngine, rows: list[Row]) -> IbisTable:
+    return rollups.merged_traits(rollups.daily_traits(signals(engine, rows)))
+
+
+def artefacts(engine: EmbeddedEngine, rows: list[Row]) -> IbisTable:
+    return rollups.merged_artefacts(rollups.daily_artefacts(signals(engine, rows)))
+
+
+def merged_starts(engine: EmbeddedEngine, parts: list[list[Row]]) -> IbisTable:
+    return rollups.session_starts(ibis.union(*[rollups.sessions(signals(engine, part)) for part in parts]))
+
+
+def merged_content(engine: EmbeddedEngine, parts: list[list[Row]]) -> IbisTable:
+    return rollups.sampled(ibis.union(*[rollups.content(numbered(engine, part)) for part in parts]))
+
+
+def numbered(engine: EmbeddedEngine, rows: list[Row]) -> IbisTable:
+    """Signals with their numbers; an embedding of each tells it from the others."""
+    known = pa.Table.from_batches([pa.RecordBatch.from_pylist(rows, arrow_schema(SIGNALS))])
+    return engine.memory(known.append_column("exchange_key", pa.array([row["number"] for row in rows], pa.int64())))
 
 
 def merged_ledger(engine: EmbeddedEngine, parts: list[list[Row]]) -> IbisTable:
     """The ledger read from partial tables: issue and replay may stand in different parts."""
-    handled = rollups.merged_artefacts(ibis.union(*[rollups.artefacts(signals(engine, part)) for part in parts]))
+    handled = rollups.merged_artefacts(ibis.union(*[rollups.daily_artefacts(signals(engine, part)) for part in parts]))
     return rollups.replays(handled, engine.memory(arrow_schema(ACCOUNTS).empty_table()))
 
 
@@ -94,7 +111,48 @@ def test_activity_of_parts_merged_equals_one_pass(engine: EmbeddedEngine, rows: 
 @given(rows=ROWS, cut=st.integers(0, 24))
 def test_traits_of_parts_merged_equal_one_pass(engine: EmbeddedEngine, rows: list[Row], cut: int) -> None:
     parts = [rows[:cut], rows[cut:], []]
-    assert rowset(merged_traits(engine, parts)) == rowset(rollups.exchange_traits(signals(engine, rows)))
+    assert rowset(merged_traits(engine, parts)) == rowset(traits(engine, rows))
+
+
+@LAW
+@given(rows=ROWS, cut=st.integers(0, 24))
+def test_starts_of_parts_merged_equal_one_pass_and_a_plain_walk_through_time(
+    engine: EmbeddedEngine, rows: list[Row], cut: int
+) -> None:
+    merged = rowset(merged_starts(engine, [rows[cut:], [], rows[:cut]]))
+    assert merged == rowset(merged_starts(engine, [rows]))
+    expected, last = set(), {}
+    for at, account_id in sorted((int(row["started_at"].timestamp()), row["account_id"]) for row in rows):
+        if at - last.get(account_id, 0) > SILENCE_S:
+            expected.add((account_id, at // 60))
+        last[account_id] = at
+    assert set(merged) == expected
+
+
+@LAW
+@given(rows=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3 * 24)), max_size=60), cut=st.integers(0, 60))
+def test_the_sample_of_parts_merged_is_the_smallest_numbers_of_each_day(
+    engine: EmbeddedEngine, rows: list[tuple[str, int]], cut: int
+) -> None:
+    given = [
+        {
+            "exchange_id": str(i),
+            "number": hash((i, 7)),
+            "account_id": account,
+            "started_at": STARTS_AT + timedelta(hours=hour),
+            "model": "m",
+            "embedding": None if i % 5 == 0 else [i % 100] * EMBEDDING_SIZE,
+        }
+        for i, (account, hour) in enumerate(rows)
+    ]
+    found = merged_content(engine, [given[cut:], given[:cut], []]).to_pyarrow().to_pylist()
+    days: dict[tuple[str, int], list[int]] = {}
+    for row, (account, hour) in zip(given, rows, strict=True):
+        if row["embedding"] is not None:
+            days.setdefault((account, hour // 24), []).append(row["number"])
+    expected = {number for numbers in days.values() for number in sorted(numbers)[:EMBEDDINGS_PER_DAY]}
+    assert {row["exchange_id"] for row in found if row["embedding"] is not None} == expected
+    assert sorted(row["exchange_id"] for row in found) == sorted(row["number"] for row in given)
 
 
 @LAW
@@ -102,9 +160,7 @@ def test_traits_of_parts_merged_equal_one_pass(engine: EmbeddedEngine, rows: lis
 def test_the_order_of_exchanges_changes_no_rollup(engine: EmbeddedEngine, rows: list[Row], rng: Any) -> None:
     mixed = rng.sample(rows, len(rows))
     assert rowset(rollups.activity(signals(engine, mixed))) == rowset(rollups.activity(signals(engine, rows)))
-    assert rowset(rollups.exchange_traits(signals(engine, mixed))) == rowset(
-        rollups.exchange_traits(signals(engine, rows))
-    )
+    assert rowset(traits(engine, mixed)) == rowset(traits(engine, rows))
 
 
 @LAW
@@ -127,11 +183,11 @@ def test_rollups_lose_and_invent_nothing(engine: EmbeddedEngine, rows: list[Row]
     activity = rollups.activity(signals(engine, rows)).to_pyarrow().to_pylist()
     assert sum(row["exchanges"] for row in activity) == len(rows)
     assert sum(row["output_tokens"] for row in activity) == sum(row["output_tokens"] or 0 for row in rows)
-    traits = rollups.exchange_traits(signals(engine, rows)).to_pyarrow().to_pylist()
+    shown = traits(engine, rows).to_pyarrow().to_pylist()
     counted = Counter(ip=0)
     counted.update("ip" for row in rows if row["client_ip"])
-    told = Counter({kind: sum(row["exchanges"] for row in traits if row["kind"] == kind) for kind in counted})
+    told = Counter({kind: sum(row["exchanges"] for row in shown if row["kind"] == kind) for kind in counted})
     assert told == counted
-    handled = rollups.artefacts(signals(engine, rows)).to_pyarrow().to_pylist()
+    handled = artefacts(engine, rows).to_pyarrow().to_pylist()
     issued = sum(row["exchanges"] for row in handled if row["is_issued"])
     assert issued == sum(len(set(row["reasoning_issued"] or [])) for row in rows)

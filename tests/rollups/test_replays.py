@@ -18,6 +18,10 @@ Table = Callable[[list[Row]], IbisTable]
 STARTS_AT = datetime(2026, 7, 1, tzinfo=UTC)
 
 
+def artefacts(signals: IbisTable) -> IbisTable:
+    return rollups.merged_artefacts(rollups.daily_artefacts(signals))
+
+
 def exchange(account: str, minute: int, *, issued: str = "", replayed: str = "", of: str | None = None) -> Row:
     """An exchange of that account; artefacts are single words."""
     return {
@@ -45,7 +49,7 @@ def ledger(engine: EmbeddedEngine, signals: Table) -> Callable[..., list[Row]]:
     def found(rows: list[Row], registered: dict[str, str] | None = None) -> list[Row]:
         accounts = [{"account_id": name, "organization_id": of} for name, of in (registered or {}).items()]
         known = engine.memory(pa.Table.from_pylist(accounts, arrow_schema(ACCOUNTS)))
-        return list(rollups.replays(rollups.artefacts(signals(rows)), known).to_pyarrow().to_pylist())
+        return list(rollups.replays(artefacts(signals(rows)), known).to_pyarrow().to_pylist())
 
     return found
 
@@ -55,7 +59,7 @@ def readings(rows: list[Row]) -> set[str]:
 
 
 def test_artefacts_are_counted_per_account_and_direction(signals: Table, rows: list[Row]) -> None:
-    found = rollups.artefacts(signals(rows)).to_pyarrow()
+    found = artefacts(signals(rows)).to_pyarrow()
     assert dict(zip(found.schema.names, found.schema.types, strict=True)) == {
         field.name: field.type for field in arrow_schema(ARTEFACTS)
     }
@@ -139,7 +143,7 @@ def test_artefacts_issued_before_the_logs_are_shared_material_when_two_owners_se
 def test_the_ledger_has_its_published_columns(engine: EmbeddedEngine, signals: Table) -> None:
     known = engine.memory(arrow_schema(ACCOUNTS).empty_table())
     for rows in (handed_on("a", "b", 5), []):
-        found = rollups.replays(rollups.artefacts(signals(rows)), known)
+        found = rollups.replays(artefacts(signals(rows)), known)
         assert dict(zip(found.to_pyarrow().schema.names, found.to_pyarrow().schema.types, strict=True)) == {
             field.name: field.type for field in arrow_schema(REPLAYS)
         }
@@ -156,7 +160,7 @@ def test_only_what_was_carried_becomes_a_trait_and_its_source_holds_it_too(
     rows = handed_on("a", "b", 4) + handed_on("a", "c", 3, start=300)
     rows += [exchange("x", 0, issued=names), exchange("y", 9, replayed=names)]
     known = engine.memory(arrow_schema(ACCOUNTS).empty_table())
-    ledger = rollups.replays(rollups.artefacts(signals(rows)), known)
+    ledger = rollups.replays(artefacts(signals(rows)), known)
     found = rollups.replay_traits(ledger).to_pyarrow().to_pylist()
     assert {(row["account_id"], row["kind"], row["value"], row["exchanges"]) for row in found} == {
         ("a", "artefact", "a", 0),

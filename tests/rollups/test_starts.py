@@ -6,7 +6,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
-from stillwatch.rollups import session_starts
+from stillwatch.rollups import session_starts, sessions
 from stillwatch.rollups.starts import SILENCE_S
 
 BEGAN = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -20,7 +20,7 @@ def rows(moments: list[tuple[str, int]]) -> pa.Table:
 
 
 def begun(moments: list[tuple[str, int]]) -> set[tuple[str, int]]:
-    found = session_starts(ibis.memtable(rows(moments))).to_pyarrow()
+    found = session_starts(sessions(ibis.memtable(rows(moments)))).to_pyarrow()
     first = int(BEGAN.timestamp()) // 60
     return {
         (name, minute - first) for name, minute in zip(*(column.to_pylist() for column in found.columns), strict=True)

@@ -14,6 +14,10 @@ Row = dict[str, Any]
 Table = Callable[[list[Row]], IbisTable]
 
 
+def exchange_traits(signals: IbisTable) -> IbisTable:
+    return rollups.merged_traits(rollups.daily_traits(signals))
+
+
 def keyed(table: IbisTable) -> dict[tuple[str, ...], tuple[Any, ...]]:
     found = table.to_pyarrow().to_pylist()
     result = {
@@ -41,12 +45,12 @@ def test_exchange_traits_equal_a_count_in_plain_python(signals: Table, rows: lis
         for kind, value in shown(row):
             moments[(row["account_id"], kind, value)].append(row["started_at"])
     expected = {key: (len(seen), min(seen), max(seen)) for key, seen in moments.items()}
-    assert keyed(rollups.exchange_traits(signals(rows))) == expected
+    assert keyed(exchange_traits(signals(rows))) == expected
 
 
 def test_exchanges_that_show_nothing_have_no_traits(signals: Table, rows: list[Row]) -> None:
     bare = [{name: row[name] for name in ("exchange_id", "started_at", "account_id", "model")} for row in rows]
-    assert keyed(rollups.exchange_traits(signals(bare))) == {}
+    assert keyed(exchange_traits(signals(bare))) == {}
 
 
 ACCOUNT = {
@@ -93,7 +97,7 @@ def test_an_account_that_registered_with_nothing_shows_nothing(engine: EmbeddedE
 def test_an_address_is_the_same_trait_at_sign_up_and_in_traffic(
     engine: EmbeddedEngine, signals: Table, rows: list[Row]
 ) -> None:
-    traffic = keyed(rollups.exchange_traits(signals([{**rows[0], "account_id": "a1", "client_ip": "ip"}])))
+    traffic = keyed(exchange_traits(signals([{**rows[0], "account_id": "a1", "client_ip": "ip"}])))
     assert ("a1", "ip", "ip") in traffic
     assert ("a1", "ip", "ip") in account_traits(engine, [ACCOUNT])
 
@@ -104,7 +108,7 @@ def test_country_and_plan_are_no_traits(engine: EmbeddedEngine) -> None:
 
 
 def test_traits_have_their_published_columns(engine: EmbeddedEngine, signals: Table, rows: list[Row]) -> None:
-    found = rollups.exchange_traits(signals(rows)).to_pyarrow()
+    found = exchange_traits(signals(rows)).to_pyarrow()
     assert dict(zip(found.schema.names, found.schema.types, strict=True)) == {
         field.name: field.type for field in arrow_schema(TRAITS)
     }

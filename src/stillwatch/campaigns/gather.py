@@ -31,7 +31,7 @@ LOGGED = ("client_ip", "client_ip_prefix", "user_agent", "session_id")
 class Tables:
     """The stage tables the campaign tests read: Ibis for what is large, Arrow for what fits the driver.
 
-    `signals` says where exchanges came from; without it, what needs addresses is not tested.
+    `columns` are those of the exchanges that hold anything.
     """
 
     templated: IbisTable
@@ -41,7 +41,7 @@ class Tables:
     members: pa.Table
     evidence: pa.Table
     cohesion: pa.Table
-    signals: IbisTable | None = None
+    columns: frozenset[str] = frozenset()
 
 
 def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Iterable[str] = ()) -> list[Facts]:
@@ -303,11 +303,7 @@ def _columns(tables: Tables, *, has_prompts: bool) -> frozenset[str]:
     """Names of the columns that hold anything: of the accounts table, and of the exchanges."""
     found = {f"accounts.{name}" for name in tables.accounts.column_names if _holds_anything(tables.accounts[name])}
     found |= {"exchanges.prompt"} if has_prompts else set()
-    if tables.signals is not None:
-        held = {name: tables.signals[name].notnull().any() for name in LOGGED if name in tables.signals.columns}
-        row = tables.signals.aggregate(**held).to_pyarrow().to_pylist()[0] if held else {}
-        found |= {f"exchanges.{name}" for name, holds in row.items() if holds}
-    return frozenset(found)
+    return frozenset(found | {f"exchanges.{name}" for name in LOGGED if name in tables.columns})
 
 
 def _holds_anything(column: pa.ChunkedArray) -> bool:

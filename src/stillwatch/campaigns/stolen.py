@@ -34,11 +34,11 @@ def stolen_keys(tables: Tables, engine: Engine, campaigns: Sequence[Facts]) -> d
     """Members of the campaigns whose key looks stolen, with the reason in words; none without addresses."""
     pairs = [(account, n) for n, one in enumerate(campaigns) for account in one.account_ids]
     wordings = [(n, use.template_id) for n, one in enumerate(campaigns) for use in one.templates]
-    if tables.signals is None or not pairs or not wordings:
+    if not pairs or not wordings:
         return {}
     members = {"account_id": [a for a, _ in pairs], "campaign": pa.array([n for _, n in pairs], pa.int64())}
     own = {"campaign": pa.array([n for n, _ in wordings]), "template_id": pa.array([t for _, t in wordings])}
-    rows = _placed(tables.templated, tables.signals, engine.memory(pa.table(members)), engine.memory(pa.table(own)))
+    rows = _placed(tables.templated, engine.memory(pa.table(members)), engine.memory(pa.table(own)))
     counted = _counted(rows).to_pyarrow().to_pylist()
     return {row["account_id"]: _because(row) for row in sorted(counted, key=_account) if _is_victim(row)}
 
@@ -52,15 +52,12 @@ def _account(row: Mapping[str, Any]) -> str:
     return str(row["account_id"])
 
 
-def _placed(templated: IbisTable, signals: IbisTable, members: IbisTable, own: IbisTable) -> IbisTable:
+def _placed(templated: IbisTable, members: IbisTable, own: IbisTable) -> IbisTable:
     """The members' exchanges: account_id, started_at, place (address range), and whether they bear the wordings."""
-    rows = templated.inner_join(members, "account_id").select(
-        "exchange_id", "account_id", "started_at", "template_id", "campaign"
-    )
+    rows = templated.filter(templated.place.notnull()).inner_join(members, "account_id")
+    rows = rows.select("account_id", "started_at", "place", "template_id", "campaign")
     own = own.mutate(bears=ibis.literal(True))
     rows = rows.left_join(own, ["campaign", "template_id"]).select(*rows.columns, "bears")
-    places = signals.select("exchange_id", place=ibis.coalesce(signals.client_ip_prefix, signals.client_ip))
-    rows = rows.inner_join(places.filter(places.place.notnull()), "exchange_id")
     return rows.select("account_id", "started_at", "place", bears=rows.bears.fill_null(False))
 
 

@@ -37,7 +37,7 @@ Ints = NDArray[np.int64]
 
 TEMPLATED_SCHEMA = pa.schema(
     [
-        ("exchange_id", pa.string()),
+        ("exchange_id", pa.int64()),
         ("account_id", pa.string()),
         ("started_at", pa.timestamp("us", tz="UTC")),
         ("model", pa.string()),
@@ -48,10 +48,10 @@ TEMPLATED_SCHEMA = pa.schema(
         ("intents", pa.int64()),
         ("output_tokens", pa.int64()),
         ("reasoning_tokens", pa.int64()),
-        ("prompt_words", pa.int32()),
         ("finish_reason", pa.string()),
         ("status", pa.string()),
         ("script", pa.string()),
+        ("place", pa.string()),
         ("embedding", pa.list_(pa.int8(), EMBEDDING_SIZE)),
     ]
 )

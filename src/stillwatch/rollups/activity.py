@@ -10,6 +10,7 @@ import ibis
 from stillwatch.engines.base import IbisTable
 
 HOUR_S = 3600
+_SUMMED = ("exchanges", "input_tokens", "output_tokens", "reasoning_tokens")
 
 
 def activity(signals: IbisTable) -> IbisTable:
@@ -23,6 +24,12 @@ def activity(signals: IbisTable) -> IbisTable:
         output_tokens=_total("output_tokens"),
         reasoning_tokens=_total("reasoning_tokens"),
     )
+
+
+def merged_activity(partial: IbisTable) -> IbisTable:
+    """Rows of several partial tables under one key each."""
+    sums = {name: partial[name].sum().cast("int64") for name in _SUMMED}
+    return partial.group_by(["account_id", "hour_at", "model", "capability"]).aggregate(**sums)
 
 
 def _total(column: str) -> IbisTable:

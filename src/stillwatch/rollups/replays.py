@@ -27,17 +27,22 @@ from stillwatch.engines.base import IbisTable
 PUBLISHED_OWNERS = 8  # foreign owners; fewer strangers seldom meet over one transcript, more is what the web does
 MIN_INTRODUCTIONS = 3  # exchanges in which an account sent back foreign artefacts that it had never sent before
 
+DAY_S = 86_400
 _ISSUED_AND_REPLAYED = (("reasoning_issued", True), ("reasoning_replayed", False))
 
 
-def artefacts(signals: IbisTable) -> IbisTable:
-    """One row per artefact, account and whether it was issued or sent back; columns as in `records.ARTEFACTS`."""
-    return merged_artefacts(ibis.union(*[_handled(signals, *side) for side in _ISSUED_AND_REPLAYED]))
+def daily_artefacts(signals: IbisTable) -> IbisTable:
+    """One row per artefact, account, side and `day`; other columns as in `records.ARTEFACTS`."""
+    return merged_artefacts(ibis.union(*[_handled(signals, *side) for side in _ISSUED_AND_REPLAYED]), daily=True)
 
 
-def merged_artefacts(partial: IbisTable) -> IbisTable:
-    """Rows of several partial tables under one key each: counts add, times are the least and the greatest."""
-    return partial.group_by(["artefact", "account_id", "is_issued"]).aggregate(
+def merged_artefacts(partial: IbisTable, *, daily: bool = False) -> IbisTable:
+    """Rows of several partial tables under one key each; as in `records.ARTEFACTS`, `daily` with their `day`.
+
+    Counts add, times are the least and the greatest.
+    """
+    key = ["artefact", "account_id", "is_issued", *(["day"] if daily else [])]
+    return partial.group_by(key).aggregate(
         organization_id=ibis._.organization_id.min(),
         exchanges=ibis._.exchanges.sum().cast("int64"),
         first_at=ibis._.first_at.min(),
@@ -51,6 +56,7 @@ def _handled(signals: IbisTable, column: str, is_issued: bool) -> IbisTable:
     named = rows.select(
         "account_id",
         "organization_id",
+        day=(rows.started_at.epoch_seconds() // DAY_S).cast("int64"),
         artefact=rows[column].unique().unnest(),
         first_at=rows.started_at,
         last_at=rows.started_at,

@@ -3,19 +3,37 @@
 Why:    accounts driven by one dispatcher begin work within seconds of one another, at times that no habit explains.
 Misses: accounts that never fall silent, and anything within a session.
 Source: own; the silence follows the 600-second gap that session logs commonly use.
+
+Starts do not merge: what looks like a start in one part may lie within a session of another. Stretches do. A stretch
+begins a session when every stretch that began before it had ended SILENCE_S earlier.
 """
+
+import ibis
 
 from stillwatch.engines.base import IbisTable
 
 SILENCE_S = 600  # without an exchange, before the next one begins a session
 MINUTE_S = 60
+DAY_S = 86_400
 
 
-def session_starts(signals: IbisTable) -> IbisTable:
-    """One row per account and minute in which a session began: account_id, minute (whole minutes since 1970, UTC)."""
+def sessions(signals: IbisTable) -> IbisTable:
+    """Stretches of exchanges, cut at midnight so that a window of days can be cut out; as in `records.SESSIONS`."""
     second = signals.started_at.epoch_seconds().cast("int64")
     rows = signals.select("account_id", second=second).distinct()
-    before = rows.second.lag().over(group_by=rows.account_id, order_by=rows.second)
-    timed = rows.mutate(silence=rows.second - before)
+    within = ibis.window(group_by=[rows.account_id, rows.second // DAY_S], order_by=rows.second)
+    is_first = (rows.second - rows.second.lag().over(within) > SILENCE_S).fill_null(True)
+    begun = rows.mutate(is_first=is_first.cast("int64"))
+    ordered = ibis.cumulative_window(group_by=[begun.account_id, begun.second // DAY_S], order_by=begun.second)
+    numbered = begun.mutate(day=begun.second // DAY_S, stretch=begun.is_first.sum().over(ordered))
+    stretches = numbered.group_by(["account_id", "day", "stretch"])
+    found = stretches.aggregate(first_s=numbered.second.min(), last_s=numbered.second.max())
+    return found.select("account_id", "first_s", "last_s")
+
+
+def session_starts(stretches: IbisTable) -> IbisTable:
+    """One row per account and minute in which a session began: account_id, minute (whole minutes since 1970, UTC)."""
+    before = ibis.window(group_by="account_id", order_by=["first_s", "last_s"], rows=(None, -1))
+    timed = stretches.mutate(silence=stretches.first_s - stretches.last_s.max().over(before))
     begun = timed.filter(timed.silence.isnull() | (timed.silence > SILENCE_S))
-    return begun.select("account_id", minute=(begun.second // MINUTE_S).cast("int64")).distinct()
+    return begun.select("account_id", minute=(begun.first_s // MINUTE_S).cast("int64")).distinct()

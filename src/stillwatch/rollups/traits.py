@@ -10,11 +10,12 @@ import ibis
 
 from stillwatch.engines.base import IbisTable
 
+DAY_S = 86_400
 _SEPARATOR = "\x1f"  # unit separator: cannot occur in a user agent or a JA4 string
 
 
-def exchange_traits(signals: IbisTable) -> IbisTable:
-    """One row per account, kind and value that its exchanges show; columns as in `records.TRAITS`."""
+def daily_traits(signals: IbisTable) -> IbisTable:
+    """One row per account, kind, value and `day` that its exchanges show; other columns as in `records.TRAITS`."""
     client = signals.user_agent.fill_null("") + _SEPARATOR + signals.tls_fingerprint.fill_null("")
     has_client = signals.user_agent.notnull() | signals.tls_fingerprint.notnull()
     single_valued = {
@@ -25,8 +26,12 @@ def exchange_traits(signals: IbisTable) -> IbisTable:
         "metadata": signals.metadata_keys_id.cast("string"),
     }
     parts = [_shown(signals, kind, value) for kind, value in single_valued.items()]
-    rows = ibis.union(*parts)
-    return rows.group_by(["account_id", "kind", "value"]).aggregate(
+    return ibis.union(*parts)
+
+
+def merged_traits(partial: IbisTable, *, daily: bool = False) -> IbisTable:
+    """Rows of several days and parts under one key each; columns as in `records.TRAITS`, or `daily` as they came."""
+    return partial.group_by(["account_id", "kind", "value", *(["day"] if daily else [])]).aggregate(
         exchanges=ibis._.exchanges.sum().cast("int64"),
         first_seen_at=ibis._.first_seen_at.min(),
         last_seen_at=ibis._.last_seen_at.max(),
@@ -34,18 +39,19 @@ def exchange_traits(signals: IbisTable) -> IbisTable:
 
 
 def _shown(signals: IbisTable, kind: str, value: IbisTable) -> IbisTable:
-    rows = signals.select("account_id", "started_at", value=value)
+    day = (signals.started_at.epoch_seconds() // DAY_S).cast("int64")
+    rows = signals.select("account_id", "started_at", day=day, value=value)
     return _counted(rows.filter(rows.value.notnull()), kind)
 
 
 def _counted(rows: IbisTable, kind: str) -> IbisTable:
-    counted = rows.group_by(["account_id", "value"]).aggregate(
+    counted = rows.group_by(["account_id", "value", "day"]).aggregate(
         exchanges=ibis._.count().cast("int64"),
         first_seen_at=ibis._.started_at.min(),
         last_seen_at=ibis._.started_at.max(),
     )
     return counted.mutate(kind=ibis.literal(kind)).select(
-        "account_id", "kind", "value", "exchanges", "first_seen_at", "last_seen_at"
+        "account_id", "kind", "value", "day", "exchanges", "first_seen_at", "last_seen_at"
     )
 
 

@@ -4,22 +4,26 @@ Data goes to standard output, words and progress to standard error. Exit 0 is fi
 means campaigns were found where `--fail-on-campaigns` asked for none.
 """
 
-import csv
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from stillwatch import __version__
+from stillwatch.cli.output import (
+    As,
+    Format,
+    Out,
+    print_campaigns,
+    print_rows,
+    progress_bars,
+    say,
+    say_summary,
+)
 from stillwatch.errors import InputError, SettingsError, StillwatchError
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 EXIT_FAILED, EXIT_USAGE, EXIT_CAMPAIGNS = 1, 2, 3
 
@@ -36,14 +40,6 @@ policy_app = typer.Typer(help="Work with policies, the files that turn campaigns
 app.add_typer(policy_app, name="policy")
 
 
-class Format(StrEnum):
-    """How data is printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-
-
 class TextFormat(StrEnum):
     """How an explanation is printed: for a person, or for a program."""
 
@@ -58,22 +54,18 @@ class Finding(StrEnum):
     innocent = "innocent"
 
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the scan.", file_okay=False)]
-As = Annotated[Format, typer.Option("--format", help="How to print it.")]
-
-
 def main() -> None:
     """Run the command line; errors raised on purpose become one line and an exit code."""
     try:
         app()
     except SettingsError as error:
-        _say(f"stillwatch: {error}")
+        say(f"stillwatch: {error}")
         sys.exit(EXIT_USAGE)
     except StillwatchError as error:
-        _say(f"stillwatch: {error}")
+        say(f"stillwatch: {error}")
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
-        _say("stillwatch: interrupted; what stood in the output folder is untouched")
+        say("stillwatch: interrupted; what stood in the output folder is untouched")
         sys.exit(130)
 
 
@@ -124,7 +116,7 @@ def simulate(
         for name, known in evaluation.scenarios().items():
             typer.echo(f"{name:14} {known.sentence}")
         return
-    with _progress() as progress:
+    with progress_bars() as progress:
         made = evaluation.simulate(
             out,
             scenario=evaluation.scenario(scenario, evaluation.doses(dose or ())),
@@ -135,7 +127,7 @@ def simulate(
             timing=timing,
             on_progress=lambda done, total: progress("simulate", done, total),
         )
-    _say(f"{out}: {made.accounts:,} accounts, {made.hostile_accounts:,} of them hostile, {made.exchanges:,} exchanges.")
+    say(f"{out}: {made.accounts:,} accounts, {made.hostile_accounts:,} of them hostile, {made.exchanges:,} exchanges.")
     typer.echo(str(out))
 
 
@@ -185,10 +177,10 @@ def scan(
         exemplars=exemplars,
         tlp=tlp,
     )
-    with _progress() as progress:
+    with progress_bars() as progress:
         done = run_scan(settings, progress=progress)
-    _print_campaigns(done.campaigns, output)
-    _say_summary(done.run, out)
+    print_campaigns(done.campaigns, output)
+    say_summary(done.run, out)
     if fail_on_campaigns and any(campaign["verdict"] == "distillation" for campaign in done.campaigns):
         raise typer.Exit(EXIT_CAMPAIGNS)
 
@@ -210,7 +202,7 @@ def evaluate(
         typer.echo(measured.as_json())
         return
     for table in measured.as_tables():
-        _print_rows(table.title, table.columns, table.rows, output)
+        print_rows(table.title, table.columns, table.rows, output)
 
 
 @campaigns_app.command("list")
@@ -218,7 +210,7 @@ def campaigns_list(out: Out = Path("out"), output: As = Format.table) -> None:
     """List the campaigns of the last scan, worst verdict first."""
     from stillwatch import store
 
-    _print_campaigns(store.read_campaigns(_scanned(out)), output)
+    print_campaigns(store.read_campaigns(_scanned(out)), output)
 
 
 @campaigns_app.command("show")
@@ -286,7 +278,7 @@ def verdict(
     from stillwatch.subjects import record_verdict
 
     row = record_verdict(out, subject, finding.value, because, author=author)
-    _say(f"{row['subject_kind']} {subject}: {finding.value}. The next scan with --out {out} reads it.")
+    say(f"{row['subject_kind']} {subject}: {finding.value}. The next scan with --out {out} reads it.")
 
 
 @app.command()
@@ -294,15 +286,16 @@ def erase(
     account: Annotated[str, typer.Option(help="Account whose data goes.")],
     out: Out = Path("out"),
     holds: Annotated[Path | None, typer.Option(help="CSV of legal holds: account_id, reason, until.")] = None,
+    state: Annotated[Path | None, typer.Option(help="Folder of a state to erase it from too.", file_okay=False)] = None,
 ) -> None:
-    """Erase an account from every file of the output folder; refused under legal hold.
+    """Erase an account from every file of the output folder, and of a state; refused under legal hold.
 
     Logs are yours to erase: a later scan of logs that still hold the account finds it again.
     """
     from stillwatch.subjects import erase as run_erase
 
-    removed = run_erase(out, account, holds=holds, today=datetime.now(UTC).date())
-    _say(f"{account} erased: " + ", ".join(f"{count} from {name}" for name, count in removed.items()) + ".")
+    removed = run_erase(out, account, holds=holds, state=state, today=datetime.now(UTC).date())
+    say(f"{account} erased: " + ", ".join(f"{count} from {name}" for name, count in removed.items()) + ".")
 
 
 @policy_app.command("check")
@@ -348,153 +341,3 @@ def _scanned(out: Path) -> Path:
     if not (out / store.RUN).exists():
         raise InputError(f"there was no scan in {out}; run `stillwatch scan LOGS --out {out}` first")
     return out
-
-
-WORDS_COLUMN = "because"  # the one column of sentences: it wraps, the others do not
-WORDS_MIN_WIDTH = 40  # characters; below that a sentence cannot be read
-PIPED_COLUMNS = 160  # width where there is no terminal to fit
-
-CAMPAIGN_COLUMNS = (
-    "campaign",
-    "verdict",
-    "accounts",
-    "exchanges",
-    "output tokens",
-    "first seen",
-    "last seen",
-    WORDS_COLUMN,
-)
-
-
-def _print_campaigns(campaigns: Sequence[Mapping[str, Any]], output: Format) -> None:
-    if output is Format.json:
-        from stillwatch.store import json_text
-
-        typer.echo(json_text(list(campaigns)))
-        return
-    rows = [_campaign_row(campaign, grouped=output is Format.table) for campaign in campaigns]
-    _print_rows("Campaigns", CAMPAIGN_COLUMNS, rows, output)
-
-
-def _campaign_row(campaign: Mapping[str, Any], *, grouped: bool) -> list[str]:
-    holds = [hypothesis for hypothesis in campaign["benign_hypotheses"] if hypothesis["survives"]]
-    because = campaign["coordination"]["because"]
-    if campaign["verdict"] == "distillation":
-        because = campaign["harvest"]["because"]
-    elif campaign["verdict"] == "explained" and holds:
-        because = f"{holds[0]['name']}: {holds[0]['because']}"
-    exposure = campaign["exposure"]
-    number = "{:,}" if grouped else "{}"
-    counts = (len(campaign["account_ids"]), exposure["exchanges"], exposure["output_tokens"])
-    return [
-        campaign["campaign_id"],
-        campaign["verdict"],
-        *(number.format(count) for count in counts),
-        campaign["first_seen_at"][:10],
-        campaign["last_seen_at"][:10],
-        because,
-    ]
-
-
-def _print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], output: Format) -> None:
-    """Print rows as a table or as CSV, with what an attacker may have written made harmless."""
-    from stillwatch.neutral import csv_cell, terminal
-
-    if output is Format.csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(columns)
-        writer.writerows([csv_cell(cell) for cell in row] for row in rows)
-        return
-    if rows:
-        _print_table(title, columns, [[terminal(str(cell)) for cell in row] for row in rows])
-    else:
-        typer.echo(f"{title}: none")
-
-
-def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; where it has no room, it is set narrower and the column of sentences moves below it.
-
-    A pipe has no width, so a wide one is assumed.
-    """
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, PIPED_COLUMNS))
-    whole = _table(title, columns, rows, gap=2)
-    least_width = Console(width=10_000).measure(whole).minimum
-    if least_width <= console.width or columns[-1] != WORDS_COLUMN:
-        console.print(whole)
-        return
-    console.print(_table(title, columns[:-1], [row[:-1] for row in rows], gap=1))
-    console.print()
-    console.print(_table(None, (columns[0], WORDS_COLUMN), [(row[0], row[-1]) for row in rows], gap=1))
-
-
-def _table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]], *, gap: int) -> "Table":
-    """A table whose cells stay whole, but for sentences; a gap of one also breaks the headers at spaces."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0))
-    for i, column in enumerate(columns):
-        table.add_column(
-            column if gap > 1 else column.replace(" ", "\n"),
-            no_wrap=column not in (WORDS_COLUMN, "verdict"),
-            overflow="fold",
-            min_width=WORDS_MIN_WIDTH if column == WORDS_COLUMN else None,
-            justify="right" if all(row[i].replace(",", "").isdigit() for row in rows) else "left",
-        )
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _say_summary(run: Mapping[str, Any], out: Path) -> None:
-    """What was read, what was left out and where the results are, on standard error."""
-    counts, seconds = run["counts"], run["seconds"]["total"]
-    _say(f"{counts['exchanges']:,} exchanges of {counts['accounts']:,} accounts in {seconds:.1f} s.")
-    if counts["duplicates"]:
-        _say(f"{counts['duplicates']:,} duplicate exchanges were dropped.")
-    if counts["rejected"]:
-        _say(f"{counts['rejected']:,} rows were rejected; {out / 'rejected.parquet'} says which and why.")
-    for text in run["not_judged"]:
-        _say(text)
-    if run["minimum_detectable_campaign"]:
-        _say(f"Smallest campaign this traffic would show: {run['minimum_detectable_campaign']['accounts']} accounts.")
-    _say(f"Report: {out / 'report.html'}")
-
-
-def _say(text: str) -> None:
-    """Words for a person, on standard error, with control characters made harmless."""
-    from stillwatch.neutral import terminal
-
-    typer.echo(terminal(text), err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A progress callback: bars on a terminal, silence elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda stage, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description:10}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def advance(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                for task in tasks.values():
-                    bars.update(task, total=1, completed=1)
-                tasks[stage] = bars.add_task(stage, total=total or None)
-            bars.update(tasks[stage], completed=done, total=total or None)
-
-        yield advance
-
-
-if __name__ == "__main__":
-    main()

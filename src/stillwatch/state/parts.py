@@ -1,0 +1,136 @@
+"""Partial rollups: what one batch leaves on disk, and what many of them merge to.
+
+    activity    account, hour, model, capability                     sums
+    traits      account, kind, value, day                            sums, least and greatest
+    artefacts   artefact, account, issued or sent back, day          sums, least and greatest
+    sessions    account, day, stretch without ten minutes of silence stretches that touch are one
+    content     one row per exchange, with eight embeddings per account and day
+
+Reading is a GROUP BY over all of them, in any order. Every row belongs to one UTC day, so a window of days is a filter.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis
+
+from stillwatch import rollups
+from stillwatch.engines.base import Engine, IbisTable
+from stillwatch.records import SIGNALS
+
+PARTS = ("activity", "traits", "artefacts", "sessions", "content")
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Days since 1970, UTC, from `since` until before `until`; null is open."""
+
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every day lies in it."""
+        return self.since is None and self.until is None
+
+    def holds(self, days: Collection[int]) -> bool:
+        """Whether any of the days lies in it."""
+        return any(self.rows_on(day) for day in days)
+
+    def rows_on(self, day: int) -> bool:
+        """Whether the day lies in it."""
+        return (self.since is None or day >= self.since) and (self.until is None or day < self.until)
+
+    def cut(self, rows: IbisTable, day: IbisTable) -> IbisTable:
+        """The rows whose day lies in it."""
+        if self.since is not None:
+            rows = rows.filter(day >= self.since)
+        return rows if self.until is None else rows.filter(day < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollups:
+    """Merged rollups of a window: `starts` of sessions, the others as in `records`; `columns` that logs filled."""
+
+    activity: IbisTable
+    traits: IbisTable
+    artefacts: IbisTable
+    starts: IbisTable
+    content: IbisTable
+    columns: frozenset[str]
+
+
+def write_parts(signals: IbisTable, engine: Engine, folder: Path) -> None:
+    """Write the partial rollups of a batch's signals into a folder."""
+    partial = {
+        "activity": rollups.activity(signals),
+        "traits": rollups.daily_traits(signals),
+        "artefacts": rollups.daily_artefacts(signals),
+        "sessions": rollups.sessions(signals),
+        "content": rollups.content(signals),
+    }
+    for name in PARTS:
+        engine.write(partial[name], path_of(folder, name))
+
+
+def filled_columns(signals: IbisTable) -> frozenset[str]:
+    """Names of the columns of the signals that hold anything."""
+    held = {name: signals[name].notnull().any() for name in SIGNALS.names}
+    row = signals.aggregate(**held).to_pyarrow().to_pylist()[0]
+    return frozenset(name for name, holds in row.items() if holds)
+
+
+def path_of(folder: Path, part: str) -> Path:
+    """Where a folder keeps one of its parts."""
+    return folder / f"{part}.parquet"
+
+
+def merged(
+    folders: Sequence[tuple[Path, Collection[int]]],
+    engine: Engine,
+    *,
+    work: Path,
+    columns: frozenset[str],
+    window: Window = Window(),
+) -> Rollups:
+    """What the parts in some folders, each with its days, merge to; written to `work` where it takes a GROUP BY."""
+    raw = {part: _all(part, [folder for folder, _ in folders], engine, work) for part in PARTS}
+    counts = Counter(day for _, days in folders for day in days)
+    again = sorted(day for day, count in counts.items() if count > 1 and window.rows_on(day))
+    activity = window.cut(raw["activity"], rollups.day(raw["activity"].hour_at))
+    if again:
+        activity = engine.write(rollups.merged_activity(activity), work / "activity.parquet")
+    traits = window.cut(raw["traits"], raw["traits"].day)
+    artefacts = window.cut(raw["artefacts"], raw["artefacts"].day)
+    sessions = window.cut(raw["sessions"], raw["sessions"].first_s // DAY_S)
+    return Rollups(
+        activity=activity,
+        traits=engine.write(rollups.merged_traits(traits), work / "exchange_traits.parquet"),
+        artefacts=engine.write(rollups.merged_artefacts(artefacts), work / "artefacts.parquet"),
+        starts=engine.write(rollups.session_starts(sessions), work / "starts.parquet"),
+        content=_content(window.cut(raw["content"], rollups.day(raw["content"].started_at)), again),
+        columns=columns,
+    )
+
+
+def _all(part: str, folders: Sequence[Path], engine: Engine, work: Path) -> IbisTable:
+    """One part of all folders as one table: links in one folder, because an engine reads a folder at a time."""
+    paths = [path_of(folder, part) for folder in folders]
+    if len(paths) == 1:
+        return engine.read(paths[0])
+    gathered = work / "kept" / part
+    gathered.mkdir(parents=True)
+    for number, path in enumerate(paths):
+        path_of(gathered, f"{number:06}").symlink_to(path.resolve())
+    return engine.read(gathered)
+
+
+def _content(rows: IbisTable, again: Sequence[int]) -> IbisTable:
+    """The rows, those of days that stand in several parts with their embeddings sampled anew."""
+    if not again:
+        return rows
+    is_again = rollups.day(rows.started_at).isin(again)
+    return ibis.union(rows.filter(~is_again), rollups.sampled(rows.filter(is_again)))
