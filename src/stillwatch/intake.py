@@ -53,14 +53,11 @@ def intake(
         InputError: nothing matches an input pattern. Rejected rows are for the caller to judge (`too_many_rejected`).
     """
     files = ingest.input_files(settings.logs)
-    accounts, rejected_accounts = _accounts(settings, key)
+    accounts, rejected_accounts = account_rows(settings, key)
     tally = Tally()
     batches = _batches(files, settings, key, tally, progress)
     derived = engine.map_batches(batches, signals, arrow_schema(SIGNALS), work / "signals")
-    repeated = engine.write(rollups.repeated_ids(derived), work / "repeated.parquet")
-    duplicates = int(repeated.surplus.sum().to_pyarrow().as_py() or 0)
-    if duplicates:
-        derived = engine.write(rollups.unique_exchanges(derived, repeated), work / "unique.parquet")
+    derived, duplicates = without_repeats(derived, engine, work)
     rejected = pa.Table.from_batches(tally.rejected, arrow_schema(REJECTED))
     return Intake(
         signals=derived,
@@ -76,6 +73,15 @@ def intake(
         rejected=pa.concat_tables([rejected, rejected_accounts]),
         exemplars=tally.exemplars,
     )
+
+
+def without_repeats(derived: IbisTable, engine: Engine, work: Path) -> tuple[IbisTable, int]:
+    """The signals with one row per exchange id, and how many rows were left out."""
+    repeated = engine.write(rollups.repeated_ids(derived), work / "repeated.parquet")
+    duplicates = int(repeated.surplus.sum().to_pyarrow().as_py() or 0)
+    if duplicates:
+        derived = engine.write(rollups.unique_exchanges(derived, repeated), work / "unique.parquet")
+    return derived, duplicates
 
 
 def too_many_rejected(taken: Intake, limit: float) -> InputError | None:
@@ -95,13 +101,15 @@ def too_many_rejected(taken: Intake, limit: float) -> InputError | None:
     )
 
 
-def _accounts(settings: Settings, key: ingest.Key) -> tuple[pa.Table, pa.Table]:
+def account_rows(settings: Settings, key: ingest.Key) -> tuple[pa.Table, pa.Table]:
+    """The accounts that were given, and the rows of them that were rejected."""
     if settings.accounts is None:
         return arrow_schema(ACCOUNTS).empty_table(), arrow_schema(REJECTED).empty_table()
-    return ingest.accounts(settings.accounts, key=key, field_map=_field_map(settings))
+    return ingest.accounts(settings.accounts, key=key, field_map=field_map_of(settings))
 
 
-def _field_map(settings: Settings) -> ingest.FieldMap | None:
+def field_map_of(settings: Settings) -> ingest.FieldMap | None:
+    """The operator's field map, if there is one."""
     return ingest.load_field_map(settings.field_map) if settings.field_map else None
 
 
@@ -114,7 +122,7 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     """The exchanges of all files; rejected rows, counts and exemplars are kept in the tally on the way."""
     total = sum(file.stat().st_size for file in files if file.exists())
-    finished, field_map = 0, _field_map(settings)
+    finished, field_map = 0, field_map_of(settings)
     for file in files:
         read = 0
         for batch in ingest.exchanges(
@@ -132,25 +140,31 @@ def _batches(
             progress("ingest", finished + read, total)
             if batch.exchanges.num_rows:
                 if settings.exemplars:
-                    _sample(batch.exchanges, tally)
+                    sample(batch.exchanges, tally)
                 yield batch.exchanges
         finished += file.stat().st_size if file.exists() else 0
     progress("ingest", total, total)
 
 
-def _sample(batch: pa.RecordBatch, tally: Tally) -> None:
+def sample(batch: pa.RecordBatch, tally: Tally) -> None:
     """Keep one prompt in `sample_one_in`, chosen by id, so that the order of files does not matter."""
     ids = batch["exchange_id"].to_pylist()
-    wanted = [i for i, name in enumerate(ids) if _lot(name) % tally.sample_one_in == 0]
+    wanted = [i for i, name in enumerate(ids) if lot(name) % tally.sample_one_in == 0]
     chosen = batch.take(pa.array(wanted, pa.int64())).select(["exchange_id", "account_id", "prompt"])
     for row in chosen.to_pylist():
         if row["prompt"] is not None:
             tally.exemplars[row["exchange_id"]] = (row["account_id"], row["prompt"][:MAX_EXEMPLAR_CHARS])
-    while len(tally.exemplars) > MAX_EXEMPLARS:
-        tally.sample_one_in *= 2
-        tally.exemplars = {k: v for k, v in tally.exemplars.items() if _lot(k) % tally.sample_one_in == 0}
+    tally.sample_one_in, tally.exemplars = bounded(tally.sample_one_in, tally.exemplars)
 
 
-def _lot(exchange_id: str) -> int:
+def bounded(one_in: int, exemplars: dict[str, tuple[str, str]]) -> tuple[int, dict[str, tuple[str, str]]]:
+    """The sample, thinned by halves until it is small enough to hold, and how thin it is now."""
+    while len(exemplars) > MAX_EXEMPLARS:
+        one_in *= 2
+        exemplars = {name: told for name, told in exemplars.items() if lot(name) % one_in == 0}
+    return one_in, exemplars
+
+
+def lot(exchange_id: str) -> int:
     """A number that depends on the id only, spread evenly."""
     return int.from_bytes(hashlib.blake2b(exchange_id.encode(), digest_size=8).digest(), "little")

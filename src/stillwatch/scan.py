@@ -1,13 +1,16 @@
 """One scan, from flags to files: the run boundary around the pipeline."""
 
+import importlib
 import importlib.metadata
 import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,11 +18,13 @@ import pyarrow.compute as pc
 
 from stillwatch import __version__, decisions, ingest, sharing, store
 from stillwatch.engines.embedded import EmbeddedEngine
+from stillwatch.errors import SettingsError
 from stillwatch.intake import Intake, intake, too_many_rejected
 from stillwatch.pipeline import Campaign, Earlier, Found, found
 from stillwatch.records import ACCOUNT_VERDICTS, arrow_schema
 from stillwatch.report import report
 from stillwatch.settings import Settings, checked, key_path, key_secret
+from stillwatch.spread import spread_intake
 
 Progress = Callable[[str, int, int], None]
 _LIBRARIES = ("duckdb", "ibis-framework", "numba", "numpy", "pyarrow", "graspologic-native")
@@ -46,14 +51,41 @@ def scan(settings: Settings, *, progress: Progress) -> Scanned:
         store.check_key(settings.out, key.key_id)
         out = settings.out
         earlier = Earlier(store.read_known(out), store.read_seen(out), store.read_verdicts(out))
-        with EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads) as engine:
-            taken = intake(settings, engine, key=key, work=work, progress=clock)
+        with _engine(settings, work) as (engine, take):
+            taken = take(settings, engine, key=key, work=work, progress=clock)
             store.write_table(settings.out / store.REJECTED, taken.rejected)
             refusal = too_many_rejected(taken, settings.max_rejected_share)
             if refusal is not None:
                 raise refusal
             result = found(taken, engine, settings, earlier=earlier, progress=clock)
             return _written(settings, taken, result, clock)
+
+
+@contextmanager
+def _engine(settings: Settings, work: Path) -> Iterator[tuple[Any, Callable[..., Intake]]]:
+    """The engine that was asked for, and how logs get into it."""
+    if settings.engine == "embedded":
+        with EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads) as engine:
+            yield engine, intake
+        return
+    options = {"master": settings.spark_master, "folder": settings.work, "memory_limit": settings.memory_limit}
+    with _spark_engine()(work, **options) as engine:
+        yield engine, spread_intake
+
+
+def _spark_engine() -> type[Any]:
+    """The Spark engine, imported by name: it is an extra, and whoever does without it should not wait for it.
+
+    Raises:
+        SettingsError: the extra is not installed.
+    """
+    try:
+        return importlib.import_module("stillwatch.engines.spark").SparkEngine
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("pyspark", "py4j", "grpc"):
+            raise
+        message = f"--engine spark needs {error.name}, which is not installed: pip install 'stillwatch[spark]'"
+        raise SettingsError(message) from error
 
 
 def _refuse_early(settings: Settings) -> None:
@@ -116,7 +148,7 @@ def _run(settings: Settings, taken: Intake, result: Found, clock: "_Clock", now:
     told = {name: value for name, value in asdict(settings).items() if name not in ("logs", "out")}
     return {
         "version": __version__,
-        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "libraries": {name: importlib.metadata.version(name) for name in _libraries(settings)},
         "key_id": taken.key.key_id,
         "started_at": clock.started_at.isoformat(),
         "finished_at": now.isoformat(),
@@ -141,6 +173,10 @@ def _run(settings: Settings, taken: Intake, result: Found, clock: "_Clock", now:
         "seconds": clock.seconds(),
         "peak_memory_bytes": peak_memory_bytes(),
     }
+
+
+def _libraries(settings: Settings) -> tuple[str, ...]:
+    return (*_LIBRARIES, "pyspark") if settings.engine == "spark" else _LIBRARIES
 
 
 def _not_judged(taken: Intake, result: Found) -> list[str]:

@@ -21,7 +21,7 @@ def _read(source: Source) -> Iterator[Raw]:
     done, size = 0, source.path.stat().st_size
     try:
         with pq.ParquetFile(source.path) as file:
-            names = _wanted(file.schema_arrow, source)
+            names = wanted_columns(file.schema_arrow, source)
             problem = source.missing(names)
             if problem:
                 yield _unreadable(None, problem)
@@ -37,7 +37,7 @@ def _read(source: Source) -> Iterator[Raw]:
         yield _unreadable(done + 1 if done else None, reason)
 
 
-def _wanted(schema: pa.Schema, source: Source) -> dict[str, str]:
+def wanted_columns(schema: pa.Schema, source: Source) -> dict[str, str]:
     """Our column and the dotted path of theirs, for every column the file has."""
     mapped = source.names.columns
     named = {ours: theirs for ours, theirs in mapped.items() if _has(schema, theirs)}
@@ -96,7 +96,7 @@ def _row_bytes(column: pa.Array) -> pa.Array | None:
 
 
 def _raw(batch: pa.RecordBatch, names: Mapping[str, str], done: int) -> Raw:
-    columns: dict[str, RawColumn] = {ours: _column(batch, theirs) for ours, theirs in names.items()}
+    columns: dict[str, RawColumn] = {ours: column_at(batch, theirs) for ours, theirs in names.items()}
     return Raw(columns, pa.array(np.arange(done - len(batch) + 1, done + 1)))
 
 
@@ -104,7 +104,8 @@ def _unreadable(row: int | None, reason: str) -> Raw:
     return Raw({}, pa.array([], pa.int64()), (Rejection(row, reason),))
 
 
-def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+def column_at(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """The column at a dotted path."""
     if name in batch.schema.names:
         return batch.column(name)
     head, *rest = name.split(".")
