@@ -46,7 +46,8 @@ def checked(settings: Settings) -> Settings:
     """The settings, after refusing what cannot work.
 
     Raises:
-        SettingsError: a share or rate is outside its range, the memory limit cannot be read, or a flag is another engine's.
+        SettingsError: a share or rate is outside its range, the memory limit cannot be read, or a flag belongs to
+            another engine.
     """
     if not 0 <= settings.max_rejected_share <= 1:
         raise SettingsError(f"--max-rejected-share {settings.max_rejected_share}: give a share from 0 to 1")

@@ -36,7 +36,7 @@ _LOCAL = "file:"
 _FILE = "file"
 _REJECTED = ("rejected_line", "rejected_reason")
 _PLACE = pa.schema([(_FILE, pa.string()), (_REJECTED[0], pa.int64()), (_REJECTED[1], pa.string())])
-_STAGED = pa.schema([*arrow_schema(SIGNALS), *_PLACE])
+_STAGED = pa.schema([*((field.name, field.type) for field in arrow_schema(SIGNALS)), *_PLACE])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _staged(
     work: Path,
     done: Callable[[int, int], None],
 ) -> tuple[IbisTable, dict[str, str]]:
-    """Signals and rejected rows of all inputs, and the name under which each of their files is known to the operator."""
+    """Signals and rejected rows of all inputs, and the name by which the operator knows each of their files."""
     tables = [file for file in near if task.input_format in (None, "parquet") and ingest.is_parquet(file)]
     texts = [file for file in near if file not in set(tables)]
     names = {str(file.resolve()): str(file) for file in near}

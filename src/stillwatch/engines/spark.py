@@ -60,6 +60,7 @@ _MEANING = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": str(BATCH_ROWS),
     "spark.sql.parquet.compression.codec": "zstd",
 }
+_PATTERN = re.compile(r"([\\*?\[\]{},^])")
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B\s*", re.IGNORECASE)
 
 
@@ -86,8 +87,8 @@ class SparkEngine:
             EngineError: Java is missing, the master does not answer, or an option is refused.
         """
         self._root = root.absolute()
-        base = folder.rstrip("/") if folder else self._root.as_uri()
-        self._folder = f"{base if '://' in base else Path(base).absolute().as_uri()}/stillwatch-{uuid4().hex[:12]}"
+        base = folder.rstrip("/") if folder else str(self._root)
+        self._folder = f"{base if '://' in base else f'file://{Path(base).absolute()}'}/stillwatch-{uuid4().hex[:12]}"
         self._places: dict[Path, str] = {}
         self._written = 0
         self._is_connect = (master or "").startswith("sc://")
@@ -114,7 +115,8 @@ class SparkEngine:
 
     def read(self, path: Path) -> IbisTable:
         """The Parquet dataset at `path` (a table this engine wrote, else a file or a folder of parts)."""
-        return self._table(self._session.read.parquet(self._places.get(path.absolute(), path.absolute().as_uri())))
+        place = self._places.get(path.absolute(), f"file://{path.absolute()}")
+        return self._table(self._session.read.parquet(literal(place)))
 
     def memory(self, table: pa.Table) -> IbisTable:
         """A small Arrow table as an Ibis table of this engine."""
@@ -214,7 +216,7 @@ class SparkEngine:
         return self.read(path)
 
 
-class _ArrowBackend(Backend):  # type: ignore[misc]
+class _ArrowBackend(Backend):
     """Ibis on Spark, with results fetched as Arrow: no detour over pandas, which has no lists and loses integers."""
 
     def frame(self, table: IbisTable) -> DataFrame:
@@ -222,7 +224,7 @@ class _ArrowBackend(Backend):  # type: ignore[misc]
         self._run_pre_execute_hooks(table)
         return self._session.sql(self.compile(table))
 
-    def get_schema(self, table_name: str, *, catalog: str | None = None, database: str | None = None) -> ibis.Schema:
+    def get_schema(self, table_name: str, *, catalog: str | None = None, database: str | None = None) -> Any:  # noqa: ANN401
         """The columns; times carry the zone in which Spark keeps them, which Ibis drops."""
         found = super().get_schema(table_name, catalog=catalog, database=database)
         zoned = ibis.dtype("timestamp('UTC', 6)")
@@ -371,6 +373,11 @@ def _finished(tracker: Any, name: str) -> tuple[int, int]:  # noqa: ANN401 - Spa
     return sum(s.numCompletedTasks for s in stages if s), sum(s.numTasks for s in stages if s)
 
 
+def literal(address: str) -> str:
+    """The address with what Hadoop takes for a pattern written so that it does not."""
+    return _PATTERN.sub(r"\\\1", address)
+
+
 def _remove(session: SparkSession, folder: str, *, is_connect: bool) -> None:
     if folder.startswith("file:"):
         shutil.rmtree(Path(folder.removeprefix("file://")), ignore_errors=True)
@@ -379,7 +386,7 @@ def _remove(session: SparkSession, folder: str, *, is_connect: bool) -> None:
         return
     virtual, java = session.sparkContext._jvm, session.sparkContext._jsc
     place = virtual.org.apache.hadoop.fs.Path(folder)
-    place.getFileSystem(java.hadoopConfiguration()).delete(place, True)  # noqa: FBT003 - a Java call
+    place.getFileSystem(java.hadoopConfiguration()).delete(place, True)
 
 
 def _cause(message: str) -> str:

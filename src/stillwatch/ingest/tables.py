@@ -16,8 +16,8 @@ from stillwatch.ingest.exchange_batches import Looked, exchange_batch, rejected_
 from stillwatch.ingest.fieldmap import FieldMap, Names
 from stillwatch.ingest.formats import parquet
 from stillwatch.ingest.keys import Key
-from stillwatch.ingest.reading import converted
 from stillwatch.ingest.readers import Raw, Source
+from stillwatch.ingest.reading import converted
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ def table_exchanges(
 ) -> Iterator[tuple[str, pa.RecordBatch, pa.RecordBatch]]:
     """File, exchanges and rejected rows of a batch, whose rows stood at `places`: file, and row in it from 0."""
     theirs = columns.names.columns
-    names = (theirs.get(name, name) for name in ("account_id", "started_at"))
-    looked = Looked(*names, columns.names.constants)
+    account, clock = (theirs.get(name, name) for name in ("account_id", "started_at"))
+    looked = Looked(account, clock, columns.names.constants)
     file, row = places
     encoded = file.dictionary_encode()
     for number, name in enumerate(encoded.dictionary.to_pylist()):
