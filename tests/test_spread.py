@@ -41,7 +41,7 @@ class Pretended(EmbeddedEngine):
         if not all(Path(path).exists() for path in paths):
             raise InputError(f"cannot read {paths}")
         tables = [pq.read_table(path) for path in paths]
-        return ParquetLogs(files, tables[0].schema, sum(table.num_rows for table in tables))
+        return ParquetLogs(files, files, tables[0].schema, sum(table.num_rows for table in tables))
 
     def map_parquet(
         self,

@@ -47,8 +47,12 @@ class Mailbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ParquetLogs:
-    """Parquet files where a cluster finds them: their addresses, their columns merged over all, their rows."""
+    """Parquet files where a cluster finds them: as asked for, one by one, their columns merged over all, their rows.
 
+    Addresses of single files are URIs, in which odd characters are escaped.
+    """
+
+    asked: Sequence[str]
     files: Sequence[str]
     columns: pa.Schema
     rows: int

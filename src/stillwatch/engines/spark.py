@@ -152,7 +152,7 @@ class SparkEngine:
         """
         try:
             frame = self._logs(files)
-            return ParquetLogs(sorted(frame.inputFiles()), to_arrow_schema(frame.schema), frame.count())
+            return ParquetLogs(files, sorted(frame.inputFiles()), to_arrow_schema(frame.schema), frame.count())
         except PySparkException as error:
             raise InputError(f"Spark cannot read {', '.join(files[:3])}: {_cause(str(error))}") from error
 
@@ -173,7 +173,7 @@ class SparkEngine:
             sql.col("_metadata.file_path").alias(FILE_COLUMN),
             sql.col("_metadata.row_index").alias(ROW_COLUMN),
         ]
-        frame = self._logs(logs.files).select(*[sql.col(f"`{name}`") for name in columns], *where)
+        frame = self._logs(logs.asked).select(*[sql.col(f"`{name}`") for name in columns], *where)
         return self._save(_mapped(frame, function, schema), path, done)
 
     def map_rows(
