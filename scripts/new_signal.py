@@ -29,6 +29,7 @@ from stillwatch.signals import oracle
 from stillwatch.signals.text import Batch, nullable
 
 COLUMNS = ("{name}",)  # each needs a Column in records.SIGNALS
+READS = ("prompt",)  # columns of an exchange, a text among them; null where all texts it reads are
 
 
 def signal(batch: Batch) -> dict[str, pa.Array]:

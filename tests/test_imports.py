@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "stillwatch"
 MODULES = sorted(SOURCE.rglob("*.py"))
 STAGES = ("ingest", "signals", "rollups", "linkage", "campaigns", "decisions", "sharing")
+SLOW = {"numba", "ibis", "pyspark", "duckdb", "pyarrow", "numpy"}  # a tenth of a second and more each
 ENGINE_LIBRARIES = {"duckdb", "pyspark"}
 COPYLEFT = {"igraph", "leidenalg", "pyqt5", "unidecode", "python_louvain"}  # GPL; this project is Apache-2.0
 
@@ -76,6 +77,16 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     assert {name for name, distributions in needed.items() if not distributions & declared} == set()
     # duckdb is declared to keep its major version where Ibis works (docs/decisions), not because we name it.
     assert declared - set().union(*needed.values()) - {"duckdb"} == set()
+
+
+@pytest.mark.parametrize("arguments", [["-c", "import stillwatch"], ["-m", "stillwatch", "--help"]])
+def test_nothing_slow_is_imported_before_it_is_needed(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "stillwatch" in loaded
+    assert loaded & SLOW == set()
 
 
 def test_nothing_under_the_gpl_is_required() -> None:

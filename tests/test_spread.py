@@ -128,7 +128,7 @@ def test_the_bounded_sample_is_the_same_too(
 
 def test_samples_merge_in_any_order_and_twice_is_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "MAX_EXEMPLARS", 30)
-    parts = [(1, {f"x{n}": ("a", str(n)) for n in range(start, start + 25)}) for start in (0, 20, 40)]
+    parts = [(1, {f"x{n}": (n, "a", str(n)) for n in range(start, start + 25)}) for start in (0, 20, 40)]
     one, two, three = parts
     left = merged_samples(merged_samples(one, two), three)
     right = merged_samples(three, merged_samples(two, merged_samples(one, one)))

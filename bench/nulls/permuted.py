@@ -9,7 +9,7 @@ member, keeps what it holds.
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stillwatch import ingest, pipeline, store
+from stillwatch import ingest, linkage, pipeline, store
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.intake import Intake, intake
@@ -62,7 +62,7 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
     earlier = pipeline.Earlier([], store.read_seen(of.settings.out), store.read_verdicts(of.settings.out))
     began = time.process_time()
     rng = np.random.default_rng(seed)
-    original, people = pipeline._templated, pipeline._of_principals
+    original, people = linkage.templated, pipeline._of_principals
 
     def templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
         return _with_bearers(original(signals, engine, work), of, rng)
@@ -70,10 +70,16 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
     def traits(table: pa.Table, principals: Mapping[str, str]) -> pa.Table:
         return _with_holders(people(table, principals), of.segment, rng)
 
-    with mock.patch.multiple(pipeline, _templated=templated, _of_principals=traits) if seed is not None else _nothing():
+    with _dealing(templated, traits) if seed is not None else _nothing():
         result = pipeline.found(of.taken, of.engine, of.settings, earlier=earlier, progress=lambda *_: None)
     counts = Counter(campaign["verdict"] for campaign in result.campaigns)
     return dict(counts), time.process_time() - began
+
+
+@contextmanager
+def _dealing(templated: Callable[..., IbisTable], traits: Callable[..., pa.Table]) -> Iterator[None]:
+    with mock.patch.object(linkage, "templated", templated), mock.patch.object(pipeline, "_of_principals", traits):
+        yield
 
 
 @contextmanager

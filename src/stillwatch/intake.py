@@ -1,18 +1,21 @@
 """The first half of a scan: log files to signals, duplicates removed, text forgotten."""
 
-import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from stillwatch import ingest, rollups
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.errors import InputError
-from stillwatch.records import ACCOUNTS, REJECTED, SIGNALS, arrow_schema
+from stillwatch.records import ACCOUNTS, EXCHANGES, REJECTED, SIGNALS, arrow_schema
 from stillwatch.settings import Settings
-from stillwatch.signals import signals
+from stillwatch.signals import inputs, signals
 
 MAX_EXEMPLARS = 50_000  # prompts sampled in memory to show skeletons; never written anywhere
 MAX_EXEMPLAR_CHARS = 2_000
@@ -20,13 +23,15 @@ MAX_EXEMPLAR_CHARS = 2_000
 
 @dataclass(slots=True)
 class Tally:
-    """What was read so far: rows per file, rejected rows, and the sample of prompts."""
+    """What was read so far: rows per file, rejected rows, ids, and the sample of prompts."""
 
     rows: dict[str, int] = field(default_factory=dict)
     rejected_rows: dict[str, int] = field(default_factory=dict)
     rejected: list[pa.RecordBatch] = field(default_factory=list)
     exemplars: dict[str, tuple[str, str]] = field(default_factory=dict)
+    lots: dict[str, int] = field(default_factory=dict)  # of the exemplars: hashes of their ids
     sample_one_in: int = 1
+    ids: rollups.SeenIds = field(default_factory=rollups.SeenIds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,9 @@ def intake(
     accounts, rejected_accounts = account_rows(settings, key)
     tally = Tally()
     batches = _batches(files, settings, key, tally, progress)
-    derived = engine.map_batches(batches, signals, arrow_schema(SIGNALS), work / "signals")
-    derived, duplicates = without_repeats(derived, engine, work)
+    schema = _encoded(arrow_schema(SIGNALS), SIGNALS.names)
+    derived = engine.map_batches(batches, partial(signals, schema=schema), schema, work / "signals")
+    derived, duplicates = without_repeats(derived, tally.ids.repeated(), engine, work)
     rejected = pa.Table.from_batches(tally.rejected, arrow_schema(REJECTED))
     return Intake(
         signals=derived,
@@ -75,9 +81,19 @@ def intake(
     )
 
 
-def without_repeats(derived: IbisTable, engine: Engine, work: Path) -> tuple[IbisTable, int]:
-    """The signals with one row per exchange id, and how many rows were left out."""
-    repeated = engine.write(rollups.repeated_ids(derived), work / "repeated.parquet")
+def without_repeats(
+    derived: IbisTable, hashes: npt.NDArray[np.uint64] | None, engine: Engine, work: Path
+) -> tuple[IbisTable, int]:
+    """The signals without the repeats of an id, and how many those were. No hash of an id comes twice: no id does.
+
+    `hashes` are those that came twice, null when nobody kept count.
+    """
+    if hashes is not None and not len(hashes):
+        return derived, 0
+    among = None
+    if hashes is not None and len(hashes) <= rollups.MOST_SUSPECTS:
+        among = engine.memory(rollups.suspects(derived, hashes))
+    repeated = engine.write(rollups.repeated_ids(derived, among), work / "repeated.parquet")
     duplicates = int(repeated.surplus.sum().to_pyarrow().as_py() or 0)
     if duplicates:
         derived = engine.write(rollups.unique_exchanges(derived, repeated), work / "unique.parquet")
@@ -120,51 +136,60 @@ def _batches(
     tally: Tally,
     progress: Callable[[str, int, int], None],
 ) -> Iterator[pa.RecordBatch]:
-    """The exchanges of all files; rejected rows, counts and exemplars are kept in the tally on the way."""
-    total = sum(file.stat().st_size for file in files if file.exists())
-    finished, field_map = 0, field_map_of(settings)
-    for file in files:
-        read = 0
-        for batch in ingest.exchanges(
-            [file],
-            key=key,
-            input_format=settings.input_format,
-            field_map=field_map,
-            started_at=settings.started_at,
-        ):
-            read = batch.bytes_read
-            tally.rows[batch.file] = tally.rows.get(batch.file, 0) + batch.exchanges.num_rows
-            tally.rejected_rows[batch.file] = tally.rejected_rows.get(batch.file, 0) + batch.rejected.num_rows
-            if batch.rejected.num_rows:
-                tally.rejected.append(batch.rejected)
-            progress("ingest", finished + read, total)
-            if batch.exchanges.num_rows:
-                if settings.exemplars:
-                    sample(batch.exchanges, tally)
-                yield batch.exchanges
-        finished += file.stat().st_size if file.exists() else 0
+    """The exchanges of all files; rejected rows, counts, ids and exemplars are kept in the tally on the way."""
+    sizes = {str(file): file.stat().st_size for file in files if file.exists()}
+    total, finished, current = sum(sizes.values()), 0, ""
+    batches = ingest.exchanges(
+        files,
+        key=key,
+        input_format=settings.input_format,
+        field_map=field_map_of(settings),
+        started_at=settings.started_at,
+        schema=_encoded(arrow_schema(EXCHANGES), inputs()),
+        threads=settings.threads or os.cpu_count() or 1,
+    )
+    for batch in batches:
+        if batch.file != current:
+            finished, current = finished + sizes.get(current, 0), batch.file
+        tally.rows[batch.file] = tally.rows.get(batch.file, 0) + batch.exchanges.num_rows
+        tally.rejected_rows[batch.file] = tally.rejected_rows.get(batch.file, 0) + batch.rejected.num_rows
+        if batch.rejected.num_rows:
+            tally.rejected.append(batch.rejected)
+        progress("ingest", finished + batch.bytes_read, total)
+        if batch.exchanges.num_rows:
+            lots = rollups.id_hashes(batch.exchanges["exchange_id"])
+            tally.ids.add(lots)
+            if settings.exemplars:
+                sample(batch.exchanges, lots, tally)
+            yield batch.exchanges
     progress("ingest", total, total)
 
 
-def sample(batch: pa.RecordBatch, tally: Tally) -> None:
-    """Keep one prompt in `sample_one_in`, chosen by id, so that the order of files does not matter."""
-    ids = batch["exchange_id"].to_pylist()
-    wanted = [i for i, name in enumerate(ids) if lot(name) % tally.sample_one_in == 0]
-    chosen = batch.take(pa.array(wanted, pa.int64())).select(["exchange_id", "account_id", "prompt"])
-    for row in chosen.to_pylist():
-        if row["prompt"] is not None:
-            tally.exemplars[row["exchange_id"]] = (row["account_id"], row["prompt"][:MAX_EXEMPLAR_CHARS])
-    tally.sample_one_in, tally.exemplars = bounded(tally.sample_one_in, tally.exemplars)
+def _encoded(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """Some columns of a table, with texts as dictionaries; ids never repeat."""
+    fields = (schema.field(name) for name in names)
+    return pa.schema([_as_dictionary(field) if field.type == pa.string() else field for field in fields])
 
 
-def bounded(one_in: int, exemplars: dict[str, tuple[str, str]]) -> tuple[int, dict[str, tuple[str, str]]]:
-    """The sample, thinned by halves until it is small enough to hold, and how thin it is now."""
-    while len(exemplars) > MAX_EXEMPLARS:
-        one_in *= 2
-        exemplars = {name: told for name, told in exemplars.items() if lot(name) % one_in == 0}
-    return one_in, exemplars
+def _as_dictionary(field: pa.Field) -> pa.Field:
+    is_repeated = field.name not in ("exchange_id", "prompt")
+    return field.with_type(pa.dictionary(pa.int32(), pa.string())) if is_repeated else field
 
 
-def lot(exchange_id: str) -> int:
-    """A number that depends on the id only, spread evenly."""
-    return int.from_bytes(hashlib.blake2b(exchange_id.encode(), digest_size=8).digest(), "little")
+def sample(batch: pa.RecordBatch, lots: npt.NDArray[np.uint64], tally: Tally) -> None:
+    """Keep one prompt in `sample_one_in`, chosen by a hash of the id, so that the order of files does not matter."""
+    drawn = (lots % np.uint64(tally.sample_one_in) == 0) & batch["prompt"].is_valid().to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(drawn)
+    chosen = batch.select(["exchange_id", "account_id", "prompt"]).take(pa.array(rows))
+    for lot, row in zip(lots[rows].tolist(), chosen.to_pylist(), strict=True):
+        tally.lots[row["exchange_id"]] = lot
+        tally.exemplars[row["exchange_id"]] = (row["account_id"], row["prompt"][:MAX_EXEMPLAR_CHARS])
+    thin(tally)
+
+
+def thin(tally: Tally) -> None:
+    """Thin the sample by halves until it is small enough to hold."""
+    while len(tally.exemplars) > MAX_EXEMPLARS:
+        tally.sample_one_in *= 2
+        tally.lots = {name: lot for name, lot in tally.lots.items() if lot % tally.sample_one_in == 0}
+        tally.exemplars = {name: tally.exemplars[name] for name in tally.lots}

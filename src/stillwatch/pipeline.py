@@ -109,7 +109,7 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
     shown = engine.write(rollups.exchange_traits(intake.signals), intake.work / "exchange_traits.parquet")
     ledger = _ledger(intake, engine)
     progress("templates", 0, 0)
-    templated = _templated(intake.signals, engine, intake.work)
+    templated = linkage.templated(intake.signals, engine, intake.work)
     progress("linkage", 0, 0)
     totals = activity.group_by("account_id").aggregate(exchanges=activity.exchanges.sum().cast("int64")).to_pyarrow()
     exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
@@ -140,15 +140,6 @@ def _linked(intake: Intake, engine: Engine, settings: Settings, progress: Progre
         principals=people,
         minimum_detectable=linkage.minimum_detectable(held, fdr=settings.false_discovery_rate),
     )
-
-
-def _templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
-    """Every exchange with the template it bears and the item in its slots."""
-    recurring = linkage.vocabulary(signals).to_pyarrow().sort_by("fingerprint")
-    columns = [*linkage.TEMPLATED_SCHEMA.names, "sketch", "text_id"]
-    wanted = signals.select(*[name for name in columns if name in signals.columns])
-    batches = linkage.templated_batches(recurring["fingerprint"].to_numpy())
-    return engine.map_batches(wanted, batches, linkage.TEMPLATED_SCHEMA, work / "templated")
 
 
 def _ledger(intake: Intake, engine: Engine) -> IbisTable:
@@ -244,6 +235,7 @@ def _marks(linked: Linked, borne: IbisTable, intake: Intake, engine: Engine) -> 
         traits=linked.traits,
         members=linked.members,
         account_count=len(linked.exposure),
+        work=intake.work,
     )
     return [mark for _, mark in sorted(campaign_stage.marks(observed, engine).items())]
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 SKETCH_SIZE = 16  # local fingerprints kept of one prompt: eight from its head, eight from its tail
-WORDS_SIZE = 80  # marks of words kept of one prompt: at most forty from its head, forty from its tail
+WORDS_SIZE = 80  # marks of words of one prompt: at most forty from its head, forty from its tail
 EMBEDDING_SIZE = 32  # dimensions of the random-feature embedding of one prompt
 
 CAPABILITIES = (
@@ -248,23 +248,18 @@ REJECTED = Table(
     ),
 )
 
-# The columns of an exchange that outlive ingest. Text is gone; identifiers are HMACs.
+# The columns of an exchange that outlive ingest: those that a later stage reads. Text is gone; identifiers are HMACs.
 _KEPT = (
     "exchange_id",
     "started_at",
     "account_id",
     "organization_id",
-    "end_user_id",
     "session_id",
-    "access_path",
     "model",
     "client_ip",
     "client_ip_prefix",
     "user_agent",
     "tls_fingerprint",
-    "turn_count",
-    "tool_count",
-    "image_count",
     "input_tokens",
     "output_tokens",
     "reasoning_tokens",
@@ -283,7 +278,6 @@ SIGNALS = Table(
         Column(
             "sketch", pa.list_(pa.int64(), SKETCH_SIZE), "local fingerprints of the prompt, 0 where there are fewer"
         ),
-        Column("words", pa.list_(pa.int16(), WORDS_SIZE), "marks of the words near its ends, 0 where there are fewer"),
         Column("text_id", pa.int64(), "hash of the whole normalised prompt"),
         Column("system_prompt_id", pa.int64(), "hash of the normalised system prompt"),
         Column("metadata_keys_id", pa.int64(), "hash of the sorted key names of the client's metadata"),
@@ -291,9 +285,7 @@ SIGNALS = Table(
         Column("capability", pa.string(), "what the prompt would harvest", values=CAPABILITIES),
         Column("intents", pa.int64(), "bit set over INTENTS"),
         Column("embedding", pa.list_(pa.int8(), EMBEDDING_SIZE), "random features of the prompt, scaled to length 127"),
-        Column("prompt_chars", pa.int32(), "length of the prompt [characters]"),
         Column("prompt_words", pa.int32(), "tokens of the prompt (words; single characters in unspaced scripts)"),
-        Column("token_shape", pa.int32(), "bucketed turns, tools, images, input and output tokens, as one code"),
     ),
 )
 

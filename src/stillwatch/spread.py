@@ -22,14 +22,14 @@ import pyarrow as pa
 
 from stillwatch import ingest
 from stillwatch.engines.base import FILE_COLUMN, ROW_COLUMN, Cluster, IbisTable, Mailbox, ParquetLogs, StreamFunction
-from stillwatch.intake import MAX_EXEMPLARS, Intake, Tally, account_rows, bounded, field_map_of, lot, sample
-from stillwatch.intake import without_repeats as unrepeated
+from stillwatch.intake import MAX_EXEMPLARS, Intake, Tally, account_rows, field_map_of, sample, thin, without_repeats
 from stillwatch.records import REJECTED, SIGNALS, arrow_schema
+from stillwatch.rollups import id_hashes
 from stillwatch.settings import Settings
 from stillwatch.signals import signals
 
 Progress = Callable[[str, int, int], None]
-Sample = tuple[int, dict[str, tuple[str, str]]]  # one in so many; exchange id -> account and prompt
+Sample = tuple[int, dict[str, tuple[int, str, str]]]  # one in so many; exchange id -> its hash, account and prompt
 Judged = tuple[str, pa.RecordBatch, pa.RecordBatch]  # file, exchanges, rejected rows
 
 _LOCAL = "file:"
@@ -72,7 +72,7 @@ def spread_intake(settings: Settings, engine: Cluster, *, key: ingest.Key, work:
     progress("ingest", 0, 0)
     staged, names = _staged(near, far, task, engine, work, lambda done, total: progress("ingest", done, total))
     counts = _counts(staged, names)
-    derived, duplicates = unrepeated(_derived(staged), engine, work)
+    derived, duplicates = without_repeats(_derived(staged), None, engine, work)
     return Intake(
         signals=derived,
         accounts=accounts,
@@ -82,20 +82,25 @@ def spread_intake(settings: Settings, engine: Cluster, *, key: ingest.Key, work:
         exchanges=sum(rows for rows, _ in counts.values()) - duplicates,
         duplicates=duplicates,
         rejected=pa.concat_tables([_rejected(staged, names), rejected_accounts]),
-        exemplars=mail.value[1],
+        exemplars={name: (account, prompt) for name, (_, account, prompt) in mail.value[1].items()},
     )
 
 
 def merged_samples(left: Sample, right: Sample) -> Sample:
     """Both samples as one, as thin as it must be; the order does not matter, nor that one arrives twice."""
     one_in = max(left[0], right[0])
-    parts = [told if thin == one_in else _thinned(told, one_in) for thin, told in (left, right)]
-    again = {name: min(parts[0][name], parts[1][name]) for name in parts[0].keys() & parts[1].keys()}
-    return bounded(one_in, {**parts[0], **parts[1], **again})
+    merged = Tally(sample_one_in=one_in)
+    for told in (left[1], right[1]):
+        for name, (lot, account_id, prompt) in told.items():
+            if lot % one_in == 0:
+                merged.lots[name] = lot
+                merged.exemplars[name] = min((account_id, prompt), merged.exemplars.get(name, (account_id, prompt)))
+    thin(merged)
+    return _sample_of(merged)
 
 
-def _thinned(told: dict[str, tuple[str, str]], one_in: int) -> dict[str, tuple[str, str]]:
-    return {name: prompt for name, prompt in told.items() if lot(name) % one_in == 0}
+def _sample_of(tally: Tally) -> Sample:
+    return tally.sample_one_in, {name: (lot, *tally.exemplars[name]) for name, lot in tally.lots.items()}
 
 
 def _inputs(patterns: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -175,13 +180,13 @@ def _measured(judged: Iterator[Judged], task: _Task, one_in: int) -> Iterator[pa
     for file, exchanges, rejected in judged:
         if exchanges.num_rows:
             if task.one_in is not None:
-                sample(exchanges, tally)
+                sample(exchanges, id_hashes(exchanges["exchange_id"]), tally)
             yield _placed(signals(exchanges), file)
         if rejected.num_rows:
             refused = {_FILE: pa.array([file] * rejected.num_rows), _REJECTED[0]: rejected["line"]}
             yield _filled({**refused, _REJECTED[1]: rejected["reason"]}, rejected.num_rows)
     if tally.exemplars:
-        task.mail.add((tally.sample_one_in, tally.exemplars))
+        task.mail.add(_sample_of(tally))
 
 
 def _placed(measured: pa.RecordBatch, file: str) -> pa.RecordBatch:

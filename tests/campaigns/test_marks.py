@@ -2,10 +2,12 @@
 
 import json
 import random
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -84,6 +86,7 @@ def observed(engine: EmbeddedEngine, rows: list[Row], traits: list[Row] | None =
         traits=pa.Table.from_pylist(traits or [], arrow_schema(TRAITS)),
         members=pa.Table.from_pylist(members, arrow_schema(CLUSTERS)),
         account_count=len(MEMBERS) + len(OTHERS),
+        work=Path(tempfile.mkdtemp()),
     )
 
 
@@ -151,7 +154,7 @@ def test_the_other_clusters_count_as_one_stranger_each(engine: EmbeddedEngine) -
     of = observed(engine, rows)
     twin_rows = [{"account_id": t, "cluster_id": 1, "membership_bits": 9.0, "families": 2} for t in twins]
     members = pa.concat_tables([of.members, pa.Table.from_pylist(twin_rows, arrow_schema(CLUSTERS))])
-    both = Observed(of.bearing, of.signals, of.templated, of.traits, members, of.account_count)
+    both = Observed(of.bearing, of.signals, of.templated, of.traits, members, of.account_count, of.work)
     found = marks(both, engine)[0]
     assert own_pairs() <= set(found.wordings.hashes)
     assert found.wordings.outside[hash_name(mixed(*OWN[:2]))] == pytest.approx(1.5 / (len(OTHERS) + 1))

@@ -139,6 +139,20 @@ def setting(engine: EmbeddedEngine, name: str) -> str:
     return str(engine._connection.raw_sql(sql).fetchone()[0])
 
 
+def test_texts_may_come_as_dictionaries_that_differ_from_batch_to_batch(engine: EmbeddedEngine, tmp_path: Path) -> None:
+    schema = pa.schema([pa.field("text", pa.dictionary(pa.int32(), pa.string())), pa.field("id", pa.string())])
+
+    def named(batch: pa.RecordBatch) -> pa.RecordBatch:
+        texts = pa.array([None if n % 5 == 0 else f"t{n // 30}" for n in batch["n"].to_pylist()])
+        return pa.RecordBatch.from_arrays([texts.dictionary_encode(), batch["n"].cast(pa.string())], schema=schema)
+
+    table = engine.map_batches(batches(), named, schema, tmp_path / "named").to_pyarrow()
+    assert table.schema.types == [pa.string(), pa.string()]
+    assert sorted(zip(*table.to_pydict().values(), strict=True), key=lambda row: int(row[1])) == [
+        (None if n % 5 == 0 else f"t{n // 30}", str(n)) for n in range(2_000)
+    ]
+
+
 @pytest.mark.parametrize(
     "name", ["autoinstall_known_extensions", "autoload_known_extensions", "allow_community_extensions"]
 )

@@ -10,17 +10,21 @@ import pytest
 
 from stillwatch.linkage import (
     TEMPLATED_SCHEMA,
-    Families,
-    families,
+    Vocabulary,
+    accepted,
+    groups,
+    indexed,
+    looks,
+    sampled,
     template_traits,
     templated_batches,
     vocabulary,
 )
-from stillwatch.records import SKETCH_SIZE, TRAITS, WORDS_SIZE, arrow_schema
+from stillwatch.records import SKETCH_SIZE, TRAITS, arrow_schema
 
 Sketch = list[int] | None
 Sent = tuple[str, Sketch]  # an account and the sketch of a prompt of its
-KEPT = [field for field in TEMPLATED_SCHEMA if field.name not in ("template_id", "family_id", "wordings", "item_id")]
+KEPT = [field for field in TEMPLATED_SCHEMA if field.name not in ("template_id", "item_id")]
 FIRST, SECOND, THIRD = [101, 102, 103, 104], [-201, 202, 203, 204], [301, 302, 303, 304]
 
 
@@ -39,12 +43,6 @@ def sent(wording: list[int], rng: np.random.Generator, *, accounts: int, texts: 
     return [(f"{name}{a}", wording + fresh(rng, 8)) for a in range(accounts) for _ in range(texts)]
 
 
-def words_of(sketch: list[int]) -> list[int]:
-    """Three words for each fingerprint, as a text with these shingles would have."""
-    marks = [((f * 2654435761 + k * 40503) >> 7) % 65_536 - 32_768 for f in sketch for k in range(3)]
-    return ([mark or 1 for mark in marks] + [0] * WORDS_SIZE)[:WORDS_SIZE]
-
-
 def signals(prompts: list[Sent], sketches: pa.DataType | None = None) -> pa.RecordBatch:
     """A batch of signals; two prompts are the same text when their sketches are equal."""
     rows = [
@@ -53,16 +51,12 @@ def signals(prompts: list[Sent], sketches: pa.DataType | None = None) -> pa.Reco
             "account_id": account,
             "started_at": datetime(2026, 1, 1, i % 24, tzinfo=UTC),
             "sketch": None if sketch is None else (sketch + [0] * SKETCH_SIZE)[:SKETCH_SIZE],
-            "words": None if sketch is None else words_of(sketch),
             "text_id": None if sketch is None else hash(tuple(sketch)),
         }
         for i, (account, sketch) in enumerate(prompts)
     ]
     sketch_type = sketches or pa.list_(pa.int64(), SKETCH_SIZE)
-    words_type = pa.list_(pa.int16(), WORDS_SIZE)
-    schema = pa.schema(
-        [*KEPT, pa.field("sketch", sketch_type), pa.field("words", words_type), pa.field("text_id", pa.int64())]
-    )
+    schema = pa.schema([*KEPT, pa.field("sketch", sketch_type), pa.field("text_id", pa.int64())])
     return pa.RecordBatch.from_pylist(rows, schema=schema)
 
 
@@ -72,9 +66,15 @@ def recurring(batch: pa.RecordBatch) -> np.ndarray:
     return np.asarray(found["fingerprint"], dtype=np.int64)
 
 
-def families_of(batch: pa.RecordBatch) -> Families:
-    """The families, as the pipeline hands them on."""
-    return families(ibis.memtable(pa.Table.from_batches([batch])))
+def known_to(batch: pa.RecordBatch) -> tuple[Vocabulary, np.ndarray]:
+    """The vocabulary with its groups and the templates that recur as exact sets, as `templated` works them out."""
+    fingerprints = recurring(batch)
+    looked = ibis.memtable(pa.Table.from_batches([looks(indexed(fingerprints))(batch)]))
+    exact = accepted(looked)
+    prompts = sampled(looked, exact, accounts=40).to_pyarrow()["numbers"]
+    return indexed(fingerprints, groups(prompts, len(fingerprints))), np.sort(
+        exact.to_pyarrow()["template_id"].to_numpy()
+    )
 
 
 def words(prompts: list[Sent]) -> set[int]:
@@ -84,7 +84,7 @@ def words(prompts: list[Sent]) -> set[int]:
 def templated(prompts: list[Sent], batches: int = 1) -> pa.Table:
     """The prompts with their templates, assigned batch by batch."""
     batch = signals(prompts)
-    assign = templated_batches(recurring(batch), families_of(batch))
+    assign = templated_batches(*known_to(batch))
     size = -(-batch.num_rows // batches)
     return pa.Table.from_batches([assign(batch.slice(i, size)) for i in range(0, batch.num_rows, size)])
 
@@ -175,7 +175,7 @@ def test_lists_of_open_length_are_read_as_those_of_fixed_length(rng: np.random.G
     prompts = [*sent(FIRST, rng, accounts=3, texts=5), ("a0", None)]
     fixed, loose = signals(prompts), signals(prompts, pa.list_(pa.int64()))
     np.testing.assert_array_equal(recurring(fixed), recurring(loose))
-    assign = templated_batches(recurring(fixed), families_of(loose))
+    assign = templated_batches(*known_to(loose))
     assert assign(fixed) == assign(loose)
     assert assign(loose.slice(15))["template_id"].to_pylist() == [None]
 
@@ -236,8 +236,8 @@ def test_the_assigned_table_has_the_published_columns_and_every_row(rng: np.rand
 
 def test_without_any_vocabulary_there_is_no_template() -> None:
     batch = signals([("a", FIRST), ("b", SECOND)])
-    assign = templated_batches(np.zeros(0, dtype=np.int64), families_of(batch))
-    assert assign(batch)["template_id"].to_pylist() == assign(batch)["family_id"].to_pylist() == [None, None]
+    assign = templated_batches(*known_to(batch))
+    assert assign(batch)["template_id"].to_pylist() == [None, None]
 
 
 def test_a_template_is_a_trait_of_every_account_that_bears_it(rng: np.random.Generator) -> None:
@@ -252,15 +252,33 @@ def test_a_template_is_a_trait_of_every_account_that_bears_it(rng: np.random.Gen
     assert spans == {"a0": (0, 5), "a1": (6, 11), "a2": (12, 17)}
 
 
-def test_accounts_that_reword_one_template_send_one_family_and_many_templates(rng: np.random.Generator) -> None:
+def test_accounts_that_reword_one_text_on_each_call_send_one_template(rng: np.random.Generator) -> None:
     noise: list[Sent] = [(f"n{i % 20}", fresh(rng, SKETCH_SIZE)) for i in range(200)]
-    pool = fresh(rng, 16)
-    reworded = [(f"a{i % 4}", [pool[j] for j in rng.permutation(16)[:8]] + fresh(rng, 8)) for i in range(40)]
-    table = templated(reworded + noise)
-    assert len(set(table["template_id"].to_pylist()[:40])) > 20
-    [family] = set(table["family_id"].to_pylist()[:40])
-    assert family is not None
-    assert family not in table["family_id"].to_pylist()[40:]
+    text = fresh(rng, 16)
+    reworded = [(f"a{i % 4}", [f for f in text if rng.random() < 0.7] + fresh(rng, 8)) for i in range(40)]
+    found = template_ids(reworded + noise)
+    [template] = set(found[:40])
+    assert template is not None
+    assert template not in found[40:]
+    assert {row["account_id"] for row in traits(reworded + noise)} == {f"a{i}" for i in range(4)}
+
+
+def test_a_sentence_that_many_reworded_texts_share_makes_them_no_one_template(rng: np.random.Generator) -> None:
+    sentence, texts = fresh(rng, 4), [fresh(rng, 12) for _ in range(5)]
+    kept = [[f for f in sentence + text if rng.random() < 0.7] for text in texts for _ in range(30)]
+    found = template_ids([(f"a{i // 10}", wording + fresh(rng, 8)) for i, wording in enumerate(kept)])
+    named = [Counter(found[30 * i : 30 * (i + 1)]).most_common(1)[0] for i in range(5)]
+    assert len({template for template, _ in named}) == 5
+    assert min(count for _, count in named) >= 28
+
+
+def test_a_template_that_recurs_exactly_is_no_rewording_of_another(rng: np.random.Generator) -> None:
+    text = fresh(rng, 16)
+    exact = sent(text[:6], rng, accounts=4, texts=10)
+    reworded = [(f"b{i % 4}", [f for f in text if rng.random() < 0.7] + fresh(rng, 8)) for i in range(40)]
+    found = template_ids(exact + reworded)
+    assert len(set(found[:40])) == 1
+    assert found[0] not in found[40:]
 
 
 def test_a_fixed_text_made_of_recurring_wordings_is_no_trait(rng: np.random.Generator) -> None:

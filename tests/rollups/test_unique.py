@@ -4,7 +4,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import ibis
+import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stillwatch import rollups
 from stillwatch.engines.base import IbisTable
@@ -50,3 +55,46 @@ def test_surplus_rows_are_counted_per_id(signals: Table, rows: list[Row]) -> Non
 def test_nothing_repeated_changes_nothing(signals: Table, rows: list[Row]) -> None:
     table = signals(rows)
     assert unique(table) == sorted(table.to_pyarrow().to_pylist(), key=lambda row: row["exchange_id"])
+
+
+IDS = st.lists(st.text(max_size=20), max_size=60)
+
+
+@given(IDS, st.integers(0, 60))
+def test_ids_that_repeat_are_found_by_their_hashes(ids: list[str], cut: int) -> None:
+    seen = rollups.SeenIds()
+    for part in (ids[:cut], ids[cut:]):
+        seen.add(rollups.id_hashes(pa.array(part, pa.string())))
+    repeated = [name for name, count in Counter(ids).items() if count > 1]
+    assert seen.repeated().tolist() == sorted(rollups.id_hashes(pa.array(repeated, pa.string())).tolist())
+
+
+@given(IDS.filter(bool))
+def test_the_hash_of_an_id_does_not_depend_on_where_it_stands(ids: list[str]) -> None:
+    whole = rollups.id_hashes(pa.array(["before", *ids])).tolist()
+    assert whole[1:] == rollups.id_hashes(pa.array(["before", *ids]).slice(1)).tolist()
+    assert whole[-1:] == rollups.id_hashes(pa.array(ids[-1:])).tolist()
+
+
+def test_beyond_the_bound_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stillwatch.rollups.unique.MOST_HASHES", 3)
+    seen = rollups.SeenIds()
+    seen.add(np.arange(3, dtype=np.uint64))
+    seen.add(np.arange(1, dtype=np.uint64))
+    assert seen.repeated() is None
+
+
+def test_only_suspects_need_be_looked_at(signals: Table, rows: list[Row]) -> None:
+    table = signals(copies(rows, 6))
+    seen = rollups.SeenIds()
+    seen.add(rollups.id_hashes(table.to_pyarrow()["exchange_id"].combine_chunks()))
+    among = rollups.suspects(table, seen.repeated())
+    whole = rollups.repeated_ids(table).to_pyarrow().sort_by("exchange_id")
+    assert rollups.repeated_ids(table, ibis.memtable(among)).to_pyarrow().sort_by("exchange_id").equals(whole)
+    assert sorted(among["exchange_id"].to_pylist()) == whole["exchange_id"].to_pylist()
+
+
+def test_different_ids_of_one_hash_are_told_apart(signals: Table, rows: list[Row]) -> None:
+    table = signals(rows)
+    among = ibis.memtable(table.select("exchange_id").to_pyarrow())
+    assert rollups.repeated_ids(table, among).count().to_pyarrow().as_py() == 0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numba.core.dispatcher import Dispatcher
 
 from stillwatch.records import EXCHANGES, SIGNALS, arrow_schema
-from stillwatch.signals import signal_modules, signals, table, text
+from stillwatch.signals import inputs, signal_modules, signals, table, text
 
 MakeBatch = Callable[..., pa.RecordBatch]
 
@@ -70,7 +70,7 @@ EXCHANGE = st.fixed_dictionaries(
 
 
 def columns_of(module: ModuleType, batch: pa.RecordBatch) -> dict[str, list[object]]:
-    return {name: values.to_pylist() for name, values in module.signal(text.read(batch)).items()}
+    return {name: values.to_pylist() for name, values in module.signal(text.Batch(batch)).items()}
 
 
 @every_signal
@@ -97,7 +97,7 @@ def test_its_tests_hold_one_exchange_that_fires_and_one_look_alike(module: Modul
 
 @every_signal
 def test_its_columns_are_in_the_contract_and_it_returns_exactly_them(module: ModuleType, make_batch: MakeBatch) -> None:
-    found = module.signal(text.read(make_batch([{"prompt": "hello"}])))
+    found = module.signal(text.Batch(make_batch([{"prompt": "hello"}])))
     assert tuple(found) == module.COLUMNS
     for name, values in found.items():
         assert values.type == SIGNALS.column(name).type
@@ -140,6 +140,36 @@ def test_the_kernel_equals_its_reference_on_long_prompts(module: ModuleType, mak
 def test_it_is_null_where_there_is_nothing_to_read(module: ModuleType, make_batch: MakeBatch) -> None:
     found = columns_of(module, make_batch([{}, {"prompt": "", "system_prompt": "", "metadata": ""}]))
     assert found == {name: [None, None] for name in module.COLUMNS}
+
+
+@every_signal
+def test_it_reads_what_it_says_and_is_null_without_the_texts_among_it(
+    module: ModuleType, mixed: pa.RecordBatch
+) -> None:
+    read = mixed.select([name for name in mixed.schema.names if name in (*module.READS, "exchange_id")])
+    assert columns_of(module, read) == columns_of(module, mixed)
+    others = [name for name in mixed.schema.names if name not in table.TEXTS or name not in module.READS]
+    assert columns_of(module, mixed.select(others)) == {name: [None] * len(mixed) for name in module.COLUMNS}
+
+
+def test_signals_need_no_other_columns_than_their_inputs(mixed: pa.RecordBatch) -> None:
+    assert signals(mixed.select(list(inputs()))).equals(signals(mixed))
+
+
+@pytest.mark.parametrize("texts", [("prompt", "system_prompt", "metadata"), ("metadata",), ()])
+def test_texts_as_dictionaries_give_the_same_signals(mixed: pa.RecordBatch, texts: tuple[str, ...]) -> None:
+    left = mixed.select([name for name in inputs() if name not in table.TEXTS or name in texts])
+    expected = signals(left)
+    encoded = pa.RecordBatch.from_arrays([as_dictionary(column) for column in left.columns], left.schema.names)
+    wanted = pa.schema([field.with_type(as_dictionary(expected[field.name]).type) for field in expected.schema])
+    found = signals(encoded, wanted)
+    assert found.schema == wanted
+    assert found.to_pylist() == expected.to_pylist()
+    assert signals(encoded.slice(3, 70), wanted).to_pylist() == expected.slice(3, 70).to_pylist()
+
+
+def as_dictionary(values: pa.Array) -> pa.Array:
+    return values.dictionary_encode() if values.type == pa.string() else values
 
 
 @pytest.fixture

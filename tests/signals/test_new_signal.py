@@ -34,7 +34,7 @@ def test_what_it_writes_runs_and_meets_its_reference(house: Path, make_batch: Ma
     written = load(SCRIPT, "new_signal").write_signal("token_count", house)
     made = load(written[0], "token_count")
     exchanges = [{"prompt": "two words"}, {"prompt": "?!"}, {}]
-    found = made.signal(text.read(make_batch(exchanges)))["token_count"].to_pylist()
+    found = made.signal(text.Batch(make_batch(exchanges)))["token_count"].to_pylist()
     assert found == [made.reference(exchange)["token_count"] for exchange in exchanges] == [2, None, None]
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stillwatch.records import WORDS_SIZE
 
 SignalOf = Callable[..., dict[str, Any]]
-MakeBatch = Callable[..., pa.RecordBatch]
+BagOf = Callable[[str | None], list[int] | None]
 Bags = Callable[[list[str]], list[set[int]]]
 
 INSTRUCTION = (
@@ -26,14 +28,25 @@ JAPANESE = "次の報告書をよく読み、データで裏付けられてい�
 
 
 @pytest.fixture(scope="module")
-def bags(make_batch: MakeBatch) -> Bags:
-    from stillwatch.signals import signals
+def bags() -> Bags:
+    from stillwatch import signals
 
     def of(prompts: list[str]) -> list[set[int]]:
-        found = signals(make_batch([{"prompt": prompt} for prompt in prompts]))["words"]
-        return [{value for value in bag if value} for bag in found.to_pylist()]
+        return [{value for value in bag if value} for bag in signals.bags(pa.array(prompts)).to_pylist()]
 
     return of
+
+
+@pytest.fixture(scope="module")
+def bag_of() -> BagOf:
+    from stillwatch import signals
+
+    return lambda text: signals.bags(pa.array([text], pa.string())).to_pylist()[0]
+
+
+# Every code point but surrogates, which cannot stand in Arrow text; and texts longer than the window.
+CHARACTERS = st.characters(exclude_categories=["Cs", "Cn"])
+WORDY = st.lists(st.sampled_from([*INSTRUCTION.split(), *CHINESE, "17", "x1"]), max_size=300).map(" ".join)
 
 
 def filler(seed: int, words: int) -> str:
@@ -69,17 +82,17 @@ def test_it_holds_at_most_half_its_size_from_either_end(bags: Bags) -> None:
     assert len(head) == 60
 
 
-def test_order_and_repetition_are_not_kept(signal_of: SignalOf) -> None:
+def test_order_and_repetition_are_not_kept(bag_of: BagOf) -> None:
     words = INSTRUCTION.replace(":", "").replace(",", "").split()[:20]
     turned = words[::-1] + words[:5]
-    assert set(signal_of(" ".join(words))["words"]) == set(signal_of(" ".join(turned))["words"])
+    assert set(bag_of(" ".join(words))) == set(bag_of(" ".join(turned)))
 
 
 @pytest.mark.parametrize("text", [INSTRUCTION, CHINESE, JAPANESE], ids=["english", "chinese", "japanese"])
-def test_invisible_characters_change_nothing(signal_of: SignalOf, text: str) -> None:
+def test_invisible_characters_change_nothing(bag_of: BagOf, signal_of: SignalOf, text: str) -> None:
     hidden = "".join(c + random.Random(i).choice(["", "\u200b", "\u2060", "\ufe0f"]) for i, c in enumerate(text))
     assert hidden != text
-    assert signal_of(hidden)["words"] == signal_of(text)["words"]
+    assert bag_of(hidden) == bag_of(text)
     assert signal_of(hidden)["sketch"] == signal_of(text)["sketch"]
 
 
@@ -93,9 +106,9 @@ def test_invisible_characters_change_nothing(signal_of: SignalOf, text: str) -> 
     ],
     ids=["capitals", "cyrillic twins", "full width", "strokes"],
 )
-def test_case_look_alikes_width_and_strokes_change_nothing(signal_of: SignalOf, disguised: str) -> None:
+def test_case_look_alikes_width_and_strokes_change_nothing(bag_of: BagOf, signal_of: SignalOf, disguised: str) -> None:
     assert disguised != INSTRUCTION
-    assert signal_of(disguised)["words"] == signal_of(INSTRUCTION)["words"]
+    assert bag_of(disguised) == bag_of(INSTRUCTION)
     assert signal_of(disguised)["sketch"] == signal_of(INSTRUCTION)["sketch"]
 
 
@@ -104,10 +117,18 @@ def test_in_scripts_without_spaces_neighbouring_characters_are_words(bags: Bags)
     assert len(whole & changed) >= len(whole) * 0.7
 
 
-def test_numbers_have_no_mark(signal_of: SignalOf) -> None:
-    assert not any(signal_of("17 2026 3rd 4x4")["words"])
+def test_numbers_have_no_mark(bag_of: BagOf) -> None:
+    assert not any(bag_of("17 2026 3rd 4x4"))
 
 
-def test_a_prompt_without_a_token_has_no_bag(signal_of: SignalOf) -> None:
-    assert signal_of("?!")["words"] is None
-    assert signal_of(None)["words"] is None
+def test_a_prompt_without_a_token_has_no_bag(bag_of: BagOf) -> None:
+    assert bag_of("?!") is None
+    assert bag_of(None) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts=st.lists(st.one_of(st.none(), st.text(CHARACTERS, max_size=400), WORDY), min_size=1, max_size=4))
+def test_the_kernel_equals_its_scalar_reference(texts: list[str | None]) -> None:
+    from stillwatch.signals import words
+
+    assert words.bags(pa.array(texts, pa.string())).to_pylist() == [words.bag_reference(text) for text in texts]

@@ -14,12 +14,15 @@ anywhere in the head or the tail of a prompt. Strangers who share a sentence sha
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stillwatch.campaigns.sightings import SIGHTINGS_SCHEMA, sightings
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import SKETCH_SIZE
 
@@ -28,6 +31,7 @@ VALUE_SAMPLE_SIZE = 64  # values kept of each kind of infrastructure
 MAX_CLIENTS = 8  # commonest clients kept
 OWN_TIMES = 8.0  # how much commoner among members than outside a wording must be, as for templates of their own
 OWN_ACCOUNTS = 3  # members that must use it
+MAX_TEXTS = 32  # of an account that are read for wordings
 OWN_TEXTS = 3  # different texts of members it must stand in: an item that is asked again is no wording
 INFRASTRUCTURE = ("ip", "ip_prefix", "payment", "device", "email", "phone", "artefact")
 PAIR = ("first", "second")  # two fingerprints that stand beside each other in a sketch
@@ -71,7 +75,8 @@ class Observed:
     """What marks are read from.
 
     `bearing` exchanges that bear the prompts of their own cluster; `signals` and `templated` all exchanges; `traits`
-    hashed, per account; `members` of clusters; `account_count` accounts with traffic.
+    hashed, per account; `members` of clusters; `account_count` accounts with traffic; `work` a folder for
+    tables in between.
     """
 
     bearing: IbisTable
@@ -80,6 +85,7 @@ class Observed:
     traits: pa.Table
     members: pa.Table
     account_count: int
+    work: Path
 
 
 def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
@@ -88,7 +94,7 @@ def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
     if not sizes:
         return {}
     members = engine.memory(of.members.select(["account_id", "cluster_id"]))
-    wordings = _wordings(of, members, sizes)
+    wordings = _wordings(of, engine, members, sizes)
     items = _items(of, members, sizes)
     hours = _by_cluster(_hours(of.bearing))
     shown = _by_cluster(_shown(of.traits, of.members))
@@ -132,11 +138,14 @@ def hash_name(value: int) -> str:
     return f"{value + (1 << 63):016x}"
 
 
-def _wordings(of: Observed, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, Sample]:
+def _wordings(of: Observed, engine: Engine, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, Sample]:
     """Pairs of fingerprints, and system prompts, that members use in ever new texts and hardly anybody else does."""
-    candidates = _member_wordings(of)
-    holders = _pairs(of.signals).semi_join(candidates, PAIR).distinct()
-    counted = _counted(holders, PAIR, members)
+    candidates = engine.write(_member_wordings(of), of.work / "member_wordings.parquet")
+    pairs = candidates.select(*PAIR).distinct().order_by(PAIR).to_pyarrow()
+    wanted = np.stack([np.asarray(pairs[name], np.int64) for name in PAIR], axis=1)
+    shown = of.signals.select("account_id", "sketch", "system_prompt_id")
+    sighted = engine.map_batches(shown, sightings(wanted), SIGHTINGS_SCHEMA, of.work / "sightings")
+    counted = _counted(sighted.distinct(), PAIR, members)
     rows = candidates.join(counted, ["cluster_id", *PAIR]).to_pyarrow().to_pylist()
     own: dict[int, list[tuple[int, float]]] = {}
     for row in rows:
@@ -148,11 +157,18 @@ def _wordings(of: Observed, members: IbisTable, sizes: Mapping[int, int]) -> dic
 
 
 def _member_wordings(of: Observed) -> IbisTable:
-    """Pairs that enough members of a cluster put into enough texts with its prompts: cluster_id, first, second."""
+    """Pairs that enough members of a cluster put into enough texts with its prompts: cluster_id, first, second.
+
+    At most MAX_TEXTS texts of an account are read, those of the smallest hashes: what a campaign keeps saying is in
+    them, and the cost follows its accounts.
+    """
     texts = of.bearing.group_by(["cluster_id", "account_id", "item_id"]).aggregate(
         exchange_id=of.bearing.exchange_id.min()
     )
-    rows = texts.join(_pairs(of.signals, "exchange_id"), "exchange_id")
+    order = ibis.window(group_by=["cluster_id", "account_id"], order_by="item_id")
+    ranked = texts.mutate(rank=ibis.row_number().over(order))
+    chosen = ranked.filter(ranked["rank"] < MAX_TEXTS).drop("rank")
+    rows = _pairs(of.signals.inner_join(chosen, "exchange_id").select(*_READ))
     counted = rows.group_by(["cluster_id", *PAIR]).aggregate(
         accounts=rows.account_id.nunique(), texts=rows.item_id.nunique()
     )
@@ -160,14 +176,18 @@ def _member_wordings(of: Observed) -> IbisTable:
     return kept.select("cluster_id", *PAIR)
 
 
-def _pairs(signals: IbisTable, key: str = "account_id") -> IbisTable:
-    """Neighbours in the sketches of prompts, of each value of the key; a whole system prompt is a pair with zero."""
-    sketched = signals.filter(signals.sketch.notnull())
+_READ = ("cluster_id", "account_id", "item_id", "sketch", "system_prompt_id")
+
+
+def _pairs(rows: IbisTable) -> IbisTable:
+    """Neighbours in the sketches of prompts, row by row; a whole system prompt is a pair with zero."""
+    key = ("cluster_id", "account_id", "item_id")
+    sketched = rows.filter(rows.sketch.notnull())
     zipped = sketched.sketch[: SKETCH_SIZE - 1].zip(sketched.sketch[1:])
-    pairs = sketched.select(key, pair=zipped.unnest())
-    local = pairs.select(key, first=pairs.pair.f1, second=pairs.pair.f2)
-    prompted = signals.filter(signals.system_prompt_id.notnull())
-    whole = prompted.select(key, first=prompted.system_prompt_id, second=ibis.literal(0, "int64"))
+    pairs = sketched.select(*key, pair=zipped.unnest())
+    local = pairs.select(*key, first=pairs.pair.f1, second=pairs.pair.f2)
+    prompted = rows.filter(rows.system_prompt_id.notnull())
+    whole = prompted.select(*key, first=prompted.system_prompt_id, second=ibis.literal(0, "int64"))
     return local.filter((local["first"] != 0) & (local.second != 0)).union(whole)
 
 

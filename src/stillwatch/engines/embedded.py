@@ -121,15 +121,31 @@ def _write_parts(batches: Iterator[pa.RecordBatch], schema: pa.Schema, folder: P
             if writer is None or rows >= ROWS_PER_PART:
                 if writer is not None:
                     writer.close()
-                writer = pq.ParquetWriter(folder / f"part-{part:05d}.parquet", schema, compression="zstd")
+                writer = _writer(folder / f"part-{part:05d}.parquet", schema)
                 part, rows = part + 1, 0
-            writer.write_batch(batch)
+            writer.write_table(
+                pa.Table.from_batches([batch])
+            )  # a row group each, whose dictionaries are kept as they are
             rows += batch.num_rows
     finally:
         if writer is not None:
             writer.close()
     if part == 0:
         pq.write_table(schema.empty_table(), folder / "part-00000.parquet")
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer that looks for repeats only where it finds some, and keeps no statistics: rows come in any order.
+
+    Repeats are in texts and in bytes; where the schema has dictionaries, only those texts have them.
+    """
+    is_marked = any(pa.types.is_dictionary(kind) for kind in schema.types)
+    names = []
+    for field in schema:
+        kind = field.type.value_type if pa.types.is_fixed_size_list(field.type) else field.type
+        if pa.types.is_dictionary(kind) or pa.types.is_int8(kind) or (pa.types.is_string(kind) and not is_marked):
+            names.append(field.name if kind == field.type else f"{field.name}.list.element")
+    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=names or False, write_statistics=False)
 
 
 def _partial(path: Path) -> Path:

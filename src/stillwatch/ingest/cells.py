@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stillwatch.ingest.times import Cell, instant, instants
+from stillwatch.ingest.times import Cell, instant, instants, is_in_range
 from stillwatch.records import TIMESTAMP, Column
 
 RawColumn: TypeAlias = pa.Array | Sequence[Any]
@@ -24,6 +24,8 @@ _WHOLE = re.compile(r" *\+?[0-9]{1,18}(\.0{1,18})? *")
 
 def typed(kind: pa.DataType, values: RawColumn) -> pa.Array:
     """The column as the type its table declares."""
+    if isinstance(values, pa.Array) and _is_clean(kind, values):
+        return values.cast(kind)
     if kind == TIMESTAMP:
         return instants(values) if isinstance(values, pa.Array) else _instants_of(values)
     if pa.types.is_integer(kind):
@@ -33,17 +35,58 @@ def typed(kind: pa.DataType, values: RawColumn) -> pa.Array:
     return strings(values)
 
 
+def _is_clean(kind: pa.DataType, values: pa.Array) -> bool:
+    """Whether a column that is no text is what its table declares already, as in logs that we wrote."""
+    if values.type != kind or kind == pa.string():
+        return False
+    if values.null_count == len(values):
+        return True
+    if kind != _STRING_LIST:
+        found = pc.min_max(values)
+        return is_in_range(found["min"], found["max"]) if kind == TIMESTAMP else found["min"].as_py() >= 0
+    flat = values.flatten()
+    least = (pc.min(pc.list_value_length(values)).as_py(), pc.min(pc.binary_length(flat)).as_py() or 0)
+    return flat.null_count == 0 and min(least) > 0 and _is_valid(flat)
+
+
+def _is_valid(values: pa.Array) -> bool:
+    try:
+        values.validate(full=True)  # a file may claim UTF-8 and hold anything
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 def typed_columns(
-    columns: Sequence[Column], raw: Mapping[str, RawColumn], rows: int, constants: Mapping[str, Any]
+    columns: Sequence[Column],
+    raw: Mapping[str, RawColumn],
+    rows: int,
+    constants: Mapping[str, Any],
+    *,
+    keep_encoded: bool = False,
 ) -> dict[str, pa.Array]:
-    """Every column of a table in its type: as found, else the operator's constant, else null."""
+    """Every column of a table in its type: as found, else the operator's constant, else null.
+
+    With `keep_encoded`, texts that come as a dictionary stay one.
+    """
     made = {}
     for column in columns:
-        values = typed(column.type, raw[column.name]) if column.name in raw else pa.nulls(rows, column.type)
+        values = _typed_or_null(column.type, raw.get(column.name), rows, keep_encoded)
         if column.name in constants:
+            values = values.cast(column.type)
             values = pc.fill_null(values, typed(column.type, [constants[column.name]])[0])
         made[column.name] = values
     return made
+
+
+def _typed_or_null(kind: pa.DataType, raw: RawColumn | None, rows: int, keep_encoded: bool) -> pa.Array:
+    if raw is None:
+        return pa.nulls(rows, kind)
+    if keep_encoded and kind == pa.string() and isinstance(raw, pa.DictionaryArray):
+        distinct = strings(raw.dictionary)
+        if distinct.null_count == 0:
+            return pa.DictionaryArray.from_arrays(raw.indices, distinct)
+    return typed(kind, raw)
 
 
 def strings(values: RawColumn) -> pa.Array:

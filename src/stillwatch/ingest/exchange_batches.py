@@ -28,21 +28,41 @@ class Looked:
     constants: Mapping[str, Any]
 
 
-def exchange_batch(raw: Raw, key: Key, looked: Looked) -> tuple[pa.RecordBatch, Sequence[Rejection]]:
-    """The rows that are exchanges, and why the others are not."""
-    columns = typed_columns(EXCHANGES.columns, raw.columns, len(raw.lines), looked.constants)
-    has_account, has_time = columns["account_id"].is_valid(), columns["started_at"].is_valid()
-    is_good = pc.and_(has_account, has_time)
+def exchange_batch(
+    raw: Raw, key: Key, looked: Looked, schema: pa.Schema = _SCHEMA
+) -> tuple[pa.RecordBatch, Sequence[Rejection]]:
+    """The rows that are exchanges, and why the others are not; of their columns those of the schema.
+
+    The schema may lack columns and want texts as dictionaries; an id, an account, a time and a model it must have.
+    """
+    columns = _columns(raw, looked, schema.names)
+    if columns["exchange_id"].null_count:  # an id is made from the whole row
+        columns = _columns(raw, looked, EXCHANGES.names)
     rejections = list(raw.rejections)
-    if not pc.all(is_good).as_py():
+    if columns["account_id"].null_count or columns["started_at"].null_count:
+        has_account, has_time = columns["account_id"].is_valid(), columns["started_at"].is_valid()
         rejections += _why(raw.lines.filter(pc.invert(has_account)), f"no account: looked for {looked.account_field}")
         late = pc.and_(has_account, pc.invert(has_time))
         rejections += _why(raw.lines.filter(late), f"no usable time: looked for {looked.clock}; accepted is {ACCEPTED}")
+        is_good = pc.and_(has_account, has_time)
         columns = {name: values.filter(is_good) for name, values in columns.items()}
-    columns["model"] = pc.fill_null(columns["model"], UNKNOWN_MODEL)
+    if columns["model"].null_count:
+        columns["model"] = pc.fill_null(columns["model"].cast(pa.string()), UNKNOWN_MODEL)
     columns = _with_identifiers(columns, key)
     columns["exchange_id"] = _with_ids(columns)
-    return pa.RecordBatch.from_arrays([columns[name] for name in _SCHEMA.names], schema=_SCHEMA), rejections
+    arrays = [_as(columns[field.name], field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema), rejections
+
+
+def _columns(raw: Raw, looked: Looked, names: Sequence[str]) -> dict[str, pa.Array]:
+    wanted = [EXCHANGES.column(name) for name in names]
+    return typed_columns(wanted, raw.columns, len(raw.lines), looked.constants, keep_encoded=True)
+
+
+def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if values.type == kind:
+        return values
+    return values.dictionary_encode() if pa.types.is_dictionary(kind) else values.cast(kind)
 
 
 def rejected_batch(file: str, rejections: Sequence[Rejection]) -> pa.RecordBatch:
@@ -58,25 +78,35 @@ def _why(lines: pa.Array, reason: str) -> list[Rejection]:
 
 
 def _with_identifiers(columns: Mapping[str, pa.Array], key: Key) -> dict[str, pa.Array]:
+    made = dict(columns)
+    if "client_ip" in columns:
+        made["client_ip"], made["client_ip_prefix"] = _hashed_network(columns, key)
+    if "end_user_id" in columns:
+        made["end_user_id"] = hashed(key, "end_user", columns["end_user_id"])
+    for name in ("reasoning_issued", "reasoning_replayed"):
+        if name in columns:
+            made[name] = hashed_lists(key, "reasoning", columns[name])
+    return made
+
+
+def _hashed_network(columns: Mapping[str, pa.Array], key: Key) -> tuple[pa.Array, pa.Array]:
+    """The address, and the prefix that the log gives, else the address's own."""
     addresses, prefixes = hashed_addresses(key, present(columns["client_ip"]))
-    given = hashed(key, "ip_prefix", present(columns["client_ip_prefix"]))
-    return {
-        **columns,
-        "client_ip": addresses,
-        "client_ip_prefix": pc.coalesce(given, prefixes),
-        "end_user_id": hashed(key, "end_user", columns["end_user_id"]),
-        "reasoning_issued": hashed_lists(key, "reasoning", columns["reasoning_issued"]),
-        "reasoning_replayed": hashed_lists(key, "reasoning", columns["reasoning_replayed"]),
-    }
+    given = columns.get("client_ip_prefix")
+    if given is None or given.null_count == len(given):
+        return addresses, prefixes
+    given = hashed(key, "ip_prefix", present(given))
+    return addresses, pc.coalesce(given.cast(pa.string()), prefixes.cast(pa.string()))
 
 
 def _with_ids(columns: Mapping[str, pa.Array]) -> pa.Array:
     """Ids, made from the row's content where the log has none: the same row has the same id in any order and file."""
-    ids = columns["exchange_id"]
+    ids = columns["exchange_id"].cast(pa.string())
     if ids.null_count == 0:
         return ids
     missing = ids.is_null()
-    content = _content([values.filter(missing) for name, values in columns.items() if name != "exchange_id"])
+    others = [columns[name] for name in EXCHANGES.names if name != "exchange_id"]
+    content = _content([values.filter(missing) for values in others])
     made = [hashlib.blake2b(row, digest_size=16).hexdigest() for row in content.to_pylist()]
     return pc.replace_with_mask(ids, missing, pa.array(made, pa.string()))
 
@@ -85,6 +115,8 @@ def _content(columns: Sequence[pa.Array]) -> pa.Array:
     """Each row as one binary value; lengths stand before texts so that no two rows can spell the same."""
     parts = []
     for values in columns:
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(pa.string())  # noqa: PLW2901
         if pa.types.is_timestamp(values.type):
             values = values.cast(pa.int64())  # noqa: PLW2901
         if pa.types.is_list(values.type):

@@ -12,10 +12,13 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-HEX_CHARS = 32  # 128 bits: a chance collision needs about 2^64 values
+from stillwatch.ingest.digests import HEX_CHARS, digests
+from stillwatch.ingest.networks import networks
+
 KEY_ID_CHARS = 12
 CACHED_ADDRESSES = 1 << 18  # about 80 MB; clients come back, and hashing them again would be most of the work
 _ADDRESS_CHARS = 64  # what is longer is no address but a list or worse, and clients choose how long: not cached
@@ -82,33 +85,84 @@ def prefix(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
 
 
 def hashed(key: Key, kind: str, values: pa.Array) -> pa.Array:
-    """A string array with every value replaced by its identifier; each distinct value is hashed once."""
-    encoded = values.dictionary_encode()
-    distinct = [key.identifier(kind, value) for value in encoded.dictionary.to_pylist()]
-    return pa.array(distinct, pa.string()).take(encoded.indices)
+    """A column of strings with every value replaced by its identifier; each distinct value is hashed once."""
+    return _of_distinct(values, lambda distinct: _identifiers(key, kind, distinct))
 
 
 def hashed_addresses(key: Key, values: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Identifiers of the addresses and of their prefixes; a value that is no address has no prefix."""
-    encoded = values.dictionary_encode()
-    distinct = [key.address_identifiers(value) for value in encoded.dictionary.to_pylist()]
-    whole = pa.array([pair[0] for pair in distinct], pa.string())
-    networks = pa.array([pair[1] for pair in distinct], pa.string())
-    return whole.take(encoded.indices), networks.take(encoded.indices)
+    encoded = encode(values)
+    whole, prefixes = _addresses(key, encoded.dictionary)
+    return _taken(whole, encoded.indices, like=values), _taken(prefixes, encoded.indices, like=values)
 
 
 def hashed_lists(key: Key, kind: str, values: pa.Array) -> pa.Array:
     """A list<string> array with every element hashed; nulls inside a list are dropped, an empty list becomes null."""
     if values.null_count == len(values):
         return values
-    rows: list[list[str] | None] = values.to_pylist()
-    made = [[key.identifier(kind, cell) for cell in row if cell] if row else None for row in rows]
-    return pa.array([row or None for row in made], pa.list_(pa.string()))
+    flat, is_null = values.flatten(), values.is_null()
+    sizes = np.where(is_null, 0, np.diff(values.offsets))
+    is_full = np.count_nonzero(sizes) == len(values) - values.null_count and flat.null_count == 0
+    if not is_full or pc.min(pc.binary_length(flat)).as_py() == 0:
+        rows: list[list[str] | None] = values.to_pylist()
+        made = [[key.identifier(kind, cell) for cell in row if cell] if row else None for row in rows]
+        return pa.array([row or None for row in made], pa.list_(pa.string()))
+    offsets = pa.array(np.append(0, np.cumsum(sizes)).astype(np.int32))
+    return pa.ListArray.from_arrays(offsets, _identifiers(key, kind, flat), mask=is_null)
 
 
 def present(values: pa.Array) -> pa.Array:
     """Null where a log wrote a dash or a word for "none"."""
+    return _of_distinct(values, _present)
+
+
+def encode(values: pa.Array) -> pa.DictionaryArray:
+    """The column as a dictionary; one that is stays as it is."""
+    return values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+
+
+def _of_distinct(values: pa.Array, function: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """A function of a string applied to each distinct value; a dictionary stays one."""
+    encoded = encode(values)
+    return _taken(function(encoded.dictionary), encoded.indices, like=values)
+
+
+def _taken(distinct: pa.Array, indices: pa.Array, *, like: pa.Array) -> pa.Array:
+    """The values at the indices: a dictionary of different values that are not null, when `like` is a dictionary."""
+    if not pa.types.is_dictionary(like.type):
+        return distinct.take(indices)
+    again = distinct.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(again.indices.take(indices), again.dictionary)
+
+
+def _present(values: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_in(pc.utf8_lower(values), pa.array(sorted(_ABSENT))), pa.scalar(None, pa.string()), values)
+
+
+def _identifiers(key: Key, kind: str, values: pa.Array) -> pa.Array:
+    """The identifier of every value; in Python only what has to be normalised first."""
+    if kind not in _NORMALISERS and _is_visible(values):
+        return digests(key.secret, kind, values)
+    return pa.array([None if v is None else key.identifier(kind, v) for v in values.to_pylist()], pa.string())
+
+
+def _is_visible(values: pa.Array) -> bool:
+    """Whether all bytes are ASCII that shows: there is nothing to strip and nothing to replace."""
+    joined = np.frombuffer(values.buffers()[2] or b"", np.uint8)
+    return not len(joined) or bool(joined.min() > 0x20 and joined.max() < 0x7F)
+
+
+def _addresses(key: Key, values: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Identifiers of different addresses and of their prefixes; in Python only those that are no plain IPv4."""
+    found = networks(values)
+    whole, known = digests(key.secret, "ip", values), encode(found)
+    prefixes = digests(key.secret, "ip_prefix", known.dictionary).take(known.indices)
+    if not found.null_count:
+        return whole, prefixes
+    odd = found.is_null()
+    pairs = [(None, None) if v is None else key.address_identifiers(v) for v in values.filter(odd).to_pylist()]
+    parts = (pa.array([pair[i] for pair in pairs], pa.string()) for i in (0, 1))
+    return tuple(pc.replace_with_mask(all_, odd, part) for all_, part in zip((whole, prefixes), parts, strict=True))
 
 
 def _address_identifiers(key: Key, value: str) -> tuple[str, str | None]:

@@ -14,7 +14,7 @@ from stillwatch.ingest.fieldmap import Names
 from stillwatch.ingest.streams import BrokenStream, Position, Unusable, chunks
 from stillwatch.records import EXCHANGES
 
-MAX_ROWS = 50_000
+MAX_ROWS = 65_536
 MAX_TEXT_BYTES = 64 * 2**20
 _GATHERED_ROWS = 16_384  # a row is worth several times its bytes while it is Python objects
 _GATHERED_BYTES = 32 * 2**20
@@ -36,6 +36,7 @@ class Source:
 
     path: Path
     columns: tuple[str, ...] = EXCHANGES.names  # canonical columns somebody wants
+    needed: frozenset[str] = frozenset(EXCHANGES.names)  # of them, what is wanted of a row that has an id of its own
     required: tuple[str, ...] = ("account_id", "started_at")  # without these columns a table is not what we were told
     names: Names = field(default_factory=Names)
     started_at: datetime | None = None
@@ -57,6 +58,8 @@ class Raw:
     columns: Mapping[str, RawColumn]
     lines: pa.Array  # (rows,) int64
     rejections: Sequence[Rejection] = ()
+    bytes_read: int | None = None  # of the file on disk, up to the end of this slice; null: see the source's position
+    is_last: bool = False  # what comes after it in the file, in whatever part, cannot be trusted
 
     def halves(self) -> tuple["Raw", "Raw"]:
         """The rows in two parts; the rejections stay with the first."""
@@ -64,6 +67,14 @@ class Raw:
         first = {name: values[:middle] for name, values in self.columns.items()}
         second = {name: values[middle:] for name, values in self.columns.items()}
         return Raw(first, self.lines[:middle], self.rejections), Raw(second, self.lines[middle:])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a file that is read without the others."""
+
+    slices: Callable[[], Iterator[Raw]]
+    fits_memory: bool  # all of its slices at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +88,17 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One log format. `account_field` and `clock` say in words what its page says at length."""
+    """One log format. `account_field` and `clock` say in words what its page says at length.
+
+    `parts` cuts a file into pieces that threads may read side by side; null: it has to be read from start to end.
+    """
 
     name: str
     account_field: str
     clock: str
     recognises: Callable[[Head], bool]
     read: Callable[[Source], Iterator[Raw]]
+    parts: Callable[[Source], Iterator[Part]] | None = None
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ LATEST = datetime(2101, 1, 1, tzinfo=UTC)  # exclusive
 Cell = Any  # whatever a log put there
 ACCEPTED = "ISO 8601 or epoch seconds, ms, us or ns, between 2015 and 2100"
 
+_EARLIEST_US, _LATEST_US = (int(edge.timestamp()) * 1_000_000 for edge in (EARLIEST, LATEST))
 _EARLIEST_S = int(EARLIEST.timestamp())
 _LATEST_S = int(LATEST.timestamp())
 _LAST = LATEST.replace(year=2100, month=12, day=31, hour=23, minute=59, second=59, microsecond=999999)
@@ -56,6 +57,11 @@ def instant(value: Cell) -> datetime | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _from_number(value)
     return None
+
+
+def is_in_range(first: pa.Scalar, last: pa.Scalar) -> bool:
+    """Whether the least and the greatest of a column of UTC microseconds are instants that we take."""
+    return bool(first.value >= _EARLIEST_US and last.value < _LATEST_US)
 
 
 def _from_text(text: str) -> datetime | None:

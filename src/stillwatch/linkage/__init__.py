@@ -5,31 +5,48 @@ from stillwatch.linkage.evidence import cohesion, evidence, links, members, step
 from stillwatch.linkage.families import Families, families
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
+from stillwatch.linkage.matching import Vocabulary, indexed
 from stillwatch.linkage.power import minimum_detectable
-from stillwatch.linkage.templates import TEMPLATED_SCHEMA, template_traits, templated_batches, vocabulary
-from stillwatch.linkage.variants import variants
+from stillwatch.linkage.rewordings import groups, sampled
+from stillwatch.linkage.templates import (
+    LOOKS_SCHEMA,
+    TEMPLATED_SCHEMA,
+    accepted,
+    looks,
+    template_traits,
+    templated,
+    templated_batches,
+    vocabulary,
+)
 from stillwatch.linkage.weights import Weights, weights
 
 __all__ = [
+    "LOOKS_SCHEMA",
     "TEMPLATED_SCHEMA",
     "Clusters",
     "Families",
     "Holdings",
     "Starts",
+    "Vocabulary",
     "Weights",
+    "accepted",
     "clusters",
     "cohesion",
     "evidence",
     "families",
+    "groups",
     "holdings",
+    "indexed",
     "links",
+    "looks",
     "members",
     "minimum_detectable",
+    "sampled",
     "starts",
     "steps",
     "template_traits",
+    "templated",
     "templated_batches",
-    "variants",
     "vocabulary",
     "weights",
 ]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stillwatch.linkage.cells import DURABLE, ownable
 from stillwatch.linkage.holdings import Holdings, Ints
-from stillwatch.linkage.labels import commonest, members_of, most
+from stillwatch.linkage.labels import commonest, distinct, members_of, most
 from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, together
 from stillwatch.linkage.merging import CHEAP, CONTENT, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
@@ -68,7 +68,7 @@ def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds
     crowd = _triples(of, edge[crowded], common)
     crowd[2] = CROWD
-    return np.concatenate([_triples(of, edge[telling], common), np.unique(crowd, axis=1)], axis=1)
+    return np.concatenate([_triples(of, edge[telling], common), distinct(crowd)], axis=1)
 
 
 def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
@@ -97,16 +97,16 @@ def _shared(of: Holdings, usable: Flags, labels: Ints, common: tuple[Ints, Ints]
 
 def _triples(of: Holdings, edge: Ints, common: tuple[Ints, Ints]) -> Ints:
     value = of.held[edge]
-    return np.unique(np.stack([of.accounts[edge], common[0][value], of.group[value]]), axis=1)
+    return distinct(np.stack([of.accounts[edge], common[0][value], of.group[value]]))
 
 
 def _with_timing(triples: Ints, steps: "Steps", labels: Ints) -> Ints:
     """The ties, and timing for the accounts among them, and for members, that are in step with their cluster."""
     inside = np.flatnonzero(labels >= 0)
-    pairs = np.unique(np.concatenate([triples[:2], np.stack([inside, labels[inside]])], axis=1), axis=1)
+    pairs = distinct(np.concatenate([triples[:2], np.stack([inside, labels[inside]])], axis=1))
     timed = pairs[:, steps.in_step(labels, pairs[0], pairs[1])]
     timing = np.full((1, timed.shape[1]), TIMING)
-    return np.unique(np.concatenate([triples, np.concatenate([timed, timing])], axis=1), axis=1)
+    return distinct(np.concatenate([triples, np.concatenate([timed, timing])], axis=1))
 
 
 def _strongest(of: Holdings, triples: Ints) -> Ties:

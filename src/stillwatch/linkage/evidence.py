@@ -6,12 +6,12 @@ from math import log2
 
 import numpy as np
 import pyarrow as pa
-from scipy import stats
 
 from stillwatch.linkage.clusters import Clusters
-from stillwatch.linkage.holdings import GROUPS, Holdings
+from stillwatch.linkage.holdings import GROUPS, Holdings, Ints
 from stillwatch.linkage.labels import holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, in_step_p_value, is_in_step, together
+from stillwatch.linkage.tails import hypergeometric
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import WORDINGS
 from stillwatch.records import CLUSTERS, KINDS, LINKS, arrow_schema
@@ -153,25 +153,33 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
     sessions with the others.
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
-    totals = of.holder_counts
+    totals, linked_by = of.holder_counts, _edges_by_cluster(of, found)
     rows: list[dict[str, object]] = []
-    for cluster in range(found.count):
+    for cluster, (accounts, held) in enumerate(linked_by):
         stands = int((found.of_account == cluster).sum())
         values, within = held_by[[cluster]].indices, held_by[[cluster]].data
-        p_values = stats.hypergeom.sf(within - 1, of.account_count, totals[values], stands)
-        member_edge = found.of_account[of.accounts] == cluster
+        p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
         for group, name in enumerate(GROUPS):
             tried = (of.group[values] == group) & (within >= MIN_INSIDE)
             corrected = np.minimum(p_values * max(int(tried.sum()), 1), 1.0)
             telling = tried & (corrected <= TELLING_P_VALUE)
             if telling.any():
-                linked = len(np.unique(of.accounts[member_edge & np.isin(of.held, values[telling])]))
+                linked = len(np.unique(accounts[np.isin(held, values[telling])]))
                 expected = min(float(totals[values[telling]].sum()) * stands / of.account_count, float(stands))
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min())))
     for step in in_step:
         expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
         rows.append(_row(step.cluster, KINDS[TIMING_KIND][1], step.in_step, expected, step.members, p_value))
     return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
+
+
+def _edges_by_cluster(of: Holdings, found: Clusters) -> list[tuple[Ints, Ints]]:
+    """Account and value of the edges of each cluster's members."""
+    home = found.of_account[of.accounts]
+    order = np.flatnonzero(home >= 0)
+    order = order[np.argsort(home[order], kind="stable")]
+    ends = np.cumsum(np.bincount(home[order], minlength=found.count))[:-1]
+    return [(of.accounts[part], of.held[part]) for part in np.split(order, ends)] if found.count else []
 
 
 def _row(cluster: int, group: str, linked: int, expected: float, principals: int, p_value: float) -> dict[str, object]:

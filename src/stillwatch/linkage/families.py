@@ -30,6 +30,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stillwatch.engines.base import IbisTable
+from stillwatch.linkage.matching import matrix
 from stillwatch.linkage.pools import LEAST_BITS, MARKS, Ints, Marks, Pools, assigned, estimated, grouped
 
 MIN_TEXTS = 5  # different texts; below this, coincidence dominates
@@ -61,7 +62,7 @@ class Families:
 
 
 def families(signals: IbisTable) -> Families:
-    """Learn the families of a run from its signals."""
+    """Learn the families of a run from its signals and, in the column `words`, the bag of words of each prompt."""
     rows = _sampled(signals)
     ids = np.asarray(rows["text_id"], dtype=np.int64)
     _, first, text = np.unique(ids, return_index=True, return_inverse=True)
@@ -232,15 +233,3 @@ def _is_drawn(account_ids: list[str], texts: int) -> list[bool]:
     halvings = max(texts - 1, 0) // MAX_SAMPLE_TEXTS
     below = 1 << (64 - halvings.bit_length())
     return [int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) < below for name in account_ids]
-
-
-def matrix(column: pa.ChunkedArray | pa.Array, kind: type[Number]) -> NDArray[Number]:
-    """A column of lists of one length as a matrix; rows that are null are zeros."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    dropped = column.drop_null()
-    flat: NDArray[Number] = np.asarray(dropped.flatten(), dtype=kind)
-    size = len(flat) // len(dropped) if len(dropped) else 1
-    filled: NDArray[Number] = np.zeros((len(column), size), dtype=kind)
-    filled[np.asarray(column.is_valid())] = flat.reshape(-1, size)
-    return filled

@@ -29,11 +29,23 @@ def most(size: int, account: Ints, cluster: Ints) -> tuple[Ints, Ints]:
     """The cluster named most often for each account (-1 for none) and how often; of equals the first."""
     best = np.full(size, -1, dtype=np.int64)
     often = np.zeros(size, dtype=np.int64)
-    pairs, counts = np.unique(np.stack([account, cluster]), axis=1, return_counts=True)
+    pairs, counts = _distinct(np.stack([account, cluster]))
     order = np.lexsort((pairs[1], -counts, pairs[0]))
     accounts, first = np.unique(pairs[0][order], return_index=True)
     best[accounts], often[accounts] = pairs[1][order][first], counts[order][first]
     return best, often
+
+
+def distinct(columns: Ints) -> Ints:
+    """The distinct columns of a table (rows, columns) of numbers from 0 on, ordered by the first row, then the next."""
+    return _distinct(columns)[0]
+
+
+def _distinct(columns: Ints) -> tuple[Ints, Ints]:
+    """The distinct columns and how often each occurs; as one number each, which is far quicker to sort."""
+    sizes = tuple((columns.max(axis=1, initial=0) + 1).tolist())
+    numbers, counts = np.unique(np.ravel_multi_index(tuple(columns), sizes), return_counts=True)
+    return np.stack(np.unravel_index(numbers, sizes)).astype(np.int64), counts
 
 
 def numbered(labels: Ints, *, least: int) -> Ints:

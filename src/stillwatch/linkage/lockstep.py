@@ -18,7 +18,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import stats
 
+from stillwatch.linkage.coincidences import AFTER, BEFORE, EVERYBODY, SEEN, VARIANCE, Around, Asked, counted, running
 from stillwatch.linkage.holdings import Floats, Ints
+from stillwatch.linkage.labels import distinct
 
 REACH_MIN = 2  # minutes between two starts that count as together
 SHIFTS_MIN = tuple(shift for shift in range(-45, 46, 5) if shift)  # where chance is read off, minutes from a start
@@ -36,23 +38,16 @@ FEW_STARTS = 8  # starts that an account needs before a share of them is a habit
 class Starts:
     """Starts of sessions by account, then time, timetables left out.
 
-    `minutes` (starts,) since 1970; `first` (accounts + 1,) first start of each account; `density` (60,) share of all
-    accounts' starts in each minute of the hour; `passed` (minutes of the log + 1,) everybody's starts
-    before each minute since the first.
+    `minutes` (starts,) since 1970; `first` (accounts + 1,) first start of each account; `usual` (60,) share of all
+    accounts' starts within REACH_MIN of each minute of the hour; `passed` (minutes of the log + 1,) everybody's starts
+    before each minute since `origin`.
     """
 
     minutes: Ints
     first: Ints
-    density: Floats
+    usual: Floats
     passed: Ints
-
-    def of(self, accounts: Ints) -> tuple[Ints, Ints]:
-        """Minutes, in order, and account of every start of some accounts: (starts,) each."""
-        counts = self.first[accounts + 1] - self.first[accounts]
-        owner = np.repeat(accounts, counts)
-        place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts) + self.first[owner]
-        order = np.lexsort((owner, self.minutes[place]))
-        return self.minutes[place][order], owner[order]
+    origin: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +69,7 @@ class Together:
     @property
     def p_value(self) -> float:
         """The same for all of the accounts at once."""
-        sums = (self.seen.sum(), self.expected.sum(), self.variance.sum())
-        return float(_tail(*(np.atleast_1d(total) for total in sums))[0])
+        return float(_tail(np.array([self.seen.sum()]), self.expected.sum(), self.variance.sum())[0])
 
 
 def _tail(seen: NDArray[np.number], expected: Floats, variance: Floats) -> Floats:
@@ -90,14 +84,17 @@ def starts(table: pa.Table, account_ids: Sequence[str]) -> Starts:
     names = pa.array(account_ids, pa.string())
     owners = pa.table({"account_id": names, "account": pa.array(range(len(names)), pa.int64())})
     known = table.join(owners, "account_id", join_type="inner")
-    pairs = np.stack([np.asarray(known["account"], np.int64), np.asarray(known["minute"], np.int64)])
-    account, minutes = np.unique(pairs, axis=1) if pairs.size else pairs
+    minute = np.asarray(known["minute"], np.int64)
+    earliest = int(minute.min()) if len(minute) else 0
+    account, minutes = distinct(np.stack([np.asarray(known["account"], np.int64), minute - earliest]))
+    minutes += earliest
     free = ~_scheduled(account, minutes, len(account_ids))
     account, minutes = account[free], minutes[free]
     counted = np.bincount(minutes % HOUR_MIN, minlength=HOUR_MIN) + 1.0
     first = np.searchsorted(account, np.arange(len(account_ids) + 1)).astype(np.int64)
-    passed = np.append(0, np.cumsum(np.bincount(minutes - minutes.min()))) if len(minutes) else np.zeros(1)
-    return Starts(minutes, first, counted / counted.sum(), passed.astype(np.int64))
+    origin = int(minutes.min()) if len(minutes) else 0
+    passed = running(minutes, origin, 0)
+    return Starts(minutes, first, _usual(counted / counted.sum()), passed, origin)
 
 
 def is_in_step(p_values: Floats) -> bool:
@@ -113,77 +110,53 @@ def in_step_p_value(count: int, members: int) -> float:
 
 def together(of: Starts, accounts: Ints, others: Ints) -> Together:
     """How often each of `accounts` starts together with any of `others` but itself."""
-    size = len(of.first) - 1
-    minutes, owner = of.of(accounts)
-    theirs, their_owner = of.of(others)
-    mine = np.sort(their_owner * _STRIDE + theirs)  # the starts of one account are a run of this
-    usual = _usual(of)
-    near = _near(minutes, owner, theirs, mine)
-    shifted = np.stack(
-        [
-            _near(minutes + shift, owner, theirs, mine)
-            * (usual[minutes % HOUR_MIN] / usual[(minutes + shift) % HOUR_MIN])
-            for shift in SHIFTS_MIN
-        ]
-    )
-    half = len(SHIFTS_MIN) // 2
-    crowd = _crowd(of, minutes, owner, theirs, mine)
-    spread = shifted.var(axis=0, ddof=1) * (1 + 1 / half)  # chance is an average of so many counts itself
-    rows = (near, shifted[:half].mean(axis=0), shifted[half:].mean(axis=0), crowd, spread)
-    seen, before, after, everybody, variance = (
-        np.bincount(owner, weights=row, minlength=size)[accounts] for row in rows
-    )
-    return Together(
-        seen.astype(np.int64),
-        np.maximum(np.maximum(before, after), everybody).astype(np.float64),
-        variance.astype(np.float64),
-    )
+    is_other = np.zeros(len(of.first) - 1, dtype=bool)
+    is_other[others] = True
+    return _together(of, accounts, is_other[accounts], _around(of, others))
 
 
-def _crowd(of: Starts, minutes: Ints, owner: Ints, theirs: Ints, mine: Ints) -> Floats:
-    """How many of the others would be near each start, were they spread around it as everybody else is.
+def pairs_together(of: Starts, groups: Sequence[Ints], left: Ints, right: Ints) -> Floats:
+    """Chance that accounts of the left group start together with the right as often as they do, pair by pair.
 
-    After an outage, or when a log is short, all begin at once, and beginning with others says nothing.
+    The groups have no accounts in common.
     """
-    own = owner * _STRIDE + minutes
-
-    def around(reach: int) -> tuple[Ints, Ints]:
-        others = _within(minutes, theirs, reach) - _within(own, mine, reach)
-        return others, np.maximum(_passed(of, minutes, reach) - _within(minutes, theirs, reach), 0)
-
-    (near, near_all), (span, span_all) = around(REACH_MIN), around(-SHIFTS_MIN[0])
-    usual = (2 * REACH_MIN + 1) / (1 - 2 * SHIFTS_MIN[0])
-    share = (near_all + usual) / (span_all + 1.0)
-    return np.asarray((span - near) * share / (1.0 - usual) + near * np.maximum(share - usual, 0.0))
-
-
-def _passed(of: Starts, minutes: Ints, reach: int) -> Ints:
-    """Everybody's starts within `reach` of each minute."""
-    if not len(of.minutes):
-        return np.zeros_like(minutes)
-    since = minutes - of.minutes.min()
-    last = len(of.passed) - 1
-    return of.passed[np.clip(since + reach + 1, 0, last)] - of.passed[np.clip(since - reach, 0, last)]
+    sums = np.zeros((3, len(left)))
+    order = np.argsort(right, kind="stable")
+    near, last = None, -1
+    for pair in order.tolist():
+        if near is None or right[pair] != last:
+            near, last = _around(of, groups[right[pair]]), right[pair]
+        accounts = groups[left[pair]]
+        found = _together(of, accounts, np.zeros(len(accounts), dtype=bool), near)
+        sums[:, pair] = found.seen.sum(), found.expected.sum(), found.variance.sum()
+    return _tail(*sums)
 
 
-_STRIDE = np.int64(1) << 40  # minutes that no log reaches: keeps the accounts of a sorted run apart
+def _together(of: Starts, accounts: Ints, is_other: NDArray[np.bool_], near: Around) -> Together:
+    sums = np.zeros((len(accounts), 5))
+    first, last = of.first[accounts], of.first[accounts + 1]
+    counted(Asked(of.minutes, first, last, np.where(is_other, last, first)), near, sums)
+    # Outages and short logs make everybody begin at once: of the three readings of chance the largest counts.
+    chance = sums[:, [BEFORE, AFTER, EVERYBODY]].max(axis=1, initial=0.0)
+    return Together(sums[:, SEEN].astype(np.int64), chance, sums[:, VARIANCE])
 
 
-def _near(minutes: Ints, owner: Ints, theirs: Ints, mine: Ints) -> Ints:
-    """Starts of others within REACH_MIN of each minute: all of `theirs`, less those of the owner himself."""
-    return _within(minutes, theirs, REACH_MIN) - _within(owner * _STRIDE + minutes, mine, REACH_MIN)
+def _around(of: Starts, others: Ints) -> Around:
+    theirs = of.minutes[_places(of.first[others], of.first[others + 1])]
+    upto = running(theirs, of.origin, len(of.passed) - 1)
+    return Around(upto, of.passed, of.origin, of.usual, np.array(SHIFTS_MIN), REACH_MIN)
 
 
-def _within(minutes: Ints, theirs: Ints, reach: int) -> Ints:
-    """How many of `theirs` (sorted) lie within `reach` of each of `minutes`."""
-    upper = np.searchsorted(theirs, minutes + reach, side="right")
-    return (upper - np.searchsorted(theirs, minutes - reach, side="left")).astype(np.int64)
+def _places(first: Ints, last: Ints) -> Ints:
+    """The numbers from each first to before each last, one run after another."""
+    counts = last - first
+    return np.asarray(np.arange(int(counts.sum())) + np.repeat(first - (np.cumsum(counts) - counts), counts))
 
 
-def _usual(of: Starts) -> Floats:
-    """By minute of the hour: share of everybody's starts within REACH_MIN."""
+def _usual(density: Floats) -> Floats:
+    """By minute of the hour: share of everybody's starts within REACH_MIN, of shares by minute (60,)."""
     near = np.arange(HOUR_MIN)[:, None] + np.arange(-REACH_MIN, REACH_MIN + 1)
-    return np.asarray(of.density[near % HOUR_MIN].sum(axis=1))
+    return np.asarray(density[near % HOUR_MIN].sum(axis=1))
 
 
 def _scheduled(account: Ints, minutes: Ints, account_count: int) -> NDArray[np.bool_]:
@@ -197,4 +170,6 @@ def _scheduled(account: Ints, minutes: Ints, account_count: int) -> NDArray[np.b
 
 def _repeats(keys: Ints, reach: int) -> Ints:
     """How many keys lie within `reach` of each, itself included; minutes next to midnight or the hour may differ."""
-    return _within(keys, np.sort(keys), reach)
+    ordered = np.sort(keys)
+    upper = np.searchsorted(ordered, keys + reach, side="right")
+    return (upper - np.searchsorted(ordered, keys - reach, side="left")).astype(np.int64)

@@ -17,7 +17,7 @@ from scipy.sparse import csgraph
 from stillwatch.linkage.cells import DURABLE, TELLING_CONTROL
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import holding_counts, members_of, numbered
-from stillwatch.linkage.lockstep import Starts, together
+from stillwatch.linkage.lockstep import Starts, pairs_together
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MIN_GROUPS
 
@@ -78,21 +78,12 @@ def _linked_pairs(by: Linkable, labels: Ints, count: int) -> tuple[Ints, Ints]:
     digits = np.asarray(strength[left, right]).ravel() if len(left) else np.zeros(0)
     open_ = (pairs.data < MIN_POINTS) | (digits < -np.log10(MERGE_P_VALUE))
     in_step = np.ones(len(left))
-    in_step[open_] = _in_step(by, labels, left[open_], right[open_])
+    in_step[open_] = pairs_together(by.starts, members_of(labels), left[open_], right[open_])
     steps = in_step <= GROUP_P_VALUE
     worth = pairs.data + np.where(steps, POINTS[TIMING], 0)
     digits = digits + np.where(steps, -np.log10(np.maximum(in_step, LEAST_P_VALUE)), 0.0)
     kept = (worth >= MIN_POINTS) & (digits >= -np.log10(MERGE_P_VALUE))
     return left[kept], right[kept]
-
-
-def _in_step(by: Linkable, labels: Ints, left: Ints, right: Ints) -> Floats:
-    """Chance that accounts of two cells start together as often as they do, pair by pair."""
-    members = members_of(labels)
-    p_values = np.ones(len(left))
-    for pair, (one, other) in enumerate(zip(left, right, strict=True)):
-        p_values[pair] = together(by.starts, members[one], members[other]).p_value
-    return p_values
 
 
 def _shared_beyond_chance(

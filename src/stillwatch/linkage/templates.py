@@ -2,8 +2,8 @@
 
 Why:    a harvest sends one skeleton tens of thousands of times with another item in its slot each time; over many
         accounts that is the sign no single exchange shows.
-Misses: prompts with no wording in common (translated or freely reworded on each call); templates seen in fewer than
-        `MIN_TEXTS` texts; wording outside the head and tail that sketches keep.
+Misses: prompts with no wording in common (translated, or reworded beyond what `rewordings` finds); templates seen in
+        fewer than `MIN_TEXTS` texts; wording outside the head and tail that sketches keep.
 Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aiken, "Winnowing", SIGMOD 2003. Telling a
         template from an item by how its text varies within an account is our own; no pair of prompts is ever compared.
 
@@ -11,21 +11,27 @@ Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aike
        again, even by many accounts, comes in one or two texts of each.
     2. The template of an exchange is the whole set of vocabulary fingerprints in its sketch. Owners who share a
        sentence share a part of the set; only those who share the skeleton share all of it.
-    3. A template is a trait when its text varies within accounts as its fingerprints do.
+    3. Prompts whose set does not recur, but whose fingerprints keep one another's company, are rewordings of one
+       template: see `rewordings`.
+    4. A template is a trait when its text varies within accounts as its fingerprints do.
 """
+
+from pathlib import Path
 
 import ibis
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stillwatch.engines.base import BatchFunction, IbisTable
-from stillwatch.linkage.families import Families, matrix
+from stillwatch.engines.base import BatchFunction, Engine, IbisTable
+from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids
+from stillwatch.linkage.rewordings import groups, sampled
 from stillwatch.records import EMBEDDING_SIZE
 
 MIN_TEXTS = 5  # different texts of one account each; below this, coincidence and retries dominate
 TEXTS_PER_ACCOUNT = 3.0  # different texts in which an account that has it uses a wording, on average
 MIN_MATCHED = 2  # vocabulary fingerprints that make a template: one alone is a phrase
+MOST_LOOKED_AT = 4_000_000  # prompts among which rewordings are looked for
 
 Ints = NDArray[np.int64]
 
@@ -36,8 +42,6 @@ TEMPLATED_SCHEMA = pa.schema(
         ("started_at", pa.timestamp("us", tz="UTC")),
         ("model", pa.string()),
         ("template_id", pa.int64()),
-        ("family_id", pa.int64()),
-        ("wordings", pa.list_(pa.int64())),
         ("item_id", pa.int64()),
         ("system_prompt_id", pa.int64()),
         ("capability", pa.string()),
@@ -52,58 +56,159 @@ TEMPLATED_SCHEMA = pa.schema(
     ]
 )
 
+LOOKS_SCHEMA = pa.schema(
+    [
+        ("account_id", pa.string()),
+        ("template_id", pa.int64()),
+        ("item_id", pa.int64()),
+        ("numbers", pa.list_(pa.int32())),
+    ]
+)
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads a hash whose low bits were used
+
+
+def templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
+    """Every exchange with the template it bears and the item in its slots, as in TEMPLATED_SCHEMA; kept in `work`.
+
+    Two passes over the sketches: one finds the sets that recur and samples what is left for rewordings, the other
+    says which template each exchange bears.
+    """
+    fingerprints = np.sort(vocabulary(signals).to_pyarrow()["fingerprint"].to_numpy())
+    counts = (
+        signals.aggregate(exchanges=signals.count(), accounts=signals.account_id.nunique()).to_pyarrow().to_pylist()
+    )
+    first = looks(indexed(fingerprints), one_in=max(counts[0]["exchanges"] // MOST_LOOKED_AT, 1))
+    looked = engine.map_batches(signals.select("account_id", "text_id", "sketch"), first, LOOKS_SCHEMA, work / "looks")
+    exact = engine.write(accepted(looked), work / "accepted.parquet")
+    prompts = sampled(looked, exact, accounts=counts[0]["accounts"]).to_pyarrow()["numbers"]
+    known = indexed(fingerprints, groups(prompts, len(fingerprints)))
+    names = [*TEMPLATED_SCHEMA.names, "sketch", "text_id"]
+    wanted = signals.select(*[name for name in names if name in signals.columns])
+    second = templated_batches(known, np.sort(exact.to_pyarrow()["template_id"].to_numpy()))
+    return engine.map_batches(wanted, second, TEMPLATED_SCHEMA, work / "templated")
+
 
 def vocabulary(signals: IbisTable) -> IbisTable:
-    """Fingerprints that recur in changing texts: one column, `fingerprint`; step 1 of the module summary."""
-    sketched = signals.filter(signals.sketch.notnull() & signals.text_id.notnull())
-    texts = sketched.group_by(["account_id", "text_id"]).aggregate(sketch=sketched.sketch.arbitrary())
-    rows = texts.select("account_id", fingerprint=texts.sketch.unnest())
-    present = rows.filter(rows.fingerprint != 0)
-    counted = present.group_by("fingerprint").aggregate(texts=present.count(), accounts=present.account_id.nunique())
-    return counted.filter(_varies(counted)).select("fingerprint")
+    """Fingerprints that recur in changing texts: one column, `fingerprint`; step 1 of the module summary.
+
+    Texts are counted as exchanges, less those in which an account repeats itself: repeats are few, so hardly anything
+    has to be compared with anything.
+    """
+    key = ["account_id", "text_id"]
+    sketched = signals.filter(signals.sketch.notnull() & signals.text_id.notnull()).select(*key, "sketch")
+    copies = sketched.group_by(key).aggregate(copies=sketched.count())
+    repeated = sketched.inner_join(copies.filter(copies.copies > 1), key)
+    texts = repeated.group_by(key).aggregate(surplus=repeated.copies.max() - 1, sketch=repeated.sketch.arbitrary())
+    surplus = _each(texts, "surplus").group_by("fingerprint").aggregate(surplus=ibis._.surplus.sum())
+    shown = _each(sketched, "account_id").group_by(["fingerprint", "account_id"]).aggregate(exchanges=ibis._.count())
+    counted = shown.group_by("fingerprint").aggregate(exchanges=shown.exchanges.sum(), accounts=shown.count())
+    joined = counted.left_join(surplus, "fingerprint").select(*counted.columns, "surplus")
+    varied = joined.mutate(texts=joined.exchanges - joined.surplus.fill_null(0))
+    return varied.filter(_varies(varied)).select("fingerprint")
 
 
-def templated_batches(fingerprints: Ints, known_families: Families | None = None) -> BatchFunction:
-    """A function from a batch of signals to its template, family and item, as in TEMPLATED_SCHEMA (null: bears none).
+def _each(rows: IbisTable, key: str) -> IbisTable:
+    """A row per fingerprint of each row."""
+    listed = rows.select(key, fingerprint=rows.sketch.unnest())
+    return listed.filter(listed.fingerprint != 0)
 
-    `fingerprints` is the vocabulary, sorted; `wordings` are those of it that the exchange has. Without families both
-    `family_id` and `wordings`, which only families need, are null.
+
+def looks(known: Vocabulary, *, one_in: int = 1) -> BatchFunction:
+    """A function from a batch of signals to a first look at its templates, as in LOOKS_SCHEMA.
+
+    `numbers`, the fingerprints of the vocabulary that a prompt has, are given for one text in `one_in`.
     """
 
-    def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
-        known = _known(matrix(batch["sketch"], np.int64), fingerprints)
-        bears = (known != 0).sum(axis=1) >= MIN_MATCHED
-        # Two prompts of one template carry the same item exactly when their whole texts are equal.
+    def looked(batch: pa.RecordBatch) -> pa.RecordBatch:
+        found, ids, counts = _matched(batch, known)
+        bears = counts >= MIN_MATCHED
+        texts = (batch["text_id"].fill_null(0).to_numpy().view(np.uint64) * _SPREAD) >> np.uint64(32)
+        shown = bears & (texts % np.uint64(one_in) == 0)
         columns = {
-            "template_id": pa.array(_set_ids(known), mask=~bears),
+            "template_id": pa.array(ids, mask=~bears),
             "item_id": batch["text_id"],
-            **_family_columns(batch, known, known_families),
+            "numbers": _lists(np.where(shown[:, None], found, -1), is_null=~shown),
         }
+        arrays = [columns[name] if name in columns else batch[name] for name in LOOKS_SCHEMA.names]
+        return pa.RecordBatch.from_arrays(arrays, schema=LOOKS_SCHEMA)
+
+    return looked
+
+
+def accepted(looks: IbisTable) -> IbisTable:
+    """The templates whose text varies: one column, `template_id`."""
+    counted = _counted(_held(looks))
+    return counted.filter(_varies(counted)).select("template_id")
+
+
+def templated_batches(known: Vocabulary, exact: Ints) -> BatchFunction:
+    """A function from a batch of signals to its template and item, as in TEMPLATED_SCHEMA (null: bears none).
+
+    `exact` are the templates, sorted, that recur as exact sets. Any other prompt has the template of the group that it
+    rewords, where there is one; the names of groups are those of their first fingerprints.
+    """
+    names = _names(known)
+
+    def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
+        found, ids, counts = _matched(batch, known)
+        groups = np.empty(len(found), np.int64)
+        group_of(found, known, MIN_MATCHED, groups)
+        rewords = (groups != NO_GROUP) & ~_among(ids, exact)
+        ids = np.where(rewords, names[groups], ids)
+        # Two prompts of one template carry the same item exactly when their whole texts are equal.
+        columns = {"template_id": pa.array(ids, mask=counts < MIN_MATCHED), "item_id": batch["text_id"]}
         arrays = [columns[name] if name in columns else batch[name] for name in TEMPLATED_SCHEMA.names]
         return pa.RecordBatch.from_arrays(arrays, schema=TEMPLATED_SCHEMA)
 
     return templated
 
 
-def _family_columns(batch: pa.RecordBatch, known: Ints, families: Families | None) -> dict[str, pa.Array]:
-    if families is None:
-        return {name: pa.nulls(len(known), TEMPLATED_SCHEMA.field(name).type) for name in ("family_id", "wordings")}
-    words = matrix(batch["words"], np.int16).view(np.uint16)
-    return {"family_id": families.ids_of(words), "wordings": _lists(known)}
+def _matched(batch: pa.RecordBatch, known: Vocabulary) -> tuple[Ints, Ints, Ints]:
+    """Numbers of the known fingerprints of each prompt (rows, size), their set ids and how many they are (rows,)."""
+    sketches = matrix(batch["sketch"], np.int64)
+    found, ids = np.empty(sketches.shape, np.int64), np.empty(len(sketches), np.int64)
+    counts = np.empty(len(sketches), np.int64)
+    numbers(sketches, known, found)
+    set_ids(found, known, ids, counts)
+    return found, ids, counts
+
+
+def _names(known: Vocabulary) -> Ints:
+    """The template of each group: the mixed bits of its smallest fingerprint, last one for no group."""
+    size = int(known.group.max(initial=NO_GROUP)) + 1
+    first = np.full(size + 1, -1, np.int64)
+    for number in range(len(known.fingerprints) - 1, -1, -1):
+        first[known.group[number]] = number
+    ids, counts = np.empty(size + 1, np.int64), np.empty(size + 1, np.int64)
+    set_ids(first[:, None], known, ids, counts)
+    return ~ids
+
+
+def _among(ids: Ints, wanted: Ints) -> NDArray[np.bool_]:
+    """Which of the ids are among the wanted, which are sorted."""
+    if not len(wanted):
+        return np.zeros(len(ids), np.bool_)
+    return np.asarray(wanted[np.minimum(np.searchsorted(wanted, ids), len(wanted) - 1)] == ids)
 
 
 def template_traits(templated: IbisTable) -> IbisTable:
     """Which account bears which template, for templates whose text varies; columns as in `records.TRAITS`."""
-    bearing = templated.filter(templated.template_id.notnull())
-    held = bearing.group_by(["account_id", "template_id"]).aggregate(
-        exchanges=bearing.count().cast("int64"),
-        texts=bearing.item_id.nunique(),
-        first_seen_at=bearing.started_at.min(),
-        last_seen_at=bearing.started_at.max(),
-    )
-    counted = held.group_by("template_id").aggregate(texts=held.texts.sum(), accounts=held.count())
+    held = _held(templated, first_seen_at=ibis._.started_at.min(), last_seen_at=ibis._.started_at.max())
+    counted = _counted(held)
     varied = held.drop("texts").semi_join(counted.filter(_varies(counted)), "template_id")
     return varied.mutate(kind=ibis.literal("template"), value=varied.template_id.cast("string"))
+
+
+def _held(rows: IbisTable, **more: IbisTable) -> IbisTable:
+    """Exchanges and texts of each account that bears each template."""
+    bearing = rows.filter(rows.template_id.notnull())
+    return bearing.group_by(["account_id", "template_id"]).aggregate(
+        exchanges=bearing.count().cast("int64"), texts=bearing.item_id.nunique(), **more
+    )
+
+
+def _counted(held: IbisTable) -> IbisTable:
+    return held.group_by("template_id").aggregate(texts=held.texts.sum(), accounts=held.count())
 
 
 def _varies(counted: IbisTable) -> IbisTable:
@@ -111,27 +216,8 @@ def _varies(counted: IbisTable) -> IbisTable:
     return (counted.texts >= MIN_TEXTS) & (counted.texts >= TEXTS_PER_ACCOUNT * counted.accounts)
 
 
-def _known(sketches: Ints, fingerprints: Ints) -> Ints:
-    """The sketches with fingerprints outside the vocabulary, and repeats, replaced by zero; rows are sorted."""
-    if not len(fingerprints):
-        return np.zeros(sketches.shape, dtype=np.int64)
-    positions = np.minimum(np.searchsorted(fingerprints, sketches), len(fingerprints) - 1)
-    known = np.sort(np.where(fingerprints[positions] == sketches, sketches, 0), axis=1)
-    known[:, 1:][known[:, 1:] == known[:, :-1]] = 0
-    return known
-
-
-def _lists(known: Ints) -> pa.Array:
-    """The fingerprints of each row as a list; empty where it has none."""
-    ends = np.append(0, np.cumsum((known != 0).sum(axis=1))).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(known[known != 0]))
-
-
-def _set_ids(known: Ints) -> Ints:
-    """One number per set of fingerprints, whatever their order: the mixed bits of their sum."""
-    with np.errstate(over="ignore"):
-        spread = known.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        spread = (spread ^ (spread >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
-        total = np.where(known != 0, spread ^ (spread >> np.uint64(27)), np.uint64(0)).sum(axis=1, dtype=np.uint64)
-        total = (total ^ (total >> np.uint64(29))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray((total ^ (total >> np.uint64(32))).view(np.int64))
+def _lists(found: Ints, is_null: NDArray[np.bool_]) -> pa.Array:
+    """The numbers of each row, those before the first -1, as a list; null where it is said."""
+    ends = np.append(0, np.cumsum((found >= 0).sum(axis=1))).astype(np.int32)
+    offsets = pa.array(ends, mask=np.append(is_null, False))
+    return pa.ListArray.from_arrays(offsets, pa.array(found[found >= 0].astype(np.int32)))

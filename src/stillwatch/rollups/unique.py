@@ -2,19 +2,85 @@
 
 Why:    gateways retry their log deliveries; counting twice would inflate exposure and invent templates.
 Misses: the same request logged under two ids.
-Source: own; which copy stays depends on its content only, so the order of files and rows does not matter.
+Source: own; which copy stays depends on its content only, so the order of files and rows does not matter. The hash is
+        a product and the finaliser of MurmurHash3, by Austin Appleby (public domain).
+
+Grouping every id to find the few that repeat costs more than reading them. Equal ids have equal hashes, so while the
+ids pass by, their hashes are kept; only ids whose hash comes twice are compared as texts.
 """
 
+from dataclasses import dataclass, field
+
 import ibis
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
 
 from stillwatch.engines.base import IbisTable
 
+MOST_HASHES = 1 << 26  # eight bytes each; of more ids than that all are grouped, which the engine can spill
+MOST_SUSPECTS = 1 << 20  # ids whose hash repeats; of more than that all are grouped
 _TIE_BREAKERS = ("started_at", "account_id", "text_id", "model", "input_tokens", "output_tokens", "client_ip")
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
+_SHIFT, _EIGHT = np.uint64(33), np.uint64(8)
+
+Hashes = npt.NDArray[np.uint64]
 
 
-def repeated_ids(signals: IbisTable) -> IbisTable:
-    """Exchange ids that occur more than once, with the number of surplus rows."""
-    counted = signals.group_by("exchange_id").aggregate(surplus=ibis._.count() - 1)
+@dataclass(slots=True)
+class SeenIds:
+    """Hashes of the ids seen so far, none once they are too many."""
+
+    _parts: list[Hashes] | None = field(default_factory=list)
+    _count: int = 0
+
+    def add(self, hashes: Hashes) -> None:
+        """Take in the hashes of some more ids."""
+        self._count += len(hashes)
+        if self._count > MOST_HASHES:
+            self._parts = None
+        elif self._parts is not None:
+            self._parts.append(hashes)
+
+    def repeated(self) -> Hashes | None:
+        """The hashes that came more than once, sorted; null when that is not known. Forgets all hashes."""
+        if self._parts is None:
+            return None
+        hashes = np.concatenate([np.zeros(0, np.uint64), *self._parts])
+        self._parts = None
+        hashes.sort()
+        return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
+def id_hashes(ids: pa.Array) -> Hashes:
+    """A 64-bit hash of every id; equal on every platform."""
+    rows = len(ids)
+    _, offsets, data = ids.buffers()
+    if not rows:
+        return np.zeros(0, np.uint64)
+    edges = np.frombuffer(offsets, np.int32)[ids.offset : ids.offset + rows + 1]
+    text = np.frombuffer(data if data is not None and data.size else b"\0", np.uint8)
+    edges.flags.writeable = text.flags.writeable = False  # kernels are compiled once per kind of array
+    return _hashes(text, edges)
+
+
+def suspects(signals: IbisTable, hashes: Hashes) -> pa.Table:
+    """The ids that have one of the hashes (sorted): one column, `exchange_id`, each once."""
+    found: list[pa.Array] = [pa.array([], pa.string())]
+    for batch in signals.select("exchange_id").to_pyarrow_batches():
+        ids = batch["exchange_id"]
+        of_rows = id_hashes(ids)
+        places = np.minimum(np.searchsorted(hashes, of_rows), len(hashes) - 1)
+        found.append(ids.filter(pa.array(hashes[places] == of_rows)))
+    return pa.table({"exchange_id": pa.chunked_array(found).unique()})
+
+
+def repeated_ids(signals: IbisTable, among: IbisTable | None = None) -> IbisTable:
+    """Exchange ids that occur more than once, with the number of surplus rows; `among` has all ids that may."""
+    rows = signals if among is None else signals.semi_join(among, "exchange_id")
+    counted = rows.group_by("exchange_id").aggregate(surplus=ibis._.count() - 1)
     return counted.filter(counted.surplus > 0)
 
 
@@ -25,3 +91,22 @@ def unique_exchanges(signals: IbisTable, repeated: IbisTable) -> IbisTable:
     ranked = copies.mutate(copy=ibis.row_number().over(group_by=copies.exchange_id, order_by=order))
     first = ranked.filter(ranked.copy == 0).drop("copy")
     return signals.anti_join(repeated, "exchange_id").union(first)
+
+
+@njit(nogil=True, cache=True)
+def _hashes(text: npt.NDArray[np.uint8], edges: npt.NDArray[np.int32]) -> Hashes:
+    """Eight bytes of each text at a time, then its length."""
+    made = np.empty(len(edges) - 1, np.uint64)
+    for row in range(len(made)):
+        first, last = edges[row], edges[row + 1]
+        state = np.uint64(last - first) * _FACTOR
+        for start in range(first, last, 8):
+            part = np.uint64(0)
+            for i in range(start, min(start + 8, last)):
+                part = (part << _EIGHT) | np.uint64(text[i])
+            state = (state ^ part) * _FACTOR
+            state ^= state >> _SHIFT
+        state = (state ^ (state >> _SHIFT)) * _MIX_1
+        state = (state ^ (state >> _SHIFT)) * _MIX_2
+        made[row] = state ^ (state >> _SHIFT)
+    return made

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -23,17 +22,21 @@ import pyarrow as pa
 from numba import njit
 
 from stillwatch.records import CAPABILITIES
+from stillwatch.signals import features as hashed
 from stillwatch.signals import lexicon, oracle
-from stillwatch.signals.hashing import FACTOR, MASK, SEED, finish, finish_reference
-from stillwatch.signals.text import EXCERPT_HEAD, EXCERPT_TAIL, Batch, Tokens, excerpt, word
+from stillwatch.signals.features import WEIGHT_BITS, WEIGHT_MASK
+from stillwatch.signals.text import Batch, Tokens
 
 COLUMNS = ("capability",)
+READS = ("prompt", "image_count")
 
-FEATURE_BITS = 16
+FEATURE_BITS = WEIGHT_BITS
+MOST_CLASSES = 16
+_OFFSET = 128  # what makes a weight a byte without sign
+_RUN = 256  # features
+_EVEN, _SUM, _BYTE = np.uint64(0x00FF00FF00FF00FF), np.uint64(0xFFFF), np.uint64(8)
 ROOT_UNIT = 16  # the root of a text's length is kept in sixteenths, so that every sum is an integer
-_MOST_FEATURES = 2 * (EXCERPT_HEAD + EXCERPT_TAIL)
 _VISION = CAPABILITIES.index("vision")
-_FEATURE_SHIFT = np.uint64(64 - FEATURE_BITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,16 @@ class Model:
     weights: npt.NDArray[np.int8]  # (65536, classes) by feature and class
     bias: npt.NDArray[np.int64]  # (classes,) in units of the weights
     classes: npt.NDArray[np.int64]  # (classes,) index into CAPABILITIES
+    packed: npt.NDArray[np.uint64]  # (65536, 2) sixteen bytes: the weights + 128, so that sums of bytes never borrow
 
 
 def model(weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int64], names: list[str]) -> Model:
     """A model from weights by feature and class, its biases and the names of its classes."""
     classes = np.array([CAPABILITIES.index(name) for name in names])
-    return Model(np.ascontiguousarray(weights), bias.astype(np.int64), classes)
+    padded = np.zeros((len(weights), MOST_CLASSES), np.int16)
+    padded[:, : len(names)] = weights
+    packed = (padded + _OFFSET).astype(np.uint8).view("<u8").astype(np.uint64)
+    return Model(np.ascontiguousarray(weights), bias.astype(np.int64), classes, packed)
 
 
 @cache
@@ -61,7 +68,7 @@ def shipped() -> Model:
 @cache
 def phrases() -> lexicon.Lexicon:
     """The words that name a capability outright."""
-    return lexicon.load("capability.toml", CAPABILITIES)
+    return lexicon.shipped()[0]
 
 
 def signal(batch: Batch) -> dict[str, pa.Array]:
@@ -97,23 +104,17 @@ def by_words(tokens: Tokens, otherwise: npt.NDArray[np.int64]) -> npt.NDArray[np
 
 def by_model(tokens: Tokens, linear: Model) -> npt.NDArray[np.int64]:
     """Index into CAPABILITIES of the class with the highest sum for each text."""
-    return linear.classes[_best(tokens.hashes, tokens.bounds, linear.weights, linear.bias)]
+    return linear.classes[_best(*hashed.features(tokens), linear.packed, linear.bias)]
 
 
 def features(tokens: Tokens) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
     """Where each text's features start, and the features: what a model is trained on."""
-    starts = np.zeros(len(tokens.bounds), np.int64)
-    found = np.empty(2 * len(tokens.hashes), np.uint16)
-    for row in range(len(starts) - 1):
-        starts[row + 1] = starts[row] + _features(tokens.hashes, tokens.bounds, row, found[starts[row] :])
-    return starts, found[: starts[-1]]
+    starts, found = hashed.features(tokens)
+    return starts, (found & WEIGHT_MASK).astype(np.uint16)
 
 
 def _by_model_reference(text: str | None, linear: Model) -> int:
-    features = []
-    for span in oracle.excerpt(oracle.without_numbers(oracle.tokens(text))):
-        pairs = [(a * int(FACTOR) & MASK) ^ b for a, b in pairwise(span)]
-        features += [finish_reference(value ^ int(SEED)) >> (64 - FEATURE_BITS) for value in [*span, *pairs]]
+    features = [value >> (64 - FEATURE_BITS) for value in hashed.hashes_reference(text)]
     root = math.floor(math.sqrt(len(features) * ROOT_UNIT * ROOT_UNIT))
     sums = [
         ROOT_UNIT * sum(int(linear.weights[feature, k]) for feature in features) + int(linear.bias[k]) * root
@@ -123,56 +124,41 @@ def _by_model_reference(text: str | None, linear: Model) -> int:
 
 
 @njit(nogil=True, cache=True)
-def feature(value: np.uint64) -> np.uint16:
-    """Which of the 2^16 hashed features a word or pair is."""
-    return np.uint16(finish(value ^ SEED) >> _FEATURE_SHIFT)
-
-
-@njit(nogil=True, cache=True)
-def pair(first: np.uint64, second: np.uint64) -> np.uint64:
-    """Two neighbouring words as one value."""
-    return (first * FACTOR) ^ second
-
-
-@njit(nogil=True, cache=True)
-def _features(
-    hashes: npt.NDArray[np.uint64], bounds: npt.NDArray[np.int64], row: int, found: npt.NDArray[np.uint16]
-) -> int:
-    """Fill `found` with the features of one text; how many."""
-    used = 0
-    head, head_end, tail, tail_end = excerpt(bounds, row)
-    for first, last in ((head, head_end), (tail, tail_end)):
-        before = np.uint64(0)
-        for i in range(first, last):
-            token = word(hashes[i])
-            found[used] = feature(token)
-            used += 1
-            if i > first:
-                found[used] = feature(pair(before, token))
-                used += 1
-            before = token
-    return used
-
-
-@njit(nogil=True, cache=True)
 def _best(
-    hashes: npt.NDArray[np.uint64],
-    bounds: npt.NDArray[np.int64],
-    weights: npt.NDArray[np.int8],
+    starts: npt.NDArray[np.int64],
+    found: npt.NDArray[np.uint32],
+    packed: npt.NDArray[np.uint64],
     bias: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
     """Class with the highest sum for every text, the first of equals."""
-    best = np.zeros(len(bounds) - 1, np.int64)
-    features = np.empty(_MOST_FEATURES, np.uint16)
+    best = np.zeros(len(starts) - 1, np.int64)
+    sums = np.zeros(MOST_CLASSES, np.int64)
     for row in range(len(best)):
-        used = _features(hashes, bounds, row, features)
+        sums[:] = 0
+        for first in range(starts[row], starts[row + 1], _RUN):
+            _add_run(found[first : min(first + _RUN, starts[row + 1])], packed, sums)
+        used = starts[row + 1] - starts[row]
         root = np.int64(np.floor(np.sqrt(np.float64(used * ROOT_UNIT * ROOT_UNIT))))
         highest = np.int64(-1) << 62
         for k in range(len(bias)):
-            total = 0
-            for i in range(used):
-                total += weights[features[i], k]
-            total = ROOT_UNIT * total + bias[k] * root
+            total = ROOT_UNIT * sums[k] + bias[k] * root
             if total > highest:
                 highest, best[row] = total, k
     return best
+
+
+@njit(nogil=True, cache=True)
+def _add_run(run: npt.NDArray[np.uint32], packed: npt.NDArray[np.uint64], sums: npt.NDArray[np.int64]) -> None:
+    """Add the weights of at most _RUN features, four classes in each of four words: 16 bits hold a sum of 257 bytes."""
+    a, b, c, d = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
+    for feature in run:
+        row = np.intp(feature & np.uint32(WEIGHT_MASK))
+        low, high = packed[row, 0], packed[row, 1]
+        a += low & _EVEN
+        b += (low >> _BYTE) & _EVEN
+        c += high & _EVEN
+        d += (high >> _BYTE) & _EVEN
+    for lane in range(4):
+        shift = np.uint64(16 * lane)
+        for at, word in ((0, a), (1, b), (8, c), (9, d)):
+            sums[at + 2 * lane] += np.int64((word >> shift) & _SUM) - _OFFSET * len(run)

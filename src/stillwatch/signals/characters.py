@@ -67,6 +67,7 @@ class Characters(NamedTuple):
     scripts: npt.NDArray[np.uint8]  # (0x110000,) index into SCRIPTS
     composes: npt.NDArray[np.bool_]  # (0x110000,) cannot be folded alone: the row needs full NFKC
     letters: npt.NDArray[np.uint8]  # (256,) by byte: the ASCII letter it folds to, 0 where it is none
+    plain: npt.NDArray[np.uint8]  # (256,) the same, and ASCII digits
 
 
 @cache
@@ -91,7 +92,9 @@ def characters() -> Characters:
             folds[code] = ord(folded(image))
             scripts[code] = scripts[ord(image)]
     letters = np.where((classes[:256] == LETTER) & (np.arange(256) < 0x80), folds[:256], 0).astype(np.uint8)
-    return Characters(classes, folds, scripts, composes, letters)
+    is_digit = (classes[:256] == DIGIT) & (np.arange(256) < 0x80)
+    plain = np.where(is_digit, np.arange(256), letters).astype(np.uint8)
+    return Characters(classes, folds, scripts, composes, letters, plain)
 
 
 def class_of(character: str) -> int:

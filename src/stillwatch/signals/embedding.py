@@ -9,7 +9,6 @@ Source: Charikar, Chen & Farach-Colton (2002), "Finding frequent items in data s
 
 import math
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,22 +16,20 @@ import pyarrow as pa
 from numba import njit
 
 from stillwatch.records import EMBEDDING_SIZE, SIGNALS
-from stillwatch.signals import oracle
-from stillwatch.signals.hashing import FACTOR, MASK, SEED, finish, finish_reference
-from stillwatch.signals.text import Batch, excerpt, nullable_vectors, word
+from stillwatch.signals.features import WEIGHT_BITS, features, hashes_reference
+from stillwatch.signals.text import Batch, nullable_vectors
 
 COLUMNS = ("embedding",)
+READS = ("prompt",)
 
 LENGTH = 127  # of the vector, so that int8 holds each component
-_PAIR = FACTOR
-_DIMENSION_MASK = np.uint64(EMBEDDING_SIZE - 1)
-_SIGN_SHIFT = np.uint64(63)
+_SIGN_SHIFT = WEIGHT_BITS - 1
 
 
 def signal(batch: Batch) -> dict[str, pa.Array]:
     """The embedding per exchange; null without a token."""
     prompt = batch.prompt
-    vectors = _embeddings(prompt.hashes, prompt.bounds)
+    vectors = _embeddings(*features(prompt))
     return {"embedding": nullable_vectors(vectors, prompt.is_empty, SIGNALS.column("embedding").type)}
 
 
@@ -40,12 +37,9 @@ def reference(exchange: Mapping[str, object]) -> dict[str, object]:
     """The same for one exchange."""
     text = exchange.get("prompt")
     sums = [0] * EMBEDDING_SIZE
-    found = oracle.without_numbers(oracle.tokens(str(text) if text else None))
-    for span in oracle.excerpt(found):
-        pairs = [(first * int(_PAIR) & MASK) ^ second for first, second in pairwise(span)]
-        for feature in [*span, *pairs]:
-            state = finish_reference(feature ^ int(SEED))
-            sums[state & (EMBEDDING_SIZE - 1)] += -1 if state >> 63 else 1
+    found = hashes_reference(str(text) if text else None)
+    for state in found:
+        sums[state & (EMBEDDING_SIZE - 1)] += -1 if state >> 63 else 1
     total = sum(abs(value) for value in sums)
     if not found:
         return {"embedding": None}
@@ -58,28 +52,18 @@ def _component(value: int, total: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _add(feature: np.uint64, sums: npt.NDArray[np.int64]) -> None:
-    state = finish(feature ^ SEED)
-    sums[np.int64(state & _DIMENSION_MASK)] += np.int64(1) - np.int64(2) * np.int64(state >> _SIGN_SHIFT)
-
-
-@njit(nogil=True, cache=True)
-def _embeddings(hashes: npt.NDArray[np.uint64], bounds: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
-    """The embedding of every text."""
-    vectors = np.zeros((len(bounds) - 1, EMBEDDING_SIZE), np.int8)
-    sums = np.zeros(EMBEDDING_SIZE, np.int64)
+def _embeddings(starts: npt.NDArray[np.int64], found: npt.NDArray[np.uint32]) -> npt.NDArray[np.int8]:
+    """The embedding of every text from its features."""
+    vectors = np.zeros((len(starts) - 1, EMBEDDING_SIZE), np.int8)
+    sums, sizes = np.zeros(EMBEDDING_SIZE, np.int64), np.zeros(EMBEDDING_SIZE, np.float64)
     for row in range(len(vectors)):
         sums[:] = 0
-        head, head_end, tail, tail_end = excerpt(bounds, row)
-        for first, last in ((head, head_end), (tail, tail_end)):
-            for i in range(first, last):
-                token = word(hashes[i])
-                _add(token, sums)
-                if i > first:
-                    _add((word(hashes[i - 1]) * _PAIR) ^ token, sums)
-        total = np.abs(sums).sum()
+        for i in range(starts[row], starts[row + 1]):
+            dimension, sign = np.int64(found[i]) >> WEIGHT_BITS, (np.int64(found[i]) >> _SIGN_SHIFT) & 1
+            sums[dimension] += 1 - 2 * sign
+        total = max(np.abs(sums).sum(), 1)
         for k in range(EMBEDDING_SIZE):
-            if sums[k]:
-                size = np.floor(np.sqrt(abs(sums[k]) * LENGTH * LENGTH / total) + 0.5)
-                vectors[row, k] = np.int8(size if sums[k] > 0 else -size)
+            sizes[k] = np.floor(np.sqrt(abs(sums[k]) * LENGTH * LENGTH / total) + 0.5)
+        for k in range(EMBEDDING_SIZE):
+            vectors[row, k] = np.int8(sizes[k] if sums[k] > 0 else -sizes[k])
     return vectors

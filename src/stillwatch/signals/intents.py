@@ -14,17 +14,17 @@ from functools import cache
 
 import pyarrow as pa
 
-from stillwatch.records import INTENTS
 from stillwatch.signals import lexicon, oracle
 from stillwatch.signals.text import Batch, nullable
 
 COLUMNS = ("intents",)
+READS = ("system_prompt", "prompt")
 
 
 @cache
 def phrases() -> lexicon.Lexicon:
     """Our phrases and rules."""
-    return lexicon.load("intents.toml", INTENTS)
+    return lexicon.shipped()[1]
 
 
 def signal(batch: Batch) -> dict[str, pa.Array]:

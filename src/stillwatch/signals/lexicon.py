@@ -7,7 +7,8 @@ width and punctuation do not matter, and any number stands for every number. At 
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stillwatch.records import CAPABILITIES, INTENTS
 from stillwatch.signals import oracle
 from stillwatch.signals.hashing import SEED, chain, chain_reference
 from stillwatch.signals.text import NUMBER, Tokens, excerpt, word
@@ -38,6 +40,37 @@ class Lexicon:
     starts: npt.NDArray[np.uint8]  # (2^15,) by hash of a token, or of two: whether a phrase begins so
     keys: npt.NDArray[np.uint64]  # (2^m,) hash of a phrase, 0 where empty
     bits: npt.NDArray[np.int64]  # (2^m,) terms that list it
+    first_bit: int = 0  # of its terms, in tables that it shares with other lexicons
+    terms_mask: int = -1  # its terms, from that bit on
+
+
+@cache
+def shipped() -> tuple[Lexicon, ...]:
+    """The lexicons of this package in one pair of tables: capabilities, intents."""
+    return together(load("capability.toml", CAPABILITIES), load("intents.toml", INTENTS))
+
+
+def together(*parts: Lexicon) -> tuple[Lexicon, ...]:
+    """The lexicons with their phrases in one table, so that one pass finds the terms of all.
+
+    Raises: ValueError for more terms than there are bits.
+    """
+    phrases: dict[tuple[int, ...], int] = {}
+    places, first = [], 0
+    for part in parts:
+        for phrase, bits in part.phrases.items():
+            phrases[phrase] = phrases.get(phrase, 0) | bits << first
+        count = max(part.phrases.values(), default=0).bit_length()
+        places.append((first, (1 << count) - 1))
+        first += count
+    if first > MOST_TERMS:
+        raise ValueError(f"lexicons in one table have at most {MOST_TERMS} terms, these have {first}: merge some")
+    keys, values = _table({_hash_reference(phrase): bits for phrase, bits in phrases.items()})
+    shared = Lexicon({}, (), _starts(phrases), keys, values)
+    return tuple(
+        replace(shared, phrases=part.phrases, rules=part.rules, first_bit=first, terms_mask=mask)
+        for part, (first, mask) in zip(parts, places, strict=True)
+    )
 
 
 def load(filename: str, labels: Sequence[str]) -> Lexicon:
@@ -99,7 +132,11 @@ def _starts(phrases: Iterable[tuple[int, ...]]) -> npt.NDArray[np.uint8]:
 
 def terms(tokens: Tokens, words: Lexicon) -> npt.NDArray[np.int64]:
     """Bits of the terms that occur in each text's head and tail."""
-    return _terms(tokens.hashes, tokens.bounds, words.starts, words.keys, words.bits)
+    found = tokens.once(
+        f"terms of {id(words.keys)}",
+        lambda: (words, _terms(tokens.hashes, tokens.bounds, words.starts, words.keys, words.bits)),
+    )[1]
+    return np.asarray((found >> words.first_bit) & words.terms_mask)
 
 
 def terms_reference(text: str | None, words: Lexicon) -> int:

@@ -12,14 +12,15 @@ from collections.abc import Iterable, Mapping
 import orjson
 import pyarrow as pa
 
-from stillwatch.signals.text import Batch
+from stillwatch.signals.text import Batch, encoded
 
 COLUMNS = ("metadata_keys_id",)
+READS = ("metadata",)
 
 
 def signal(batch: Batch) -> dict[str, pa.Array]:
     """Hash of the sorted top-level keys; null without metadata, without keys, or when it is not a JSON object."""
-    distinct = batch.column("metadata").cast(pa.string()).dictionary_encode()
+    distinct = encoded(batch.column("metadata"))
     ids: dict[tuple[str, ...], int] = {}
     found = []
     for value in distinct.dictionary:

@@ -15,6 +15,7 @@ from stillwatch.signals.characters import SCRIPTS
 from stillwatch.signals.text import NO_SCRIPT, Batch
 
 COLUMNS = ("script",)
+READS = ("prompt",)
 
 
 def signal(batch: Batch) -> dict[str, pa.Array]:

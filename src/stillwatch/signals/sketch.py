@@ -23,6 +23,7 @@ from stillwatch.signals.hashing import SEED, chain, chain_reference, finish, fin
 from stillwatch.signals.text import NUMBER, UNSPACED_TOKEN, Batch, nullable, nullable_vectors, text_ids, word
 
 COLUMNS = ("sketch", "text_id")
+READS = ("prompt",)
 
 WINDOW_TOKENS = 64  # how far from either end fingerprints are taken
 WORD_SHINGLE, UNSPACED_SHINGLE = 3, 5  # tokens

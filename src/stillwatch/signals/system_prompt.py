@@ -13,6 +13,7 @@ from stillwatch.signals import oracle
 from stillwatch.signals.text import Batch, nullable, text_ids
 
 COLUMNS = ("system_prompt_id",)
+READS = ("system_prompt",)
 
 
 def signal(batch: Batch) -> dict[str, pa.Array]:

@@ -10,21 +10,21 @@ Source: Broder (1997), "On the resemblance and containment of documents", SEQUEN
 
 In scripts without spaces a mark is two neighbouring characters, every other pair by its hash, as a word there has about
 two. Tokens that hold a digit have no mark.
-"""
 
-from collections.abc import Mapping
+No signal: template families alone read it, and no scan looks for families (docs/decisions/0011).
+"""
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from stillwatch.records import SIGNALS, WORDS_SIZE
+from stillwatch.records import WORDS_SIZE
 from stillwatch.signals import oracle
 from stillwatch.signals.hashing import FACTOR, MASK, SEED, finish, finish_reference
-from stillwatch.signals.text import NUMBER_TOKEN, UNSPACED_TOKEN, Batch, nullable_vectors
+from stillwatch.signals.text import NUMBER_TOKEN, UNSPACED_TOKEN, nullable_vectors, tokens
 
-COLUMNS = ("words",)
+WORDS = pa.list_(pa.int16(), WORDS_SIZE)
 
 WINDOW = 128  # how far from either end words are taken: a character of an unspaced script counts one, a word two
 HALF = WORDS_SIZE // 2  # distinct words of the head, and of the tail
@@ -38,19 +38,17 @@ _NUMBER_BIT = np.uint64(NUMBER_TOKEN)
 _UNSPACED_BIT = np.uint64(UNSPACED_TOKEN)
 
 
-def signal(batch: Batch) -> dict[str, pa.Array]:
-    """The bag per exchange; null without a token."""
-    prompt = batch.prompt
-    bags = _bags(prompt.hashes, prompt.bounds)
-    return {"words": nullable_vectors(bags, prompt.is_empty, SIGNALS.column("words").type)}
+def bags(texts: pa.Array) -> pa.Array:
+    """The bag of each text, as WORDS; null without a token."""
+    read = tokens(texts)
+    return nullable_vectors(_bags(read.hashes, read.bounds), read.is_empty, WORDS)
 
 
-def reference(exchange: Mapping[str, object]) -> dict[str, object]:
-    """The same for one exchange."""
-    text = exchange.get("prompt")
-    found = oracle.tokens(str(text) if text else None)
+def bag_reference(text: str | None) -> list[int] | None:
+    """The same for one text."""
+    found = oracle.tokens(text)
     if not found:
-        return {"words": None}
+        return None
     marks = [_mark_reference(found, i) for i in range(len(found))]
     head = list(dict.fromkeys(mark for mark in marks[: _reach_reference(found)] if mark))[:HALF]
     reach = _reach_reference(found[::-1])
@@ -62,7 +60,7 @@ def reference(exchange: Mapping[str, object]) -> dict[str, object]:
             slot = (slot + 1) % SLOTS
         slots[slot] = mark
     bag = [mark - (1 << 16) if mark >> 15 else mark for mark in slots if mark]
-    return {"words": bag + [0] * (WORDS_SIZE - len(bag))}
+    return bag + [0] * (WORDS_SIZE - len(bag))
 
 
 def _reach_reference(found: list[int]) -> int:
