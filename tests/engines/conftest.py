@@ -1,6 +1,6 @@
 """Both engines under one suite. The Spark half runs on a real cluster, started once, or is skipped and says so."""
 
-import warnings
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clusters.Clust
     """A Spark master with two workers."""
     problem = clusters.missing()
     if problem:
-        warnings.warn(f"THE SPARK TESTS ARE SKIPPED: {problem}", pytest.PytestWarning, stacklevel=1)
+        print(f"\nTHE SPARK TESTS ARE SKIPPED: {problem}", file=sys.__stderr__)
         pytest.skip(problem)
     with clusters.cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running

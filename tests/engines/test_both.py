@@ -1,14 +1,25 @@
-"""What an engine owes, held over both: read, memory, write and map_batches mean the same."""
+"""What an engine owes, held over both: read, memory, write and map_batches mean the same. Then what a cluster owes."""
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.engines.conftest import SPARK_MARKS
 
 from stillwatch.engines.base import Engine
+from stillwatch.errors import InputError
+
+
+def on_spark(test: Any) -> Any:
+    """A test of what only a cluster owes."""
+    for mark in SPARK_MARKS:
+        test = mark(test)
+    return test
+
 
 NUMBERS = pa.table({"n": range(1_000)})
 SQUARES = pa.schema([("square", pa.int64())])
@@ -77,3 +88,41 @@ def test_a_task_that_fails_leaves_the_old_table(engine: Engine, tmp_path: Path) 
     with pytest.raises(Exception, match="planted"):
         engine.map_batches(engine.memory(NUMBERS), failing, SQUARES, path)
     assert engine.read(path).count().to_pyarrow().as_py() == 1_000
+
+
+@on_spark
+def test_logs_that_are_not_there_are_an_error_that_names_them(spark: Any) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        spark.parquet(["file:///nowhere/at/all"])
+
+
+@on_spark
+def test_what_a_function_holds_is_in_no_file_where_tables_live(spark: Any, tmp_path: Path) -> None:
+    secret = "a key that must stay in memory: " * 2
+
+    def function(batches: Any) -> Any:
+        for batch in batches:
+            yield pa.record_batch([pa.array([len(secret) + n.as_py() for n in batch["n"]])], names=["n"])
+
+    rows = pa.table({"n": [1, 2, 3]})
+    path = tmp_path / "mapped"
+    made = spark.map_rows(rows, function, rows.schema, path, lambda *_: None)
+    assert sorted(made.to_pyarrow()["n"].to_pylist()) == [65, 66, 67]
+    folder = Path(spark._folder.removeprefix("file://"))
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert files
+    assert not [file for file in files if secret.encode() in file.read_bytes()]
+
+
+@on_spark
+def test_tasks_send_to_the_driver_beside_their_rows(spark: Any, tmp_path: Path) -> None:
+    mail = spark.mailbox(frozenset(), frozenset.union)
+
+    def function(batches: Any) -> Any:
+        for batch in batches:
+            mail.add(frozenset(batch["n"].to_pylist()))
+            yield batch
+
+    rows = pa.table({"n": [1, 2, 3]})
+    spark.map_rows(rows, function, rows.schema, tmp_path / "sent", lambda *_: None)
+    assert mail.value == {1, 2, 3}
