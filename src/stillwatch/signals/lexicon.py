@@ -160,10 +160,7 @@ def terms_reference(text: str | None, words: Lexicon) -> int:
 
 def labels(found: npt.NDArray[np.int64], words: Lexicon) -> npt.NDArray[np.int64]:
     """Bits of the labels of which some rule holds."""
-    bits = np.zeros(len(found), np.int64)
-    for label, needed in words.rules:
-        bits |= np.where((found & needed) == needed, np.int64(1 << label), np.int64(0))
-    return bits
+    return _labels(found, np.array(words.rules, np.int64).reshape(-1, 2))
 
 
 def _hash_reference(tokens: Sequence[int]) -> int:
@@ -184,6 +181,18 @@ def _table(entries: Mapping[int, int]) -> tuple[npt.NDArray[np.uint64], npt.NDAr
             slot = (slot + 1) % size
         keys[slot], values[slot] = key, value
     return keys, values
+
+
+@njit(nogil=True, cache=True)
+def _labels(found: npt.NDArray[np.int64], rules: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Bits of the labels."""
+    bits = np.zeros(len(found), np.int64)
+    for row in range(len(found)):
+        for k in range(len(rules)):
+            label, needed = rules[k, 0], rules[k, 1]
+            if found[row] & needed == needed:
+                bits[row] |= np.int64(1) << label
+    return bits
 
 
 @njit(nogil=True, cache=True)
