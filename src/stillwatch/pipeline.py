@@ -79,7 +79,8 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
     progress("campaigns", 0, 0)
     before = _past(linked, engine, earlier)
     borne = _bearing(linked, engine, kept.work)
-    judged = _campaigns(linked, engine, _marks(linked, borne, kept, engine), before, pardoned=_pardoned(earlier))
+    marks = _marks(linked, borne, kept, engine)
+    judged = _campaigns(linked, _tables(linked, borne), engine, marks, before, pardoned=_pardoned(earlier))
     _show_skeletons(judged, linked.templated, engine, kept.exemplars)
     progress("decisions", 0, 0)
     policy = decisions.load_policy(settings.policy)
@@ -201,7 +202,7 @@ def _accounts_only(table: pa.Table, exposure: Mapping[str, int]) -> pa.Table:
     return table.filter(pc.is_in(table["account_id"], pa.array(list(exposure), pa.string())))
 
 
-def _tables(linked: Linked) -> campaign_stage.Tables:
+def _tables(linked: Linked, borne: IbisTable | None = None) -> campaign_stage.Tables:
     return campaign_stage.Tables(
         templated=linked.templated,
         activity=linked.activity,
@@ -211,6 +212,7 @@ def _tables(linked: Linked) -> campaign_stage.Tables:
         evidence=linked.evidence,
         cohesion=linked.cohesion,
         columns=linked.columns,
+        borne=borne,
     )
 
 
@@ -221,7 +223,7 @@ def _past(linked: Linked, engine: Engine, earlier: Earlier) -> campaign_stage.Pa
 
 
 def _bearing(linked: Linked, engine: Engine, work: Path) -> IbisTable:
-    """The exchanges that bear what is their own cluster's, written once: marks and the seen table both read them."""
+    """The exchanges that bear what is far commoner in their cluster, written once: several steps read them."""
     borne = campaign_stage.bearing(_tables(linked), engine, account_count=len(linked.exposure))
     return engine.write(borne, work / "bearing.parquet")
 
@@ -229,7 +231,7 @@ def _bearing(linked: Linked, engine: Engine, work: Path) -> IbisTable:
 def _marks(linked: Linked, borne: IbisTable, kept: Kept, engine: Engine) -> list[campaign_stage.Marks]:
     """The marks of every cluster, in the order of clusters."""
     observed = campaign_stage.Observed(
-        bearing=borne,
+        bearing=borne.filter(~borne.is_public),
         signals=kept.rollups.content,
         templated=linked.templated,
         traits=linked.traits,
@@ -242,13 +244,14 @@ def _marks(linked: Linked, borne: IbisTable, kept: Kept, engine: Engine) -> list
 
 def _campaigns(
     linked: Linked,
+    tables: campaign_stage.Tables,
     engine: Engine,
     marks: Sequence[campaign_stage.Marks],
     past: campaign_stage.Past,
     *,
     pardoned: set[str],
 ) -> list[Campaign]:
-    tables, count = _tables(linked), len(linked.exposure)
+    count = len(linked.exposure)
     clusters = campaign_stage.facts(tables, engine, account_count=count, pardoned=pardoned)
     ordinary = campaign_stage.ordinary(campaign_stage.ordinary_usage(tables, engine))
     sent = campaign_stage.Sent(linked.sent, linked.principals)
@@ -267,7 +270,8 @@ def _seen(linked: Linked, borne: IbisTable, members: Sequence[str]) -> pa.Table:
     """What every account did; `members` are those in campaigns, not in clusters that are none."""
     inside = linked.members.filter(pc.is_in(linked.members["account_id"], pa.array(members, pa.string())))
     organisations = {account_id for account_id, principal in linked.principals.items() if principal != account_id}
-    return seen(linked.activity, borne, members=inside, organisations=organisations)
+    own = borne.filter(~borne.is_public)
+    return seen(linked.activity, own, members=inside, organisations=organisations)
 
 
 def _pardoned(earlier: Earlier) -> set[str]:

@@ -31,7 +31,8 @@ LOGGED = ("client_ip", "client_ip_prefix", "user_agent", "session_id")
 class Tables:
     """The stage tables the campaign tests read: Ibis for what is large, Arrow for what fits the driver.
 
-    `columns` are those of the exchanges that hold anything.
+    `columns` are those of the exchanges that hold anything; `borne`, when it was written already, is what `bearing`
+    gives.
     """
 
     templated: IbisTable
@@ -42,6 +43,7 @@ class Tables:
     evidence: pa.Table
     cohesion: pa.Table
     columns: frozenset[str] = frozenset()
+    borne: IbisTable | None = None
 
 
 def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Iterable[str] = ()) -> list[Facts]:
@@ -49,20 +51,19 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     clusters = _by_cluster(tables.members)
     if not clusters:
         return []
-    core = _core(tables, {c: len(ids) for c, ids in clusters.items()}, account_count)
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
-    borne = _bearing(tables.templated, members, engine.memory(core))
-    bearing = borne.filter(~borne.is_public)
-    usages = _with_segments(usage_by(bearing, "cluster_id"), _with_programs(bearing, tables, engine), "cluster_id")
+    borne = bearing(tables, engine, account_count=account_count) if tables.borne is None else tables.borne
+    own = borne.filter(~borne.is_public)
+    usages = _with_segments(usage_by(own, "cluster_id"), _with_programs(own, tables, engine), "cluster_id")
     has_prompts = bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
     context = _Context(
         tables=tables,
         people=_people(tables.accounts),
         evidence=_grouped(tables.evidence),
         links=_grouped(tables.cohesion),
-        templates=_templates(bearing),
+        templates=_templates(own),
         usages=usages,
-        member_intents=_member_intents(bearing),
+        member_intents=_member_intents(own),
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
         attempts=_attempts(tables.templated, members),
@@ -75,11 +76,10 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
 
 
 def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
-    """The members' exchanges that bear what is their own cluster's, public templates left out; with `cluster_id`."""
+    """The members' exchanges that bear what is far commoner in their cluster; with `cluster_id` and `is_public`."""
     core = _core(tables, {c: len(ids) for c, ids in _by_cluster(tables.members).items()}, account_count)
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
-    borne = _bearing(tables.templated, members, engine.memory(core))
-    return borne.filter(~borne.is_public).select(*tables.templated.columns, "cluster_id")
+    return _bearing(tables.templated, members, engine.memory(core))
 
 
 def ordinary_usage(tables: Tables, engine: Engine) -> list[Usage]:

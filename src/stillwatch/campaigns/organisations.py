@@ -231,6 +231,7 @@ def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -
         members=pa.table({"account_id": [a for a, _ in members], "cluster_id": pa.array([n for _, n in members])}),
         evidence=pa.Table.from_pylist(rows, schema=tables.evidence.schema),
         cohesion=tables.cohesion.slice(0, 0),
+        borne=None,
     )
     found = facts(of_units, engine, account_count=len(sent.principals))
     pairs = [(unit, one) for (unit, _), one in zip(kept, found, strict=True)]

@@ -24,7 +24,8 @@ from stillwatch.signals.text import NUMBER, Tokens, excerpt, word
 LONGEST_PHRASE = 12  # tokens; a Chinese phrase takes one per character
 MOST_TERMS = 62
 
-_START_SLOTS = 1 << 15  # one byte each: stays in the first-level cache
+_OPENING_BITS = 1 << 18  # 32 KB, of which one bit in a hundred is set: stays in the first-level cache
+_START_SLOTS = 1 << 15
 _ONE = np.uint8(1)  # lowest bit of a byte of `starts`: this token is a phrase by itself
 _KEY_SHIFT = 20  # the lowest bits choose a slot of `starts`, those above choose one of `keys`
 
@@ -37,7 +38,8 @@ class Lexicon:
 
     phrases: Mapping[tuple[int, ...], int]  # tokens of a phrase -> bits of the terms that list it
     rules: tuple[_Rule, ...]
-    starts: npt.NDArray[np.uint8]  # (2^15,) by hash of a token, or of two: whether a phrase begins so
+    openings: npt.NDArray[np.uint64]  # (2^12,) a bit by hash of a token, or of two: whether a phrase may begin so
+    starts: npt.NDArray[np.uint8]  # (2^15,) by the same hash: whether it is a phrase, and how long one gets
     keys: npt.NDArray[np.uint64]  # (2^m,) hash of a phrase, 0 where empty
     bits: npt.NDArray[np.int64]  # (2^m,) terms that list it
     first_bit: int = 0  # of its terms, in tables that it shares with other lexicons
@@ -66,7 +68,7 @@ def together(*parts: Lexicon) -> tuple[Lexicon, ...]:
     if first > MOST_TERMS:
         raise ValueError(f"lexicons in one table have at most {MOST_TERMS} terms, these have {first}: merge some")
     keys, values = _table({_hash_reference(phrase): bits for phrase, bits in phrases.items()})
-    shared = Lexicon({}, (), _starts(phrases), keys, values)
+    shared = Lexicon({}, (), _openings(phrases), _starts(phrases), keys, values)
     return tuple(
         replace(shared, phrases=part.phrases, rules=part.rules, first_bit=first, terms_mask=mask)
         for part, (first, mask) in zip(parts, places, strict=True)
@@ -93,7 +95,7 @@ def lexicon(content: Mapping[str, Any], labels: Sequence[str]) -> Lexicon:
             found = _phrase(phrase, name)
             phrases[found] = phrases.get(found, 0) | 1 << bit
     keys, bits = _table({_hash_reference(found): bits for found, bits in phrases.items()})
-    return Lexicon(phrases, _rules(content["rules"], names, labels), _starts(phrases), keys, bits)
+    return Lexicon(phrases, _rules(content["rules"], names, labels), _openings(phrases), _starts(phrases), keys, bits)
 
 
 def _phrase(text: str, term: str) -> tuple[int, ...]:
@@ -117,6 +119,13 @@ def _rules(content: Mapping[str, list[list[str]]], names: list[str], labels: Seq
     return tuple(rules)
 
 
+def _openings(phrases: Iterable[tuple[int, ...]]) -> npt.NDArray[np.uint64]:
+    """A bit per hash of the first token, or two, of a phrase."""
+    bits = np.zeros(_OPENING_BITS, np.bool_)
+    bits[[_hash_reference(phrase[:2]) & (_OPENING_BITS - 1) for phrase in phrases]] = True
+    return np.packbits(bits, bitorder="little").view("<u8").astype(np.uint64)
+
+
 def _starts(phrases: Iterable[tuple[int, ...]]) -> npt.NDArray[np.uint8]:
     """Per hash of one token whether it is a phrase (lowest bit), of two how long the longest phrase is (the others)."""
     is_one = np.zeros(_START_SLOTS, np.uint8)
@@ -134,7 +143,7 @@ def terms(tokens: Tokens, words: Lexicon) -> npt.NDArray[np.int64]:
     """Bits of the terms that occur in each text's head and tail."""
     found = tokens.once(
         f"terms of {id(words.keys)}",
-        lambda: (words, _terms(tokens.hashes, tokens.bounds, words.starts, words.keys, words.bits)),
+        lambda: (words, _terms(tokens.hashes, tokens.bounds, words.openings, words.starts, words.keys, words.bits)),
     )[1]
     return np.asarray((found >> words.first_bit) & words.terms_mask)
 
@@ -151,10 +160,7 @@ def terms_reference(text: str | None, words: Lexicon) -> int:
 
 def labels(found: npt.NDArray[np.int64], words: Lexicon) -> npt.NDArray[np.int64]:
     """Bits of the labels of which some rule holds."""
-    bits = np.zeros(len(found), np.int64)
-    for label, needed in words.rules:
-        bits |= np.where((found & needed) == needed, np.int64(1 << label), np.int64(0))
-    return bits
+    return _labels(found, np.array(words.rules, np.int64).reshape(-1, 2))
 
 
 def _hash_reference(tokens: Sequence[int]) -> int:
@@ -175,6 +181,18 @@ def _table(entries: Mapping[int, int]) -> tuple[npt.NDArray[np.uint64], npt.NDAr
             slot = (slot + 1) % size
         keys[slot], values[slot] = key, value
     return keys, values
+
+
+@njit(nogil=True, cache=True)
+def _labels(found: npt.NDArray[np.int64], rules: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Bits of the labels."""
+    bits = np.zeros(len(found), np.int64)
+    for row in range(len(found)):
+        for k in range(len(rules)):
+            label, needed = rules[k, 0], rules[k, 1]
+            if found[row] & needed == needed:
+                bits[row] |= np.int64(1) << label
+    return bits
 
 
 @njit(nogil=True, cache=True)
@@ -205,29 +223,41 @@ def _extended(
 
 
 @njit(nogil=True, cache=True)
+def _may_open(state: np.uint64, openings: npt.NDArray[np.uint64]) -> np.uint64:
+    """1 when a phrase may begin so."""
+    place = state & np.uint64(_OPENING_BITS - 1)
+    return (openings[np.intp(place >> np.uint64(6))] >> (place & np.uint64(63))) & np.uint64(1)
+
+
+@njit(nogil=True, cache=True)
 def _terms(
     hashes: npt.NDArray[np.uint64],
     bounds: npt.NDArray[np.int64],
+    openings: npt.NDArray[np.uint64],
     starts: npt.NDArray[np.uint8],
     keys: npt.NDArray[np.uint64],
     bits: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
     """Bits of the terms in every text.
 
-    Per token: 1. hash it, and it with the next; 2. most tokens begin no phrase, which one look at `starts` tells; 3. if
-    it may begin a longer one, extend the hash token by token and look each up.
+    Per token: 1. hash it, and it with the next; 2. most tokens begin no phrase, which one look at `openings` tells; 3.
+    if it may begin a longer one, extend the hash token by token and look each up.
     """
     found = np.zeros(len(bounds) - 1, np.int64)
     mask = np.uint64(len(starts) - 1)
     for row in range(len(found)):
         head, head_end, tail, tail_end = excerpt(bounds, row)
         for first, last in ((head, head_end), (tail, tail_end)):
+            token = word(hashes[first]) if first < last else np.uint64(0)
             for i in range(first, last):
-                state = chain(SEED, word(hashes[i]))
-                if starts[state & mask] & _ONE:
-                    found[row] |= _find(state, keys, bits)
-                if i + 1 < last:
-                    longest = starts[chain(state, word(hashes[i + 1])) & mask] >> _ONE
-                    if longest:
+                following = word(hashes[i + 1]) if i + 1 < last else np.uint64(0)
+                state = chain(SEED, token)
+                two = chain(state, following)
+                token = following
+                if _may_open(state, openings) | _may_open(two, openings):
+                    if starts[state & mask] & _ONE:
+                        found[row] |= _find(state, keys, bits)
+                    longest = starts[two & mask] >> _ONE
+                    if longest and i + 1 < last:
                         found[row] |= _extended(state, hashes[i + 1 : min(i + longest, last)], keys, bits)
     return found
