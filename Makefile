@@ -7,7 +7,7 @@ GATEWAY_VENV := .venv-gateway
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal clean clean-all
+.PHONY: help install demo test java check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal clean clean-all
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 FAST_TESTS := tests/test_shape.py tests/test_imports.py tests/test_docs.py tests/test_schemas.py
@@ -31,7 +31,7 @@ check: $(VENV)/.dev ## Lint, format, types, import contracts, shape, docs and sc
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(FAST_TESTS)
 
-test: $(VENV)/.dev $(GATEWAY_VENV)/.installed ## Run every test, the real gateway's included
+test: $(VENV)/.dev $(VENV)/.spark $(GATEWAY_VENV)/.installed java ## Run every test, a real gateway and a Spark cluster included
 	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev ## Run every benchmark in bench/ and print its figures
@@ -78,6 +78,7 @@ lock: $(VENV)/.dev ## Resolve requirements/*.txt anew; UPGRADE=--upgrade moves w
 	$(COMPILE) $(UPGRADE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) $(UPGRADE) requirements/dev.in pyproject.toml -c requirements/runtime.txt -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) requirements/spark.in -c requirements/runtime.txt -o requirements/spark.txt
 	$(COMPILE) $(UPGRADE) requirements/gateway.in --excludes requirements/gateway-excluded.in -o requirements/gateway.txt
 
 # Environments. A stamp file says what is installed, so a second run costs nothing.
@@ -92,6 +93,19 @@ $(VENV)/.runtime: requirements/build.txt requirements/runtime.txt pyproject.toml
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	$(BIN)/python $(PIP_INSTALL) -r requirements/dev.txt
 	@touch $@
+
+# pyspark comes as source; requirements/build.txt brought what builds it.
+$(VENV)/.spark: requirements/spark.txt $(VENV)/.dev
+	$(BIN)/python $(PIP_INSTALL) --no-build-isolation -r requirements/spark.txt
+	@touch $@
+
+java: ## Install Java 17 when there is none and apt-get may; the Spark tests are skipped without it
+	@if test -n "$$JAVA_HOME" || command -v java >/dev/null; then exit 0; fi; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		echo "Installing Java 17 for the Spark tests"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openjdk-17-jre-headless && exit 0; \
+	fi; \
+	echo "make: no Java 17: THE SPARK TESTS WILL BE SKIPPED. Install it (Debian, Ubuntu: apt install openjdk-17-jre-headless)" >&2
 
 # --no-deps: the lock leaves out parts of litellm[proxy] on purpose (requirements/gateway-excluded.in).
 $(GATEWAY_VENV)/.installed: requirements/gateway.txt

@@ -63,7 +63,7 @@ def intake(
     schema = _encoded(arrow_schema(SIGNALS), SIGNALS.names)
     numbered = schema.append(ingest.EXCHANGE_KEY)
     derived = engine.map_batches(batches, _numbered_signals(key, schema), numbered, work / "signals")
-    derived, duplicates = _once(derived, tally.ids.repeated(), engine, work)
+    derived, duplicates = without_repeats(derived, tally.ids.repeated(), engine, work)
     rejected = pa.Table.from_batches(tally.rejected, arrow_schema(REJECTED))
     return Intake(
         signals=derived,
@@ -86,10 +86,13 @@ def _numbered_signals(key: ingest.Key, schema: pa.Schema) -> Callable[[pa.Record
     return lambda batch: ingest.with_exchange_keys(signals(batch, schema), key)
 
 
-def _once(
+def without_repeats(
     derived: IbisTable, hashes: npt.NDArray[np.uint64] | None, engine: Engine, work: Path
 ) -> tuple[IbisTable, int]:
-    """The signals without the repeats of an id, and how many those were. No hash of an id comes twice: no id does."""
+    """The signals without the repeats of an id, and how many those were. No hash of an id comes twice: no id does.
+
+    `hashes` are those that came twice, null when nobody kept count.
+    """
     if hashes is not None and not len(hashes):
         return derived, 0
     among = None
@@ -120,13 +123,14 @@ def too_many_rejected(taken: Intake, limit: float) -> InputError | None:
 
 
 def account_rows(settings: Settings, key: ingest.Key) -> tuple[pa.Table, pa.Table]:
-    """The accounts that were given, none without a file, and the rejected rows among them."""
+    """The accounts that were given, and the rows of them that were rejected."""
     if settings.accounts is None:
         return arrow_schema(ACCOUNTS).empty_table(), arrow_schema(REJECTED).empty_table()
-    return ingest.accounts(settings.accounts, key=key, field_map=_field_map(settings))
+    return ingest.accounts(settings.accounts, key=key, field_map=field_map_of(settings))
 
 
-def _field_map(settings: Settings) -> ingest.FieldMap | None:
+def field_map_of(settings: Settings) -> ingest.FieldMap | None:
+    """The operator's field map, if there is one."""
     return ingest.load_field_map(settings.field_map) if settings.field_map else None
 
 
@@ -144,7 +148,7 @@ def _batches(
         files,
         key=key,
         input_format=settings.input_format,
-        field_map=_field_map(settings),
+        field_map=field_map_of(settings),
         started_at=settings.started_at,
         schema=_encoded(arrow_schema(EXCHANGES), inputs()),
         threads=settings.threads or os.cpu_count() or 1,
@@ -161,7 +165,7 @@ def _batches(
             lots = rollups.id_hashes(batch.exchanges["exchange_id"])
             tally.ids.add(lots)
             if settings.exemplars:
-                _sample(batch.exchanges, lots, tally)
+                sample(batch.exchanges, lots, tally)
             yield batch.exchanges
     progress("ingest", total, total)
 
@@ -177,7 +181,7 @@ def _as_dictionary(field: pa.Field) -> pa.Field:
     return field.with_type(pa.dictionary(pa.int32(), pa.string())) if is_repeated else field
 
 
-def _sample(batch: pa.RecordBatch, lots: npt.NDArray[np.uint64], tally: Tally) -> None:
+def sample(batch: pa.RecordBatch, lots: npt.NDArray[np.uint64], tally: Tally) -> None:
     """Keep one prompt in `sample_one_in`, chosen by a hash of the id, so that the order of files does not matter."""
     drawn = (lots % np.uint64(tally.sample_one_in) == 0) & batch["prompt"].is_valid().to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(drawn)
@@ -185,6 +189,11 @@ def _sample(batch: pa.RecordBatch, lots: npt.NDArray[np.uint64], tally: Tally) -
     for lot, row in zip(lots[rows].tolist(), chosen.to_pylist(), strict=True):
         tally.lots[row["exchange_id"]] = lot
         tally.exemplars[row["exchange_id"]] = (row["account_id"], row["prompt"][:MAX_EXEMPLAR_CHARS])
+    thin(tally)
+
+
+def thin(tally: Tally) -> None:
+    """Thin the sample by halves until it is small enough to hold."""
     while len(tally.exemplars) > MAX_EXEMPLARS:
         tally.sample_one_in *= 2
         tally.lots = {name: lot for name, lot in tally.lots.items() if lot % tally.sample_one_in == 0}

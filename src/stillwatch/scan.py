@@ -1,5 +1,6 @@
 """One scan, or one detection over a state, from flags to files: the run boundary around the pipeline."""
 
+import importlib
 import importlib.metadata
 import resource
 import sys
@@ -17,11 +18,13 @@ import pyarrow.compute as pc
 
 from stillwatch import __version__, decisions, ingest, sharing, state, store
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.intake import account_rows, intake, too_many_rejected
+from stillwatch.errors import SettingsError
+from stillwatch.intake import Intake, account_rows, intake, too_many_rejected
 from stillwatch.pipeline import Campaign, Earlier, Found, found
 from stillwatch.records import ACCOUNT_VERDICTS, arrow_schema
 from stillwatch.report import report
 from stillwatch.settings import Settings, checked, key_path, key_secret
+from stillwatch.spread import spread_intake
 from stillwatch.state import Kept
 
 Progress = Callable[[str, int, int], None]
@@ -43,7 +46,7 @@ def scan(settings: Settings, *, progress: Progress) -> Scanned:
         StillwatchError: settings, input, store or engine; nothing that stood in the folder is lost.
     """
     with _run_in(settings, progress) as run:
-        taken = intake(settings, run.engine, key=run.key, work=run.work, progress=run.clock)
+        taken = run.take(settings, run.engine, key=run.key, work=run.work, progress=run.clock)
         store.write_table(settings.out / store.REJECTED, taken.rejected)
         refusal = too_many_rejected(taken, settings.max_rejected_share)
         if refusal is not None:
@@ -71,7 +74,8 @@ def detect(folder: Path, settings: Settings, *, window: state.Window, progress: 
 class _Run:
     """What a run holds while it lasts."""
 
-    engine: EmbeddedEngine
+    engine: Any  # an engine, or a cluster; the import waits for whoever wants one
+    take: Callable[..., Intake]  # how logs get into it
     key: ingest.Key
     work: Path
     clock: "_Clock"
@@ -85,8 +89,8 @@ def _run_in(settings: Settings, progress: Progress) -> Iterator[_Run]:
     clock = _Clock(progress)
     with store.locked(settings.out) as work:
         store.check_key(settings.out, key.key_id)
-        with EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads) as engine:
-            yield _Run(engine, key, work, clock)
+        with _engine(settings, work) as (engine, take):
+            yield _Run(engine, take, key, work, clock)
 
 
 def _found(settings: Settings, kept: Kept, run: _Run) -> Scanned:
@@ -94,6 +98,33 @@ def _found(settings: Settings, kept: Kept, run: _Run) -> Scanned:
     out = settings.out
     earlier = Earlier(store.read_known(out), store.read_seen(out), store.read_verdicts(out))
     return _written(settings, kept, found(kept, run.engine, settings, earlier=earlier, progress=run.clock), run.clock)
+
+
+@contextmanager
+def _engine(settings: Settings, work: Path) -> Iterator[tuple[Any, Callable[..., Intake]]]:
+    """The engine that was asked for, and how logs get into it."""
+    if settings.engine == "embedded":
+        with EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads) as engine:
+            yield engine, intake
+        return
+    options = {"master": settings.spark_master, "folder": settings.work, "memory_limit": settings.memory_limit}
+    with _spark_engine()(work, **options) as engine:
+        yield engine, spread_intake
+
+
+def _spark_engine() -> type[Any]:
+    """The Spark engine, imported by name: it is an extra, and whoever does without it should not wait for it.
+
+    Raises:
+        SettingsError: the extra is not installed.
+    """
+    try:
+        return importlib.import_module("stillwatch.engines.spark").SparkEngine
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("pyspark", "py4j", "grpc"):
+            raise
+        message = f"--engine spark needs {error.name}, which is not installed: pip install 'stillwatch[spark]'"
+        raise SettingsError(message) from error
 
 
 def _refuse_early(settings: Settings) -> None:
@@ -156,7 +187,7 @@ def _run(settings: Settings, kept: Kept, result: Found, clock: "_Clock", now: da
     told = {name: value for name, value in asdict(settings).items() if name not in ("logs", "out")}
     return {
         "version": __version__,
-        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "libraries": {name: importlib.metadata.version(name) for name in _libraries(settings)},
         "key_id": kept.key.key_id,
         "started_at": clock.started_at.isoformat(),
         "finished_at": now.isoformat(),
@@ -181,6 +212,10 @@ def _run(settings: Settings, kept: Kept, result: Found, clock: "_Clock", now: da
         "seconds": clock.seconds(),
         "peak_memory_bytes": peak_memory_bytes(),
     }
+
+
+def _libraries(settings: Settings) -> tuple[str, ...]:
+    return (*_LIBRARIES, "pyspark") if settings.engine == "spark" else _LIBRARIES
 
 
 def _not_judged(kept: Kept, result: Found) -> list[str]:

@@ -14,6 +14,7 @@ from platformdirs import user_state_path
 from stillwatch.errors import SettingsError
 
 KEY_VARIABLE = "STILLWATCH_KEY_FILE"
+ENGINES = ("embedded", "spark")
 KEY_BYTES = 32  # as many as HMAC-SHA256 can use without hashing the key first
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)\s*", re.IGNORECASE)
 
@@ -36,13 +37,17 @@ class Settings:
     max_rejected_share: float = 0.2
     exemplars: bool = True
     tlp: str = "amber"
+    engine: str = "embedded"
+    spark_master: str | None = None
+    work: str | None = None
 
 
 def checked(settings: Settings) -> Settings:
     """The settings, after refusing what cannot work.
 
     Raises:
-        SettingsError: a share or rate is outside its range, or the memory limit cannot be read.
+        SettingsError: a share or rate is outside its range, the memory limit cannot be read, or a flag belongs to
+            another engine.
     """
     if not 0 <= settings.max_rejected_share <= 1:
         raise SettingsError(f"--max-rejected-share {settings.max_rejected_share}: give a share from 0 to 1")
@@ -52,6 +57,11 @@ def checked(settings: Settings) -> Settings:
         raise SettingsError(f"--threads {settings.threads}: give at least 1")
     if not _SIZE.fullmatch(settings.memory_limit):
         raise SettingsError(f"--memory-limit {settings.memory_limit!r}: write it as in 4GB, 2.5GiB or 800MB")
+    if settings.engine not in ENGINES:
+        raise SettingsError(f"--engine {settings.engine}: give one of {', '.join(ENGINES)}")
+    for flag, value in (("--spark-master", settings.spark_master), ("--work", settings.work)):
+        if value is not None and settings.engine != "spark":
+            raise SettingsError(f"{flag} {value}: only --engine spark takes it")
     return settings
 
 

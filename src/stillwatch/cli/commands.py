@@ -149,6 +149,15 @@ def scan(
     tlp: Annotated[
         str, typer.Option(help="Marking of the shared bundle: clear, green, amber, amber+strict, red.")
     ] = "amber",
+    engine: Annotated[str, typer.Option(help="Where tables live and work runs: embedded or spark.")] = "embedded",
+    spark_master: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="With --engine spark: spark://host:7077, local[2], yarn, sc://host ..."),
+    ] = None,
+    work: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="With --engine spark: folder that driver and workers reach, any Hadoop path."),
+    ] = None,
     fail_on_campaigns: Annotated[bool, typer.Option(help="Exit 3 when a distillation campaign is found.")] = False,
     output: As = Format.table,
 ) -> None:
@@ -176,6 +185,9 @@ def scan(
         max_rejected_share=max_rejected_share,
         exemplars=exemplars,
         tlp=tlp,
+        engine=engine,
+        spark_master=spark_master,
+        work=work,
     )
     with progress_bars() as progress:
         done = run_scan(settings, progress=progress)

@@ -59,6 +59,15 @@ def format_of(path: Path, *, is_mapped: bool = False) -> Format | None:
     return _only([format_ for format_ in formats().values() if format_.recognises(head)], head)
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether the file is Parquet, told from its first bytes; one that cannot be opened is not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+    except OSError:
+        return False
+
+
 def check_not_binary(path: Path) -> bool:
     """Whether there is anything in the file to read as text.
 

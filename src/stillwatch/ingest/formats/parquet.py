@@ -36,7 +36,7 @@ def _parts(source: Source) -> Iterator[Part]:
     except (pa.ArrowException, OSError) as error:
         yield Part(partial(iter, [_corrupt(None, error)]), fits_memory=True)
         return
-    names = _wanted(schema, source)
+    names = wanted_columns(schema, source)
     if problem := source.missing(names):
         yield Part(partial(iter, [_unreadable(None, problem)]), fits_memory=True)
         return
@@ -105,7 +105,7 @@ def _corrupt(row: int | None, error: Exception) -> Raw:
     return replace(_unreadable(row, reason), is_last=True)
 
 
-def _wanted(schema: pa.Schema, source: Source) -> dict[str, str]:
+def wanted_columns(schema: pa.Schema, source: Source) -> dict[str, str]:
     """Our column and the dotted path of theirs, for every column the file has."""
     mapped = source.names.columns
     named = {ours: theirs for ours, theirs in mapped.items() if _has(schema, theirs)}
@@ -173,7 +173,7 @@ def _row_bytes(column: pa.Array) -> pa.Array | None:
 
 
 def _raw(batch: pa.RecordBatch, names: Mapping[str, str], done: int, bytes_read: int) -> Raw:
-    columns: dict[str, RawColumn] = {ours: _column(batch, theirs) for ours, theirs in names.items()}
+    columns: dict[str, RawColumn] = {ours: column_at(batch, theirs) for ours, theirs in names.items()}
     return Raw(columns, pa.array(np.arange(done - len(batch) + 1, done + 1)), bytes_read=bytes_read)
 
 
@@ -181,7 +181,8 @@ def _unreadable(row: int | None, reason: str) -> Raw:
     return Raw({}, pa.array([], pa.int64()), (Rejection(row, reason),))
 
 
-def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+def column_at(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """The column at a dotted path."""
     if name in batch.schema.names:
         return batch.column(name)
     head, *rest = name.split(".")

@@ -1,0 +1,128 @@
+"""What an engine owes, held over both: read, memory, write and map_batches mean the same. Then what a cluster owes."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.engines.conftest import SPARK_MARKS
+
+from stillwatch.engines.base import Engine
+from stillwatch.errors import InputError
+
+
+def on_spark(test: Any) -> Any:
+    """A test of what only a cluster owes."""
+    for mark in SPARK_MARKS:
+        test = mark(test)
+    return test
+
+
+NUMBERS = pa.table({"n": range(1_000)})
+SQUARES = pa.schema([("square", pa.int64())])
+EVERY_TYPE = pa.table(
+    {
+        "whole": pa.array([1, None, -(2**62)], pa.int64()),
+        "small": pa.array([1, None, -3], pa.int32()),
+        "text": pa.array(["a", None, "\u4e2d\U0001f600\x1f"]),
+        "flag": pa.array([True, None, False]),
+        "real": pa.array([0.1, None, -2.5]),
+        "at": pa.array([datetime(2026, 3, 2, 1, 2, 3, 4, UTC), None, datetime(1999, 1, 1, tzinfo=UTC)]),
+        "texts": pa.array([["x", "y"], None, []], pa.list_(pa.string())),
+        "numbers": pa.array([[1, -2], None, [3]], pa.list_(pa.int64())),
+        "fixed": pa.array([[1, -2], None, [3, 127]], pa.list_(pa.int8(), 2)),
+    }
+)
+
+
+def squared(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.record_batch([pa.array([n.as_py() ** 2 for n in batch["n"]], pa.int64())], schema=SQUARES)
+
+
+def failing(batch: pa.RecordBatch) -> pa.RecordBatch:
+    raise ValueError("planted")
+
+
+def total(table: ibis.Table, column: str) -> int:
+    return int(table[column].sum().to_pyarrow().as_py())
+
+
+def test_a_table_of_every_type_comes_back_as_it_went(engine: Engine, tmp_path: Path) -> None:
+    written = engine.write(engine.memory(EVERY_TYPE), tmp_path / "types.parquet").to_pyarrow()
+    rows = sorted(EVERY_TYPE.to_pylist(), key=str)
+    assert sorted(written.to_pylist(), key=str) == rows
+    assert written.schema.field("at").type == pa.timestamp("us", tz="UTC")
+
+
+def test_a_parquet_file_that_somebody_else_wrote_is_read(engine: Engine, tmp_path: Path) -> None:
+    pq.write_table(EVERY_TYPE, tmp_path / "a [1] b%20c.parquet")
+    found = engine.read(tmp_path / "a [1] b%20c.parquet").to_pyarrow()
+    assert sorted(found.to_pylist(), key=str) == sorted(EVERY_TYPE.to_pylist(), key=str)
+
+
+def test_writing_replaces_what_stood_there_and_expressions_see_one_state(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "n.parquet"
+    engine.write(engine.memory(NUMBERS), path)
+    again = engine.write(engine.memory(NUMBERS.slice(0, 10)), path)
+    assert total(again, "n") == total(engine.read(path), "n") == 45
+
+
+def test_batches_and_tables_are_mapped_alike(engine: Engine, tmp_path: Path) -> None:
+    of_batches = engine.map_batches(NUMBERS.to_batches(max_chunksize=300), squared, SQUARES, tmp_path / "batches")
+    of_table = engine.map_batches(engine.memory(NUMBERS), squared, SQUARES, tmp_path / "table")
+    assert total(of_batches, "square") == total(of_table, "square") == sum(n * n for n in range(1_000))
+    assert of_table.to_pyarrow().schema == SQUARES
+
+
+def test_no_batches_leave_an_empty_table_with_its_columns(engine: Engine, tmp_path: Path) -> None:
+    mapped = engine.map_batches([], squared, NUMBERS.schema, tmp_path / "mapped")
+    assert mapped.to_pyarrow() == NUMBERS.schema.empty_table()
+
+
+def test_a_task_that_fails_leaves_the_old_table(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "mapped"
+    engine.map_batches(engine.memory(NUMBERS), squared, SQUARES, path)
+    with pytest.raises(Exception, match="planted"):
+        engine.map_batches(engine.memory(NUMBERS), failing, SQUARES, path)
+    assert engine.read(path).count().to_pyarrow().as_py() == 1_000
+
+
+@on_spark
+def test_logs_that_are_not_there_are_an_error_that_names_them(spark: Any) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        spark.parquet(["file:///nowhere/at/all"])
+
+
+@on_spark
+def test_what_a_function_holds_is_in_no_file_where_tables_live(spark: Any, tmp_path: Path) -> None:
+    secret = "a key that must stay in memory: " * 2
+
+    def function(batches: Any) -> Any:
+        for batch in batches:
+            yield pa.record_batch([pa.array([len(secret) + n.as_py() for n in batch["n"]])], names=["n"])
+
+    rows = pa.table({"n": [1, 2, 3]})
+    path = tmp_path / "mapped"
+    made = spark.map_rows(rows, function, rows.schema, path, lambda *_: None)
+    assert sorted(made.to_pyarrow()["n"].to_pylist()) == [65, 66, 67]
+    folder = Path(spark._folder.removeprefix("file://"))
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert files
+    assert not [file for file in files if secret.encode() in file.read_bytes()]
+
+
+@on_spark
+def test_tasks_send_to_the_driver_beside_their_rows(spark: Any, tmp_path: Path) -> None:
+    mail = spark.mailbox(frozenset(), frozenset.union)
+
+    def function(batches: Any) -> Any:
+        for batch in batches:
+            mail.add(frozenset(batch["n"].to_pylist()))
+            yield batch
+
+    rows = pa.table({"n": [1, 2, 3]})
+    spark.map_rows(rows, function, rows.schema, tmp_path / "sent", lambda *_: None)
+    assert mail.value == {1, 2, 3}
