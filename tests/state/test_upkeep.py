@@ -59,6 +59,7 @@ def test_without_a_state_every_command_says_how_to_make_one(tmp_path: Path) -> N
         done = scans.run(*words, "--state", nowhere)
         assert done.returncode == 1
         assert f"there is no state in {nowhere}. Run `stillwatch ingest LOGS --state {nowhere}` first." in done.stderr
+    assert not nowhere.exists()
 
 
 def test_a_window_that_cannot_be_is_wrong_usage(held: Path, tmp_path: Path) -> None:

@@ -189,7 +189,12 @@ def writing(state: Path, *, waits_for_readers: bool = False) -> Iterator[None]:
 
 @contextmanager
 def reading(state: Path) -> Iterator[None]:
-    """Keep every folder of parts in place while it is read."""
+    """Keep every folder of parts in place while it is read.
+
+    Raises:
+        StoreError: there is no state, or it is damaged or of another format.
+    """
+    existing_manifest(state)  # before a folder is made
     with _made(state, _READERS).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield
