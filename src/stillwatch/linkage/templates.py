@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
 from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids
-from stillwatch.linkage.rewordings import groups, sampled
+from stillwatch.linkage.rewordings import OF_GROUP, groups, sampled
 from stillwatch.records import EMBEDDING_SIZE
 
 MIN_TEXTS = 5  # different texts of one account each; below this, coincidence and retries dominate
@@ -152,7 +152,7 @@ def templated_batches(known: Vocabulary, exact: Ints) -> BatchFunction:
     def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
         found, ids, counts = _matched(batch, known)
         groups = np.empty(len(found), np.int64)
-        group_of(found, known, MIN_MATCHED, groups)
+        group_of(found, known, MIN_MATCHED, OF_GROUP, groups)
         rewords = (groups != NO_GROUP) & ~_among(ids, exact)
         ids = np.where(rewords, names[groups], ids)
         # Two prompts of one template carry the same item exactly when their whole texts are equal.
