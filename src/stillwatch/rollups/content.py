@@ -27,10 +27,15 @@ def content(signals: IbisTable) -> IbisTable:
 
 def sampled(rows: IbisTable) -> IbisTable:
     """The same rows with at most EMBEDDINGS_PER_DAY embeddings of an account and day."""
-    order = [rows.embedding.isnull(), rows.exchange_id]
-    rank = ibis.row_number().over(group_by=[rows.account_id, day(rows.started_at)], order_by=order)
-    kept = ibis.ifelse(rank < EMBEDDINGS_PER_DAY, rows.embedding, ibis.null(rows.embedding.type()))
-    return rows.mutate(embedding=kept)
+    embedded = rows.filter(rows.embedding.notnull()).select("account_id", "exchange_id", day=day(rows.started_at))
+    rank = ibis.row_number().over(group_by=[embedded.account_id, embedded.day], order_by=embedded.exchange_id)
+    ranked = embedded.mutate(rank=rank)
+    chosen = ranked.filter(ranked["rank"] < EMBEDDINGS_PER_DAY).select("exchange_id").distinct()
+    # Ranked without their payload and joined back: a window over whole rows would hold all of them.
+    joined = rows.left_join(chosen.mutate(is_chosen=ibis.literal(True)), "exchange_id")
+    kept = joined.select(*rows.columns, "is_chosen")
+    embedding = ibis.ifelse(kept.is_chosen.fill_null(False), kept.embedding, ibis.null(rows.embedding.type()))
+    return kept.mutate(embedding=embedding).select(*rows.columns)
 
 
 def day(at: IbisTable) -> IbisTable:
