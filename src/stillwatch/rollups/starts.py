@@ -13,7 +13,8 @@ MINUTE_S = 60
 
 def session_starts(signals: IbisTable) -> IbisTable:
     """One row per account and minute in which a session began: account_id, minute (whole minutes since 1970, UTC)."""
-    second = signals.started_at.epoch_seconds().cast("int64")
+    # Floored first: a cast from seconds with a fraction rounds on one engine and cuts on another.
+    second = signals.started_at.epoch_seconds().floor().cast("int64")
     rows = signals.select("account_id", second=second).distinct()
     before = rows.second.lag().over(group_by=rows.account_id, order_by=rows.second)
     timed = rows.mutate(silence=rows.second - before)
