@@ -81,7 +81,7 @@ def _scanned(world: Path, out: Path, kind: type[Engine], **flags: Any) -> Record
         def mapped(self: Any, batches: Any, function: Any, schema: Any, path: Path) -> Any:
             made = map_batches(self, batches, function, schema, path)
             if path.name != "signals":
-                told.append((f"map {path.name}", _rows(fetch(made))))
+                told.append((f"map {path.name}", _once(fetch(made))))
             return made
 
         def fetched(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -117,6 +117,12 @@ def _rows(result: pa.Table | pa.ChunkedArray) -> list[str]:
     table = result if isinstance(result, pa.Table) else pa.table({"value": result})
     rows = sorted(repr([_whole(value) for value in row.values()]) for row in table.to_pylist())
     return [", ".join(table.column_names), *rows]
+
+
+def _once(result: pa.Table) -> list[str]:
+    """The rows, each once: what a function drops as repeated within a batch depends on where batches end."""
+    names, *rows = _rows(result)
+    return [names, *sorted(set(rows))]
 
 
 def _whole(value: Any) -> Any:

@@ -108,11 +108,6 @@ class SparkEngine:
         if isinstance(error, PySparkException) or type(error).__name__ == "Py4JJavaError":
             raise EngineError(f"Spark could not run the job: {_cause(str(error))}") from error
 
-    @property
-    def library(self) -> str:
-        """Name of the distribution that does the work."""
-        return "pyspark"
-
     def read(self, path: Path) -> IbisTable:
         """The Parquet dataset at `path` (a table this engine wrote, else a file or a folder of parts)."""
         place = self._places.get(path.absolute(), f"file://{path.absolute()}")
@@ -120,9 +115,7 @@ class SparkEngine:
 
     def memory(self, table: pa.Table) -> IbisTable:
         """A small Arrow table as an Ibis table of this engine."""
-        plain = table.cast(_plain_schema(table.schema))
-        frame = self._session.createDataFrame(plain, schema=_spark_schema(plain.schema))
-        return self._table(frame)
+        return self._table(self._frame(table))
 
     def write(self, table: IbisTable, path: Path) -> IbisTable:
         """Materialise at `path`, atomically and replacing what stood there; return it read back."""
@@ -281,9 +274,7 @@ def _session(master: str | None, options: Mapping[str, str]) -> SparkSession:
     }
     for name, value in static.items():
         builder = builder.config(name, value)
-    session = _started(master, builder.master(master) if master else builder)
-    session.sparkContext.setLogLevel("ERROR")
-    return session
+    return _started(master, builder.master(master) if master else builder)
 
 
 def _started(master: str | None, builder: Any) -> SparkSession:  # noqa: ANN401 - Spark's own builder

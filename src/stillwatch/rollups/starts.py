@@ -19,7 +19,8 @@ DAY_S = 86_400
 
 def sessions(signals: IbisTable) -> IbisTable:
     """Stretches of exchanges, cut at midnight so that a window of days can be cut out; as in `records.SESSIONS`."""
-    second = signals.started_at.epoch_seconds().cast("int64")
+    # Floored first: a cast from seconds with a fraction rounds on one engine and cuts on another.
+    second = signals.started_at.epoch_seconds().floor().cast("int64")
     rows = signals.select("account_id", second=second).distinct()
     within = ibis.window(group_by=[rows.account_id, rows.second // DAY_S], order_by=rows.second)
     is_first = (rows.second - rows.second.lag().over(within) > SILENCE_S).fill_null(True)
