@@ -37,10 +37,10 @@ def sampled(looks: IbisTable, accepted: IbisTable, *, accounts: int) -> IbisTabl
     """The numbers of the fingerprints of sampled prompts without a template: one column, `numbers`.
 
     `looks` is as `templates.LOOKS_SCHEMA`, `accepted` has the templates that recur (`template_id`). Of one account
-    those with the smallest texts' hashes are taken.
+    those with the smallest numbers under the key are taken, whatever they say.
     """
     left = looks.filter(looks.numbers.notnull()).anti_join(accepted, "template_id")
-    order = ibis.window(group_by="account_id", order_by="item_id")
+    order = ibis.window(group_by="account_id", order_by="exchange_id")
     ranked = left.mutate(rank=ibis.row_number().over(order))
     most = max(min(MOST_OF_ACCOUNT, MOST_SAMPLED // max(accounts, 1)), 1)
     return ranked.filter(ranked["rank"] < most).select("numbers")

@@ -58,6 +58,7 @@ TEMPLATED_SCHEMA = pa.schema(
 
 LOOKS_SCHEMA = pa.schema(
     [
+        ("exchange_id", pa.int64()),
         ("account_id", pa.string()),
         ("template_id", pa.int64()),
         ("item_id", pa.int64()),
@@ -78,7 +79,9 @@ def templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
         signals.aggregate(exchanges=signals.count(), accounts=signals.account_id.nunique()).to_pyarrow().to_pylist()
     )
     first = looks(indexed(fingerprints), one_in=max(counts[0]["exchanges"] // MOST_LOOKED_AT, 1))
-    looked = engine.map_batches(signals.select("account_id", "text_id", "sketch"), first, LOOKS_SCHEMA, work / "looks")
+    looked = engine.map_batches(
+        signals.select("exchange_id", "account_id", "text_id", "sketch"), first, LOOKS_SCHEMA, work / "looks"
+    )
     exact = engine.write(accepted(looked), work / "accepted.parquet")
     prompts = sampled(looked, exact, accounts=counts[0]["accounts"]).to_pyarrow()["numbers"]
     known = indexed(fingerprints, groups(prompts, len(fingerprints)))
