@@ -121,9 +121,10 @@ def _spark_engine() -> type[Any]:
     try:
         return importlib.import_module("stillwatch.engines.spark").SparkEngine
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("pyspark", "py4j", "grpc"):
+        missing = (error.name or "pyspark").partition(".")[0]
+        if missing not in ("pyspark", "py4j", "grpc"):
             raise
-        message = f"--engine spark needs {error.name}, which is not installed: pip install 'stillwatch[spark]'"
+        message = f"--engine spark needs {missing}, which is not installed: pip install 'stillwatch[spark]'"
         raise SettingsError(message) from error
 
 
