@@ -1,7 +1,22 @@
 """Settings that hold for every test."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from stillwatch.settings import KEY_VARIABLE
 
 # No test asserts a time: a busy machine must not fail one. Examples are the same on every run.
 settings.register_profile("stillwatch", deadline=None, derandomize=True)
 settings.load_profile("stillwatch")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A key of the tests' own, one for all: none may touch the key of whoever runs them, and results compare."""
+    path = tmp_path_factory.mktemp("key") / "key"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY_VARIABLE, str(path))
+        yield path

@@ -10,7 +10,6 @@ from tests.engines import cluster as clusters
 
 from stillwatch.engines.base import Engine
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.settings import KEY_VARIABLE
 
 # A short-lived process on little data: compiling it well would take longer than running it.
 JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -28,15 +27,6 @@ OPTIONS = {
 # py4j leaves its sockets to the garbage collector, which says so.
 SPARK_MARKS = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 BOTH = [pytest.param("embedded"), pytest.param("spark", marks=SPARK_MARKS)]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A key of the tests' own: none may touch the key of whoever runs them."""
-    path = tmp_path_factory.mktemp("key") / "key"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(KEY_VARIABLE, str(path))
-        yield path
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,11 @@
 """One planted world and one scan of it for all tests that only look."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.flow import planted, scans
 
 from stillwatch.scan import Scanned
-from stillwatch.settings import KEY_VARIABLE
-
-
-@pytest.fixture(scope="session", autouse=True)
-def key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A key of the tests' own: none may touch the key of whoever runs them."""
-    path = tmp_path_factory.mktemp("key") / "key"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(KEY_VARIABLE, str(path))
-        yield path
 
 
 @pytest.fixture(scope="session")

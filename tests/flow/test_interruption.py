@@ -29,10 +29,6 @@ def killed_when(process: subprocess.Popen[bytes], seen: Path) -> bool:
     return process.wait(WAIT_S) == -signal.SIGKILL
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="seen on a loaded machine: one digit of a figure differs from the undisturbed run's; the cause is not found",
-)
 # `.signals.partial` is there while logs are read, `templated` shortly before linkage.
 @pytest.mark.parametrize("stage", [".signals.partial", "templated"])
 def test_killed_in_mid_scan_then_the_same_command_gives_the_same_campaigns(
