@@ -4,6 +4,7 @@ import csv
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,6 +40,11 @@ CAMPAIGN_COLUMNS = (
     "last seen",
     WORDS_COLUMN,
 )
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """A moment of the command line; without a zone it is UTC."""
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def print_campaigns(campaigns: Sequence[Mapping[str, Any]], output: Format) -> None:

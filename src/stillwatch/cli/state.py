@@ -1,13 +1,13 @@
 """Commands that work on a state: logs in batch by batch, campaigns out of what is kept of them."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stillwatch.cli.commands import EXIT_CAMPAIGNS, app
-from stillwatch.cli.output import As, Format, Out, print_campaigns, print_rows, progress_bars, say, say_summary
+from stillwatch.cli.output import As, Format, Out, in_utc, print_campaigns, print_rows, progress_bars, say, say_summary
 from stillwatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def ingest(
         accounts=accounts,
         input_format=input_format,
         field_map=field_map,
-        started_at=started_at.replace(tzinfo=UTC) if started_at and started_at.tzinfo is None else started_at,
+        started_at=in_utc(started_at),
         memory_limit=memory_limit,
         threads=threads,
         max_rejected_share=max_rejected_share,

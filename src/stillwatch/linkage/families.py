@@ -22,7 +22,6 @@ Source: mixture of Bernoulli products with hard assignment: Juan & Vidal, "On th
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TypeVar
 
 import ibis
 import numpy as np
@@ -87,7 +86,6 @@ def learned(sketches: Ints, words: Marks, senders: "Groups") -> Families:
     return Families(_ids(pools), pools)
 
 
-Number = TypeVar("Number", bound=np.generic)
 Groups = tuple[Ints, Ints]  # start (groups + 1,) and members of all groups, one after the other
 
 
