@@ -21,10 +21,9 @@ def test_importing_stillwatch_and_its_command_line_imports_no_spark() -> None:
 
 
 def test_without_the_extra_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("pyspark", "stillwatch.engines.spark"):
+    monkeypatch.delitem(sys.modules, "stillwatch.engines.spark", raising=False)
+    for name in ["pyspark", *(name for name in sys.modules if name.startswith("pyspark."))]:
         monkeypatch.setitem(sys.modules, name, None)
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "pyspark", None)
     settings = Settings(logs=("x",), out=tmp_path, engine="spark")
     with pytest.raises(SettingsError, match=r"^--engine spark needs pyspark.*pip install 'stillwatch\[spark\]'$"):
         scan_module.scan(settings, progress=lambda *_: None)
