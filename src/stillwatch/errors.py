@@ -5,7 +5,8 @@
     ├── InputError         a file cannot be used at all, or too many of its rows were rejected
     ├── StoreError         state or output cannot be read or written, or was made under another key
     ├── EngineError        the engine could not run what it was given
-    └── SharingError       an object must not, or cannot, leave
+    ├── SharingError       an object must not, or cannot, leave
+    └── ServiceError       the running service, or its database, cannot do what was asked
 
 One unreadable line is not an error: it goes to the `rejected` table with its reason and the run goes on.
 A message says what failed, where (file, line, table or key), and what to do. It never holds prompt text.
@@ -34,3 +35,7 @@ class EngineError(StillwatchError):
 
 class SharingError(StillwatchError):
     """An object must not, or cannot, leave."""
+
+
+class ServiceError(StillwatchError):
+    """The running service, or its database, cannot do what was asked."""

@@ -1,0 +1,1 @@
+"""Adapters that run inside gateways: they import `stillwatch.client` and nothing heavy."""

@@ -1,0 +1,106 @@
+"""Who may do what: API keys with roles, checked on every route.
+
+A key is `sw_`, its public id and 32 random bytes; only its SHA-256 is kept. The namespace of a key goes before every
+account id it brings in, so that one source cannot speak for the accounts of another.
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import HTTPException, Request
+
+from stillwatch.errors import SettingsError
+from stillwatch.server import audit
+from stillwatch.server.database import Database
+from stillwatch.server.tables import api_keys
+
+ROLES = ("ingest", "enforcer", "analyst", "approver", "admin")
+_NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a name for the audit log, roles, and the namespace of the accounts it may tell of (null: any)."""
+
+    name: str
+    roles: frozenset[str]
+    namespace: str | None = None
+
+    def account_id(self, given: str) -> str:
+        """The account id as we keep it: with the namespace before it."""
+        return given if self.namespace is None else f"{self.namespace}:{given}"
+
+
+def made_key(
+    database: Database,
+    *,
+    name: str,
+    roles: Collection[str],
+    by: str,
+    now: datetime,
+    namespace: str | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """A new key, shown once: what is kept is its hash.
+
+    Raises:
+        SettingsError: a role does not exist, or the namespace holds more than letters, digits and dashes.
+    """
+    wrong = sorted(set(roles) - set(ROLES))
+    if wrong or not roles:
+        raise SettingsError(f"roles {', '.join(wrong) or '(none)'}: give some of {', '.join(ROLES)}")
+    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
+        raise SettingsError(f"namespace {namespace!r}: use a-z, 0-9 and dashes, at most 63 of them")
+    key_id = secrets.token_hex(6)
+    secret = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+    key = f"sw_{key_id}_{secret}"
+    kept = {"name": name, "roles": sorted(set(roles)), "namespace": namespace}
+    with database.write() as connection:
+        connection.execute(
+            api_keys.insert().values(key_id=key_id, hash=hash_of(key), created_at=now, expires_at=expires_at, **kept)
+        )
+        audit.record(connection, at=now, principal=by, action="key.made", subject=key_id, after=kept)
+    return key
+
+
+def hash_of(key: str) -> str:
+    """What is kept of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def principal_of(database: Database, key: str, *, now: datetime) -> Principal | None:
+    """Who holds the key; None when it is unknown, revoked or expired."""
+    with database.read() as connection:
+        row = connection.execute(sa.select(api_keys).where(api_keys.c.hash == hash_of(key))).mappings().first()
+    if row is None or row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
+        return None
+    return Principal(f"key:{row['name']}", frozenset(row["roles"]), row["namespace"])
+
+
+def requires(*roles: str) -> Callable[[Request], Principal]:
+    """A dependency of a route: the principal, when it has one of the roles; admin has every role but ingest.
+
+    401 without a valid key, 403 without the role.
+    """
+
+    def checked(request: Request) -> Principal:
+        service: Any = request.app.state.service
+        principal = service.principal(request.headers.get("authorization", ""), request.headers.get("x-api-key", ""))
+        if principal is None:
+            raise HTTPException(401, "Give a valid API key: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
+        may = principal.roles | ({"enforcer", "analyst", "approver"} if "admin" in principal.roles else frozenset())
+        if may.isdisjoint(roles):
+            raise HTTPException(
+                403, f"This needs the role {' or '.join(roles)}; the key has {', '.join(sorted(principal.roles))}."
+            )
+        return principal
+
+    checked.roles = roles  # type: ignore[attr-defined]  # tests walk the routes and read it
+    return checked

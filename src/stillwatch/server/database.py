@@ -1,0 +1,118 @@
+"""The database of records: SQLite in the state folder, or PostgreSQL for teams; the same schema in both.
+
+A `write` is one transaction: all of it or nothing. In SQLite it takes the write lock at once, so that two writers wait
+for each other instead of failing half way.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from stillwatch.errors import ServiceError, SettingsError
+from stillwatch.server.tables import leases, metadata
+
+BUSY_TIMEOUT_S = 30  # how long a writer of SQLite waits for another
+_WRITES = {"stillwatch_writes": True}
+
+
+class Database:
+    """A pool of connections to the records."""
+
+    def __init__(self, url: str) -> None:
+        """Open the database; nothing is made yet.
+
+        Raises:
+            SettingsError: the URL names no database we can use.
+        """
+        try:
+            parsed = sa.make_url(url.replace("postgresql://", "postgresql+psycopg://", 1))
+        except SQLAlchemyError as error:
+            raise SettingsError("the database is no URL: write sqlite:///FILE or postgresql://HOST/NAME") from error
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise SettingsError(f"database {parsed.get_backend_name()}: use sqlite:///FILE or postgresql://HOST/NAME")
+        self.name = parsed.render_as_string(hide_password=True)
+        if self.is_sqlite and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        options: dict[str, Any] = (
+            {"connect_args": {"timeout": BUSY_TIMEOUT_S}} if self.is_sqlite else {"pool_pre_ping": True}
+        )
+        self.engine = sa.create_engine(parsed, **options)
+        if self.is_sqlite:
+            sa.event.listen(self.engine, "connect", _set_up_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_in_sqlite)
+
+    def make(self) -> None:
+        """Make the tables that are missing."""
+        with _told(self.name):
+            metadata.create_all(self.engine)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection to read with; what it reads is one moment's."""
+        with _told(self.name), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A connection to write with: one transaction, committed at the end or undone by an error."""
+        with _told(self.name), self.engine.connect() as plain:
+            connection = plain.execution_options(**_WRITES)
+            with connection.begin():
+                yield connection
+
+    def lease(self, name: str, holder: str, *, now: datetime, seconds: float) -> bool:
+        """Whether the holder has the work of that name for so many seconds from now; holding it already renews it."""
+        until = now + timedelta(seconds=seconds)
+        mine = (leases.c.holder == holder) | (leases.c.held_until <= now)
+        with self.write() as connection:
+            renewed = connection.execute(
+                leases.update().where(leases.c.name == name, mine).values(holder=holder, held_until=until)
+            )
+            if renewed.rowcount:
+                return True
+            taken = connection.execute(sa.select(leases.c.name).where(leases.c.name == name)).first()
+            if taken is not None:
+                return False
+            try:
+                with connection.begin_nested():
+                    connection.execute(leases.insert().values(name=name, holder=holder, held_until=until))
+            except sa.exc.IntegrityError:  # another process was faster
+                return False
+            return True
+
+    def release(self, name: str, holder: str) -> None:
+        """Let others have the work at once."""
+        with self.write() as connection:
+            connection.execute(leases.delete().where(leases.c.name == name, leases.c.holder == holder))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """What the driver says about a database that is gone, as one of our errors."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+            raise ServiceError(f"the database {name} does not answer: {error.orig}") from error
+        raise
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_in_sqlite, never by the driver
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_in_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("stillwatch_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

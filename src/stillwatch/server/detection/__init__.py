@@ -1,0 +1,1 @@
+"""Campaigns, looked for again and again while traffic comes in."""

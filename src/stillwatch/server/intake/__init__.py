@@ -1,0 +1,1 @@
+"""Traffic in: every protocol that brings exchanges, journalled before it is acknowledged."""

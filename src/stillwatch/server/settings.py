@@ -1,0 +1,200 @@
+"""Settings of the service: one TOML file, each value of which an environment variable can replace.
+
+A value `every_s` under `[detection]` is replaced by STILLWATCH_DETECTION_EVERY_S. Unknown names are refused, so that a
+misspelt switch is never silently off.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from stillwatch.errors import SettingsError
+from stillwatch.records import ACTIONS
+
+PREFIX = "STILLWATCH_"
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the service listens; `grpc_port` 0 means no gRPC."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    grpc_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """Where the service keeps what it knows: rollups in a folder, records in a database (SQLite in it by default)."""
+
+    state: Path = Path("stillwatch-state")
+    database: str = ""
+
+    @property
+    def database_url(self) -> str:
+        """The database as SQLAlchemy names it."""
+        return self.database or f"sqlite:///{self.state / 'records.db'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """How traffic is taken in: limits in bytes, times in seconds, folders to watch."""
+
+    max_body_bytes: int = 64 << 20
+    max_pending_bytes: int = 256 << 20
+    fold_every_s: float = 10.0
+    body_timeout_s: float = 30.0
+    watch: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Detecting:
+    """How often and over how many days campaigns are looked for."""
+
+    every_s: float = 300.0
+    window_days: int = 30
+    memory_limit: str = "4GB"
+    threads: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """Which policy decides, and which actions are live; every action that is not named here is in shadow."""
+
+    policy: str = ""
+    live: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told of new and growing campaigns, and of verifications: webhooks (secret after a space) and mail."""
+
+    webhooks: tuple[str, ...] = ()
+    smtp: str = ""
+    mail_from: str = ""
+    mail_to: tuple[str, ...] = ()
+    allow_private_addresses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SigningIn:
+    """The identity provider whose tokens are accepted beside API keys; no issuer means none."""
+
+    issuer: str = ""
+    audience: str = "stillwatch"
+    roles_claim: str = "roles"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long each class of data is kept, in days; 0 means for ever."""
+
+    rollups_days: int = 180
+    decisions_days: int = 730
+    accounts_days: int = 730
+    audit_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Everything the service may be told."""
+
+    server: Listening = field(default_factory=Listening)
+    storage: Storing = field(default_factory=Storing)
+    intake: Taking = field(default_factory=Taking)
+    detection: Detecting = field(default_factory=Detecting)
+    decisions: Deciding = field(default_factory=Deciding)
+    alerts: Telling = field(default_factory=Telling)
+    oidc: SigningIn = field(default_factory=SigningIn)
+    retention: Keeping = field(default_factory=Keeping)
+
+
+def load_server_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> ServerSettings:
+    """The settings of a file (none: defaults), with what the environment replaces.
+
+    Raises:
+        SettingsError: the file cannot be read, a name is unknown, or a value has the wrong type.
+    """
+    told = _told(path)
+    sections = {section.name: section for section in fields(ServerSettings)}
+    unknown = sorted(set(told) - set(sections))
+    if unknown:
+        raise SettingsError(f"{path}: no such section: {', '.join(unknown)}. There are: {', '.join(sections)}.")
+    built = {name: _section(name, told.get(name, {}), path, environment) for name in sections}
+    return _checked(ServerSettings(**built))
+
+
+def _told(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}. Name a TOML file with --config.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+
+
+def _section(name: str, told: Any, path: Path | None, environment: Mapping[str, str]) -> Any:
+    kind = get_type_hints(ServerSettings)[name]
+    if not isinstance(told, dict):
+        raise SettingsError(f"{path}: {name} is a section: write [{name}] and its values below it.")
+    known = {entry.name: entry for entry in fields(kind)}
+    unknown = sorted(set(told) - set(known))
+    if unknown:
+        raise SettingsError(f"{path}, [{name}]: no such setting: {', '.join(unknown)}. There are: {', '.join(known)}.")
+    values = {}
+    for entry in known.values():
+        variable = f"{PREFIX}{name}_{entry.name}".upper()
+        wanted = get_type_hints(kind)[entry.name]
+        if variable in environment:
+            values[entry.name] = _converted(environment[variable], wanted, variable)
+        elif entry.name in told:
+            values[entry.name] = _converted(told[entry.name], wanted, f"{path}, [{name}] {entry.name}")
+        else:
+            values[entry.name] = _default(entry)
+    return kind(**values)
+
+
+def _default(entry: "Field[Any]") -> Any:
+    return entry.default if entry.default is not MISSING else None
+
+
+def _converted(value: Any, wanted: Any, where: str) -> Any:
+    """The value as the type that is wanted; texts of the environment are read, anything else must fit."""
+    if get_origin(wanted) is tuple:
+        items = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, get_args(wanted)[0]) for item in items):
+            raise SettingsError(f"{where}: give a list of texts")
+        return tuple(items)
+    if wanted is bool:
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            value = value.lower() == "true"
+        if not isinstance(value, bool):
+            raise SettingsError(f"{where}: give true or false")
+        return value
+    try:
+        if isinstance(value, bool) or (wanted is int and isinstance(value, float)):
+            raise ValueError
+        return wanted(value)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{where}: {value!r} is no {wanted.__name__}") from error
+
+
+def _checked(settings: ServerSettings) -> ServerSettings:
+    wrong = sorted(set(settings.decisions.live) - set(ACTIONS))
+    if wrong:
+        raise SettingsError(f"[decisions] live: no such action: {', '.join(wrong)}. There are: {', '.join(ACTIONS)}.")
+    for name, value in (
+        ("detection.every_s", settings.detection.every_s),
+        ("intake.fold_every_s", settings.intake.fold_every_s),
+    ):
+        if value <= 0:
+            raise SettingsError(f"{name} {value}: give a number of seconds above 0")
+    if settings.detection.window_days < 1:
+        raise SettingsError(f"detection.window_days {settings.detection.window_days}: give at least 1")
+    return settings
