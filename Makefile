@@ -32,7 +32,7 @@ check: $(VENV)/.dev ## Lint, format, types, import contracts, shape, docs and sc
 	$(BIN)/pytest $(FAST_TESTS)
 
 test: $(VENV)/.dev $(VENV)/.spark $(GATEWAY_VENV)/.installed java ## Run every test, a real gateway and a Spark cluster included
-	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev ## Run every benchmark in bench/ and print its figures
 	@set -e; shopt -s nullglob; for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

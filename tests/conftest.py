@@ -13,6 +13,15 @@ settings.register_profile("stillwatch", deadline=None, derandomize=True)
 settings.load_profile("stillwatch")
 
 
+# Files that take a minute or more: started first, so that no worker is left alone with one at the end.
+LONG_FILES = ("test_spark_scan.py", "test_honesty.py", "test_metamorphic.py", "test_batches.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; all else stays in order."""
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A key of the tests' own, one for all: none may touch the key of whoever runs them, and results compare."""
