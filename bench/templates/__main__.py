@@ -288,7 +288,7 @@ def _templated(table: pa.Table) -> pa.Table:
     fingerprints = np.sort(linkage.vocabulary(derived).to_pyarrow()["fingerprint"].to_numpy())
     exact = pa.Table.from_batches([linkage.looks(linkage.indexed(fingerprints))(part) for part in _parts(table)])
     with tempfile.TemporaryDirectory() as scratch, EmbeddedEngine(Path(scratch)) as engine:
-        scanned = linkage.templated(engine.memory(table), engine, Path(scratch)).to_pyarrow()
+        scanned = linkage.templated(engine.memory(table), engine, Path(scratch)).exchanges.to_pyarrow()
         scanned = scanned.take(pc.index_in(table["exchange_id"], scanned["exchange_id"].combine_chunks()))
     words = matrix(table["words"], np.int16).view(np.uint16)
     family = linkage.families(derived).ids_of(words)

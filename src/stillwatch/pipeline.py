@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from stillwatch import campaigns as campaign_stage
 from stillwatch import decisions, ingest, linkage, rollups
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.records import TRAITS, arrow_schema
+from stillwatch.records import TEMPLATE_KINDS, TRAITS, arrow_schema
 from stillwatch.seen import seen
 from stillwatch.settings import Settings
 from stillwatch.state import Kept
@@ -109,14 +109,14 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, progress: Progress) 
     rolled = kept.rollups
     ledger = _ledger(kept, engine)
     progress("templates", 0, 0)
-    templated = linkage.templated(rolled.content, engine, kept.work)
+    found = linkage.templated(rolled.content, engine, kept.work)
     progress("linkage", 0, 0)
     per_account = rolled.activity.group_by("account_id")
     totals = per_account.aggregate(exchanges=rolled.activity.exchanges.sum().cast("int64")).to_pyarrow()
     exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
     people = _principals(kept.accounts, list(exposure))
     shown_by = [rolled.traits, rollups.replay_traits(ledger), rollups.account_traits(engine.memory(kept.accounts))]
-    shared = _traits([linkage.template_traits(templated), *shown_by], kept.key)
+    shared = _traits([linkage.template_traits(found), *shown_by], kept.key)
     traits = _of_principals(shared, people)
     held = linkage.holdings(traits, sorted(set(people.values())))
     weighed = linkage.weights(held, fdr=settings.false_discovery_rate)
@@ -127,7 +127,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, progress: Progress) 
     return Linked(
         content=rolled.content,
         columns=rolled.columns,
-        templated=templated,
+        templated=found.exchanges,
         activity=rolled.activity,
         replays=ledger,
         accounts=kept.accounts,
@@ -177,7 +177,7 @@ def _principals(accounts: pa.Table, active: Sequence[str]) -> dict[str, str]:
 
 def _sent(traits: pa.Table) -> pa.Table:
     """Which account sends which varied template, and in how many exchanges."""
-    rows = traits.filter(pc.equal(traits["kind"], "template"))
+    rows = traits.filter(pc.is_in(traits["kind"], pa.array(TEMPLATE_KINDS)))
     numbers = rows["value"].cast(pa.int64())
     return pa.table({"account_id": rows["account_id"], "template_id": numbers, "exchanges": rows["exchanges"]})
 

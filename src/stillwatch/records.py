@@ -68,6 +68,7 @@ EXTRACTION_TECHNIQUES = (
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "template": ("content", "content", "high"),
     "system_prompt": ("content", "content", "high"),
+    "rewording": ("content", "content", "high"),  # a template said in other words each time
     "client": ("tooling", "content", "low"),  # a public tool fixes prompt and client together
     "metadata": ("tooling", "content", "low"),
     "ip": ("network", "network", "low-medium"),
@@ -82,6 +83,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "artefact": ("artefact", "artefact", "very high"),
     "session_starts": ("timing", "timing", "high"),  # nobody holds it: lockstep is tested account by account
 }
+TEMPLATE_KINDS = ("template", "rewording")  # kinds whose values are template ids
 ACCESS_PROGRAMS = ("free", "paid", "education", "startup", "research", "enterprise", "partner")
 VERIFICATION_LEVELS = ("none", "email", "phone", "payment", "identity", "business", "contract")
 ROLES = ("operator", "compromised", "relay", "customer")

@@ -141,6 +141,33 @@ def test_an_account_with_nothing_but_own_templates_is_a_member_by_content_alone(
     assert found.bits[lone] > 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "beside", "admits"),
+    [
+        ("template", ("ip", "x-exit-0"), True),
+        ("rewording", ("ip", "x-exit-0"), False),
+        ("rewording", ("payment", "x-card-0"), True),
+    ],
+)
+def test_one_rewording_admits_beside_a_card_and_not_beside_an_address(
+    kind: str, beside: tuple[str, str], admits: bool
+) -> None:
+    """Who merely uses a sentence of a text rewords it as well, and an exit is shared by many."""
+    lone = STRANGERS[0]
+    rows = planted(0) + holding([*MEMBERS[:19], lone], kind, "x-more") + holding([lone], *beside)
+    assert sets(rows) == [{*MEMBERS, lone} if admits else set(MEMBERS)]
+
+
+def test_two_rewordings_of_a_campaign_admit_as_two_templates_do() -> None:
+    rows = [row for n in range(2) for row in holding([*MEMBERS[:19], STRANGERS[0]], "rewording", f"x-more-{n}")]
+    assert sets(planted(0) + rows) == [{*MEMBERS, STRANGERS[0]}]
+
+
+def test_a_campaign_that_rewords_everything_is_found_whole() -> None:
+    rows = [(name, "rewording" if kind == "template" and name in MEMBERS else kind, v) for name, kind, v in planted(0)]
+    assert sets(rows) == [set(MEMBERS)]
+
+
 @pytest.mark.parametrize("strangers", [30, 90])
 def test_a_popular_template_admits_none_of_the_strangers_that_hold_it(strangers: int) -> None:
     assert sets(planted(0) + holding(MEMBERS + STRANGERS[:strangers], "template", "popular")) == [set(MEMBERS)]

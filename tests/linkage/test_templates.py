@@ -10,6 +10,7 @@ import pytest
 
 from stillwatch.linkage import (
     TEMPLATED_SCHEMA,
+    Templated,
     Vocabulary,
     accepted,
     groups,
@@ -20,7 +21,7 @@ from stillwatch.linkage import (
     templated_batches,
     vocabulary,
 )
-from stillwatch.records import SKETCH_SIZE, TRAITS, arrow_schema
+from stillwatch.records import SKETCH_SIZE, TEMPLATE_KINDS, TRAITS, arrow_schema
 
 Sketch = list[int] | None
 Sent = tuple[str, Sketch]  # an account and the sketch of a prompt of its
@@ -93,9 +94,15 @@ def template_ids(prompts: list[Sent], batches: int = 1) -> list[int | None]:
     return templated(prompts, batches)["template_id"].to_pylist()
 
 
+def found(prompts: list[Sent]) -> Templated:
+    """What a run has of the prompts: their templates, and which of these recur word for word."""
+    _, exact = known_to(signals(prompts))
+    return Templated(ibis.memtable(templated(prompts)), ibis.memtable(pa.table({"template_id": exact})))
+
+
 def traits(prompts: list[Sent]) -> list[dict[str, object]]:
-    rows = template_traits(ibis.memtable(templated(prompts))).to_pyarrow().to_pylist()
-    return [row for row in rows if row["kind"] == "template"]
+    rows = template_traits(found(prompts)).to_pyarrow().to_pylist()
+    return [row for row in rows if row["kind"] in TEMPLATE_KINDS]
 
 
 def test_a_wording_in_ever_new_texts_is_vocabulary_and_the_items_are_not(rng: np.random.Generator) -> None:
@@ -242,7 +249,7 @@ def test_without_any_vocabulary_there_is_no_template() -> None:
 
 def test_a_template_is_a_trait_of_every_account_that_bears_it(rng: np.random.Generator) -> None:
     prompts = sent(FIRST, rng, accounts=3, texts=6)
-    table = template_traits(ibis.memtable(templated(prompts))).to_pyarrow()
+    table = template_traits(found(prompts)).to_pyarrow()
     assert set(arrow_schema(TRAITS).names) <= set(table.column_names)
     assert set(table["kind"].to_pylist()) == {"template"}
     [template] = {str(t) for t in template_ids(prompts)}
@@ -261,6 +268,7 @@ def test_accounts_that_reword_one_text_on_each_call_send_one_template(rng: np.ra
     assert template is not None
     assert template not in found[40:]
     assert {row["account_id"] for row in traits(reworded + noise)} == {f"a{i}" for i in range(4)}
+    assert {row["kind"] for row in traits(reworded + noise)} == {"rewording"}
 
 
 def test_a_sentence_that_many_reworded_texts_share_makes_them_no_one_template(rng: np.random.Generator) -> None:

@@ -18,7 +18,7 @@ from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
 from stillwatch.campaigns.pivots import pivots
 from stillwatch.campaigns.succession import Surroundings
-from stillwatch.records import INTENTS, VERDICTS
+from stillwatch.records import INTENTS, TEMPLATE_KINDS, VERDICTS
 
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
 MAX_TEMPLATES = 50  # most used templates listed
@@ -246,7 +246,7 @@ def _strongest(evidence: Sequence[Evidence]) -> list[Evidence]:
 
 
 def _evidence(item: Evidence) -> dict[str, Any]:
-    value = template_name(int(item.value)) if item.kind == "template" else item.value
+    value = template_name(int(item.value)) if item.kind in TEMPLATE_KINDS else item.value
     return {
         "kind": item.kind,
         "family": item.family,

@@ -14,11 +14,11 @@ from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, TemplateUse, Usage
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.records import EMBEDDING_SIZE, INTENTS
+from stillwatch.records import EMBEDDING_SIZE, INTENTS, TEMPLATE_KINDS
 
 CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
 CORE_ACCOUNTS = 3  # members that must hold it
-CORE_KINDS = ("template", "system_prompt")
+CORE_KINDS = (*TEMPLATE_KINDS, "system_prompt")
 SEGMENT = ("model", "access_program", "script")  # what a reference backs off from, first part first
 BUSY_DAYS = 3  # a deadline shows in this many days
 
@@ -224,7 +224,7 @@ def _bearing(templated: IbisTable, members: IbisTable, core: IbisTable) -> IbisT
     An exchange is public only when nothing it bears is the cluster's own.
     """
     rows = templated.inner_join(members, "account_id")
-    templates = core.filter(core.kind == "template")
+    templates = core.filter(core.kind.isin(TEMPLATE_KINDS))
     templates = templates.select("cluster_id", template_id=core.value, public_template=core.is_public)
     prompts = core.filter(core.kind == "system_prompt")
     prompts = prompts.select("cluster_id", system_prompt_id=core.value, public_prompt=core.is_public)

@@ -6,6 +6,7 @@ from typing import Final
 
 KIND_WORDS: Final = {
     "template": "the same prompt template (one instruction, other contents each time)",
+    "rewording": "one instruction said in other words each time",
     "system_prompt": "the same system prompt",
     "client": "the same client software",
     "metadata": "the same names in the metadata of its requests",

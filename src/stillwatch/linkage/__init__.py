@@ -11,6 +11,7 @@ from stillwatch.linkage.rewordings import groups, sampled
 from stillwatch.linkage.templates import (
     LOOKS_SCHEMA,
     TEMPLATED_SCHEMA,
+    Templated,
     accepted,
     looks,
     template_traits,
@@ -27,6 +28,7 @@ __all__ = [
     "Families",
     "Holdings",
     "Starts",
+    "Templated",
     "Vocabulary",
     "Weights",
     "accepted",

@@ -11,9 +11,11 @@ from stillwatch.linkage.labels import commonest, distinct, members_of, most
 from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, together
 from stillwatch.linkage.merging import CHEAP, CONTENT, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
+from stillwatch.records import TEMPLATE_KINDS
 
 Flags = NDArray[np.bool_]
 
+REWORDING = "rewording"
 MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone is a sentence somebody else may use
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
 CHEAP_LIFT = 32.0  # how many times commoner in a cluster than elsewhere an address must be to count beside a card
@@ -37,11 +39,13 @@ def settled(by: Linkable, labels: Ints) -> tuple[Ints, Ints]:
     for _ in range(PASSES):
         before, common = labels, commonest(by.of, labels)
         strict = _strict_ties(by, labels, common)
-        apart = _strongest(by.of, _with_timing(strict, steps, labels)).home
+        ties = _with_timing(strict, steps, labels)
+        apart = _strongest(by.of, ties).home
+        dear = _strongest(by.of, ties[:, POINTS[ties[2]] > 1]).home
         own = _owners(by.of, wordings, labels, common, apart)
         loose = np.concatenate([strict, _loose_ties(by.of, wordings, labels, common)], axis=1)
         tied = _strongest(by.of, _with_timing(loose, steps, labels))
-        labels = np.where(by.eligible, _belonging(by.of, own, apart, tied), -1)
+        labels = np.where(by.eligible, _belonging(by.of, own, apart, dear, tied), -1)
         if np.array_equal(labels, before):
             break
     return labels, own
@@ -74,8 +78,9 @@ def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
 def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     """What ties an account only together with something dearer.
 
-    Wordings whose other holders are mostly in one cluster; addresses and sign-up habits far commoner in it.
+    Exact wordings whose other holders are mostly in one cluster; addresses and sign-up habits far commoner in it.
     """
+    wordings = wordings & (np.array(of.kinds, dtype=object) != REWORDING)
     cheap = np.isin(of.group, CHEAP) & (of.group != CONTENT)
     edge, mine = _shared(of, wordings | cheap, labels, common)
     value = of.held[edge]
@@ -166,15 +171,22 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
         own = np.where(lost, -1, own)
 
 
-def _belonging(of: Holdings, own: Ints, apart: Ints, tied: Ties) -> Ints:
+def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> Ints:
     """Cluster of each account: whose wordings it holds, else the one it has MIN_POINTS with.
 
-    Two owned wordings make a member, one of them a template; one is enough where another group ties the account to the
-    same cluster (`apart`).
+    Two owned wordings make a member, one of them a template or a rewording; one is enough where another group ties the
+    account to the same cluster (`apart`). Where that one is a rewording, which may be a mere sentence, the other group
+    must cost something to share (`dear`).
     """
     owned = own[of.held] >= 0
     home, often = most(of.account_count, of.accounts[owned], own[of.held[owned]])
-    template = owned & (np.array(of.kinds, dtype=object) == "template")[of.held] & (own[of.held] == home[of.accounts])
-    speaks = np.bincount(of.accounts[template], minlength=of.account_count) > 0
-    by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (apart == home))
+    kinds = np.array(of.kinds, dtype=object)[of.held]
+    at_home = owned & (own[of.held] == home[of.accounts])
+    speaks = _holds_any(of, at_home & np.isin(kinds, TEMPLATE_KINDS))
+    exact = _holds_any(of, at_home & (kinds != REWORDING))
+    by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (np.where(exact, apart, dear) == home))
     return np.where(by_wording, home, np.where(tied.points >= MIN_POINTS, tied.home, -1))
+
+
+def _holds_any(of: Holdings, edges: Flags) -> Flags:
+    return np.bincount(of.accounts[edges], minlength=of.account_count) > 0

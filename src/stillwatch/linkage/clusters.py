@@ -34,6 +34,7 @@ from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.merging import CONTENT, Linkable, merged
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
+from stillwatch.records import TEMPLATE_KINDS
 
 SMALLEST = 5  # accounts of a cluster: the coordination test can prove nothing about fewer
 ROUNDS = 2  # of cutting and merging: the second changes little, a third nothing
@@ -84,7 +85,7 @@ def _recut(of: Holdings, labels: Ints, own: Ints) -> Ints:
     A system prompt is often one sentence, and holds no cell together. Members held by other groups alone are let go:
     they find back when their cluster settles.
     """
-    template = np.array(of.kinds, dtype=object) == "template"
+    template = np.isin(np.array(of.kinds, dtype=object), TEMPLATE_KINDS)
     cutting = np.where(template, own, -1)
     parts = components(of, (cutting[of.held] >= 0) & (cutting[of.held] == labels[of.accounts]))
     cut = np.isin(labels, cutting[cutting >= 0])

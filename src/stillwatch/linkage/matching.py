@@ -110,18 +110,17 @@ def set_ids(found: Ints, known: Vocabulary, ids: Ints, counts: Ints) -> None:
 
 
 @njit(nogil=True, cache=True)
-def group_of(found: Ints, known: Vocabulary, least: int, share: float, groups: Ints) -> None:
+def group_of(found: Ints, known: Vocabulary, least: int, groups: Ints) -> None:
     """Fill `groups` (rows,): the group of most fingerprints of each row, the first of equals.
 
-    -1 where fewer than `least` are of one, or less than `share` of the row's.
+    -1 where fewer than `least` are of one.
     """
     votes = np.empty(found.shape[1], np.int64)
     for row in range(len(found)):
-        used, all_known = 0, 0
+        used = 0
         for number in found[row]:
             if number == _FREE:
                 break
-            all_known += 1
             if known.group[number] != NO_GROUP:
                 votes[used] = known.group[number]
                 used += 1
@@ -133,5 +132,5 @@ def group_of(found: Ints, known: Vocabulary, least: int, share: float, groups: I
                 same += votes[j] == votes[i]
             if same > most or (same == most and votes[i] < groups[row]):
                 groups[row], most = votes[i], same
-        if most < least or most < share * all_known:
+        if most < least:
             groups[row] = NO_GROUP

@@ -9,8 +9,8 @@ Source: own; an association is kept when it holds both ways round, as in recipro
     1. A sample of the prompts that bear known fingerprints, but no template by their exact set.
     2. Two fingerprints keep company when at least KEPT of the sampled prompts with either have both. A sentence that
        many owners use has company in each of them and most of it in none, and joins nobody's texts.
-    3. Connected fingerprints are a group. A prompt is a rewording of the group that most of its fingerprints are of,
-       when that is at least OF_GROUP of them: who uses a sentence of a text does not send the text.
+    3. Connected fingerprints are a group. A prompt is a rewording of the group that most of its fingerprints are of.
+       Who uses a sentence of a text becomes one as well; what rewordings may tie together is `belonging`'s to say.
 """
 
 import ibis
@@ -24,7 +24,6 @@ from stillwatch.engines.base import IbisTable
 from stillwatch.linkage.matching import NO_GROUP
 
 KEPT = 0.4  # of the prompts with either fingerprint, that have both
-OF_GROUP = 0.4  # of a prompt's known fingerprints, that must be of one group for it to be a rewording
 MIN_PROMPTS = 5  # that have both
 SMALLEST = 3  # fingerprints of a group: fewer are a phrase
 MOST_SAMPLED = 500_000  # prompts

@@ -17,6 +17,7 @@ Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aike
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import ibis
 import numpy as np
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
 from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids
-from stillwatch.linkage.rewordings import OF_GROUP, groups, sampled
+from stillwatch.linkage.rewordings import groups, sampled
 from stillwatch.records import EMBEDDING_SIZE
 
 MIN_TEXTS = 5  # different texts of one account each; below this, coincidence and retries dominate
@@ -68,8 +69,18 @@ LOOKS_SCHEMA = pa.schema(
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads a hash whose low bits were used
 
 
-def templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
-    """Every exchange with the template it bears and the item in its slots, as in TEMPLATED_SCHEMA; kept in `work`.
+class Templated(NamedTuple):
+    """Exchanges with the template each bears and the item in its slots, and the templates that recur word for word.
+
+    `exchanges` as in TEMPLATED_SCHEMA; `exact` has one column, `template_id`.
+    """
+
+    exchanges: IbisTable
+    exact: IbisTable
+
+
+def templated(signals: IbisTable, engine: Engine, work: Path) -> Templated:
+    """Which template every exchange bears; kept in `work`.
 
     Two passes over the sketches: one finds the sets that recur and samples what is left for rewordings, the other
     says which template each exchange bears.
@@ -88,7 +99,7 @@ def templated(signals: IbisTable, engine: Engine, work: Path) -> IbisTable:
     names = [*TEMPLATED_SCHEMA.names, "sketch", "text_id"]
     wanted = signals.select(*[name for name in names if name in signals.columns])
     second = templated_batches(known, np.sort(exact.to_pyarrow()["template_id"].to_numpy()))
-    return engine.map_batches(wanted, second, TEMPLATED_SCHEMA, work / "templated")
+    return Templated(engine.map_batches(wanted, second, TEMPLATED_SCHEMA, work / "templated"), exact)
 
 
 def vocabulary(signals: IbisTable) -> IbisTable:
@@ -155,7 +166,7 @@ def templated_batches(known: Vocabulary, exact: Ints) -> BatchFunction:
     def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
         found, ids, counts = _matched(batch, known)
         groups = np.empty(len(found), np.int64)
-        group_of(found, known, MIN_MATCHED, OF_GROUP, groups)
+        group_of(found, known, MIN_MATCHED, groups)
         rewords = (groups != NO_GROUP) & ~_among(ids, exact)
         ids = np.where(rewords, names[groups], ids)
         # Two prompts of one template carry the same item exactly when their whole texts are equal.
@@ -194,12 +205,19 @@ def _among(ids: Ints, wanted: Ints) -> NDArray[np.bool_]:
     return np.asarray(wanted[np.minimum(np.searchsorted(wanted, ids), len(wanted) - 1)] == ids)
 
 
-def template_traits(templated: IbisTable) -> IbisTable:
-    """Which account bears which template, for templates whose text varies; columns as in `records.TRAITS`."""
+def template_traits(found: Templated) -> IbisTable:
+    """Which account bears which template, for templates whose text varies; columns as in `records.TRAITS`.
+
+    One that does not recur word for word is of the kind `rewording`: who merely uses its sentences may hold it too.
+    """
+    templated = found.exchanges
     held = _held(templated, first_seen_at=ibis._.started_at.min(), last_seen_at=ibis._.started_at.max())
     counted = _counted(held)
     varied = held.drop("texts").semi_join(counted.filter(_varies(counted)), "template_id")
-    return varied.mutate(kind=ibis.literal("template"), value=varied.template_id.cast("string"))
+    exact = found.exact.select(exact_id="template_id")
+    told = varied.left_join(exact, varied.template_id == exact.exact_id)
+    kind = told.exact_id.notnull().ifelse("template", "rewording")
+    return told.mutate(kind=kind, value=told.template_id.cast("string")).drop("exact_id")
 
 
 def _held(rows: IbisTable, **more: IbisTable) -> IbisTable:

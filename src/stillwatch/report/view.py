@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from stillwatch.records import DURABILITIES, VERDICTS
+from stillwatch.records import DURABILITIES, TEMPLATE_KINDS, VERDICTS
 from stillwatch.report import charts
 from stillwatch.report.picture import Picture, picture, sample
 from stillwatch.report.wording import words
@@ -114,7 +114,7 @@ def _links_of(links: pa.Table, account_ids: set[str]) -> dict[str, list[Mapping[
 
 def _as_campaigns_write(kind: str, value: str) -> str:
     # Links hold a template's fingerprint as a decimal; a reader must find it again under the campaign's templates.
-    is_decimal = kind == "template" and value.removeprefix("-").isdecimal() and len(value) <= 20
+    is_decimal = kind in TEMPLATE_KINDS and value.removeprefix("-").isdecimal() and len(value) <= 20
     return f"t-{int(value) & (2**64 - 1):016x}" if is_decimal else value
 
 

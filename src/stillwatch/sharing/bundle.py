@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from stix2.exceptions import STIXError
 
 from stillwatch.errors import SharingError
-from stillwatch.records import CAPABILITIES, INTENTS
+from stillwatch.records import CAPABILITIES, INTENTS, TEMPLATE_KINDS
 from stillwatch.schemas import schema
 from stillwatch.sharing.egress import check_egress
 from stillwatch.sharing.marking import marking_definition, may_leave
@@ -194,7 +194,7 @@ def _indicator(
             kind=strongest.kind,
             durability=strongest.durability,
             weight_bits=strongest.weight_bits,
-            key_id=None if strongest.kind in ("template", JA4_KIND) else key_id,
+            key_id=None if strongest.kind in (*TEMPLATE_KINDS, JA4_KIND) else key_id,
             values=[{"value": trait.value, "account_count": two_digits(trait.account_count)} for trait in traits],
         ),
     )

@@ -7,6 +7,7 @@ Source: FIRST, "Traffic Light Protocol (TLP) Version 2.0", 2022; OASIS CTI, "TLP
 from typing import Any, Final
 
 from stillwatch.errors import SharingError
+from stillwatch.records import TEMPLATE_KINDS
 
 TLP_EXTENSION: Final = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 TLP_CREATED: Final = "2022-10-01T00:00:00.000Z"
@@ -22,7 +23,7 @@ TLP_MARKINGS: Final = {
 # What a reader of the marking may see of traits. A keyed hash of a customer's address or card tells a stranger nothing
 # that helps, so it stays among those who work together; a template's fingerprint belongs to the operator alone.
 KINDS_FREE_TO_ALL: Final = frozenset[str]()
-KINDS_FREE_TO_COMMUNITY: Final = frozenset({"template"})
+KINDS_FREE_TO_COMMUNITY: Final = frozenset(TEMPLATE_KINDS)
 
 
 def marking_definition(tlp: str) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from stillwatch.records import TEMPLATE_KINDS
+
 # A value leaves only when this many accounts hold it: fewer could point at a person.
 LEAST_HOLDERS: Final = 5
 
 NETWORK_KINDS: Final = frozenset({"ip", "ip_prefix"})
-CONTENT_KINDS: Final = frozenset({"template", "system_prompt", "metadata"})
+CONTENT_KINDS: Final = frozenset({*TEMPLATE_KINDS, "system_prompt", "metadata"})
 CLIENT_KINDS: Final = frozenset({"client"})
 ACCOUNT_KINDS: Final = frozenset(
     {
@@ -55,7 +57,7 @@ def shared_traits(campaign: Mapping[str, Any]) -> list[SharedTrait]:
     """The evidence and templates of a campaign that may leave, strongest first."""
     own = frozenset(campaign["account_ids"])
     traits = [trait for evidence in campaign["evidence"] if (trait := _shared(evidence, own)) is not None]
-    seen = {trait.value for trait in traits if trait.kind == "template"}
+    seen = {trait.value for trait in traits if trait.kind in TEMPLATE_KINDS}
     for template in campaign["templates"]:
         value = shareable_value("template", template["template_id"], own)
         if value and value not in seen and template["accounts"] >= LEAST_HOLDERS:
@@ -82,7 +84,7 @@ def shareable_value(kind: str, value: str, account_ids: Collection[str]) -> str 
         return tail if _JA4.fullmatch(tail) else None
     if value in account_ids:
         return None
-    if kind == "template":
+    if kind in TEMPLATE_KINDS:
         value = value.removeprefix(_TEMPLATE_PREFIX)
     if kind in CONTENT_KINDS and _FINGERPRINT.fullmatch(value) and -(2**63) <= int(value) < 2**63:
         value = f"{int(value) & (2**64 - 1):016x}"
