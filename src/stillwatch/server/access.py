@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import HTTPException, Request
 
-from stillwatch.errors import SettingsError
+from stillwatch.errors import InputError, SettingsError
 from stillwatch.server import audit
 from stillwatch.server.database import Database
 from stillwatch.server.tables import api_keys
@@ -82,6 +82,29 @@ def principal_of(database: Database, key: str, *, now: datetime) -> Principal | 
     if row is None or row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
         return None
     return Principal(f"key:{row['name']}", frozenset(row["roles"]), row["namespace"])
+
+
+def keys(database: Database) -> list[dict[str, Any]]:
+    """Every key that was made, oldest first; without its hash."""
+    shown = [column for column in api_keys.c if column.name != "hash"]
+    with database.read() as connection:
+        rows = connection.execute(sa.select(*shown).order_by(api_keys.c.created_at, api_keys.c.key_id)).mappings()
+        return [dict(row) for row in rows]
+
+
+def revoke(database: Database, key_id: str, *, by: str, now: datetime) -> None:
+    """Have a key stop working at once; one that is revoked stays so.
+
+    Raises:
+        InputError: there is no such key.
+    """
+    with database.write() as connection:
+        row = connection.execute(sa.select(api_keys).where(api_keys.c.key_id == key_id)).mappings().first()
+        if row is None:
+            raise InputError(f"there is no key {key_id}; see `stillwatch keys list`")
+        if row["revoked_at"] is None:
+            connection.execute(api_keys.update().where(api_keys.c.key_id == key_id).values(revoked_at=now))
+            audit.record(connection, at=now, principal=by, action="key.revoked", subject=key_id)
 
 
 def requires(*roles: str) -> Callable[[Request], Principal]:

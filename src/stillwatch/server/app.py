@@ -1,11 +1,23 @@
-"""The web application: every route of the service, over what it holds."""
+"""The web application: every route of the service, over what it holds, and its jobs where they are wanted."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from types import ModuleType
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from stillwatch import __version__
 from stillwatch.errors import InputError, ServiceError, StillwatchError, StoreError
+from stillwatch.server.jobs import Job, Jobs
+from stillwatch.server.operate import routes as operate_routes
 from stillwatch.server.service import Service
+
+# Modules of the parts, each with any of: `router`, routes; `jobs(service)`, a list of jobs; `running(service)`, a
+# context that is held while jobs run.
+PARTS: tuple[ModuleType, ...] = (operate_routes,)
 
 _STATUS: dict[type[Exception], int] = {
     InputError: 422,
@@ -14,12 +26,52 @@ _STATUS: dict[type[Exception], int] = {
 }  # anything else we raise on purpose is the caller's: 400
 
 
-def application(service: Service) -> FastAPI:
-    """The application; the caller starts and stops what the service holds."""
-    app = FastAPI(title="stillwatch", version=__version__, docs_url="/docs", redoc_url=None)
+def application(service: Service, *, with_jobs: bool = False) -> FastAPI:
+    """The application; with jobs, they run from its start to its end. The caller opens and closes the service."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        held = contextlib.ExitStack()
+        await asyncio.to_thread(held.enter_context, working(service))
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(held.close)
+
+    app = FastAPI(
+        title="stillwatch",
+        version=__version__,
+        docs_url="/docs",
+        redoc_url=None,
+        lifespan=lifespan if with_jobs else None,
+    )
     app.state.service = service
+    for part in PARTS:
+        if hasattr(part, "router"):
+            app.include_router(part.router)
     app.add_exception_handler(StillwatchError, _told)
     return app
+
+
+def jobs_of(service: Service) -> list[Job]:
+    """The jobs of every part."""
+    return [job for part in PARTS if hasattr(part, "jobs") for job in part.jobs(service)]
+
+
+@contextmanager
+def working(service: Service) -> Iterator[None]:
+    """Run the jobs of every part; at the end each finishes what it does."""
+    jobs = Jobs(jobs_of(service), service.database, holder=service.holder, now=service.now, log=service.log)
+    with contextlib.ExitStack() as held:
+        for part in PARTS:
+            if hasattr(part, "running"):
+                held.enter_context(part.running(service))
+        jobs.start()
+        try:
+            yield
+        finally:
+            service.stopping.set()
+            jobs.stop()
 
 
 def _told(_request: Request, error: Exception) -> JSONResponse:

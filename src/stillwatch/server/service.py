@@ -2,9 +2,10 @@
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,7 @@ class Service:
     now: Clock
     log: Any
     holder: str  # of leases: this process
+    stopping: threading.Event = field(default_factory=threading.Event)  # set when the service stops: streams end
 
     def principal(self, authorization: str, api_key: str) -> access.Principal | None:
         """Who asks, by `Authorization: Bearer KEY` or `X-API-Key: KEY`."""

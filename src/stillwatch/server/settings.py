@@ -15,6 +15,7 @@ from stillwatch.errors import SettingsError
 from stillwatch.records import ACTIONS
 
 PREFIX = "STILLWATCH_"
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,9 @@ def _checked(settings: ServerSettings) -> ServerSettings:
     ):
         if value <= 0:
             raise SettingsError(f"{name} {value}: give a number of seconds above 0")
+    for name, port in (("server.port", settings.server.port), ("server.grpc_port", settings.server.grpc_port)):
+        if not 0 <= port <= MAX_PORT:
+            raise SettingsError(f"{name} {port}: give a port from 0 to {MAX_PORT}")
     if settings.detection.window_days < 1:
         raise SettingsError(f"detection.window_days {settings.detection.window_days}: give at least 1")
     return settings

@@ -1,0 +1,122 @@
+"""The service as a process: it listens, says so, finishes what it began, and goes."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import APIRouter
+from fastapi.testclient import TestClient
+
+from stillwatch.errors import SettingsError
+from stillwatch.server import Service, app, application
+from stillwatch.server.jobs import Job
+from stillwatch.server.operate.serving import address_of, listening
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_it_says_where_it_listens_and_ends_well_on_a_signal(
+    serving: Callable[..., Any], tmp_path: Path, number: str
+) -> None:
+    import signal
+
+    with serving("--state", tmp_path / "state") as held:
+        assert httpx2.get(f"{held.url}/healthz").json() == {"status": "alive"}
+        assert held.end(getattr(signal, number)) == 0
+    assert "stillwatch keys make --name NAME --role admin" in held.log.read_text()
+
+
+def test_a_key_made_while_it_runs_works_and_stops_when_it_is_revoked(
+    serving: Callable[..., Any], run: Callable[..., Any], tmp_path: Path
+) -> None:
+    place = ("--state", tmp_path / "state")
+    with serving(*place) as held:
+        made = run("keys", "make", "--name", "prometheus", "--role", "admin", *place)
+        headers = {"Authorization": f"Bearer {made.out.strip()}"}
+        assert httpx2.get(f"{held.url}/metrics", headers=headers).status_code == 200
+        run("keys", "revoke", made.out.split("_")[1], *place)
+        assert httpx2.get(f"{held.url}/metrics", headers=headers).status_code == 401
+
+
+def test_a_port_in_use_is_one_clear_line(run: Callable[..., Any], tmp_path: Path) -> None:
+    with listening("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", port, "--state", tmp_path / "state")
+    assert done.code == 2
+    assert done.err == (
+        f"stillwatch: cannot listen on 127.0.0.1, port {port}: something else listens there: stop it, or give another "
+        "--port\n"
+    )
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(("host", "port"), [("203.0.113.7", 0), ("no such host", 0)])
+def test_an_address_that_cannot_be_used_is_refused(host: str, port: int) -> None:
+    with pytest.raises(SettingsError, match="cannot listen on"):
+        listening(host, port)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_an_address_of_ipv6_is_written_in_brackets() -> None:
+    with listening("::1", 0) as held:
+        assert address_of(held) == f"http://[::1]:{held.getsockname()[1]}"
+
+
+def test_without_the_extra_one_line_says_how_to_install_it(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['fastapi'] = None; sys.argv = ['stillwatch', 'serve', '--state', sys.argv[1]]\n"
+    code += "from stillwatch import cli; cli.main()"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "s"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'stillwatch[server]'" in done.stderr
+
+
+class Part:
+    """A part of the tests' own: a route, a job, and something held while jobs run."""
+
+    router = APIRouter()
+
+    def __init__(self) -> None:
+        self.ran, self.told = threading.Event(), list[str]()
+
+    def jobs(self, _service: Service) -> list[Job]:
+        return [Job("count", 3600, self.ran.set)]
+
+    def running(self, _service: Service) -> Any:
+        import contextlib
+
+        @contextlib.contextmanager
+        def held() -> Any:
+            self.told.append("opened")
+            yield
+            self.told.append("closed")
+
+        return held()
+
+
+def test_jobs_of_every_part_run_from_the_start_of_the_application_to_its_end(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = Part()
+    monkeypatch.setattr(app, "PARTS", (*app.PARTS, part))
+    with TestClient(application(service, with_jobs=True)):
+        assert part.ran.wait(30)
+        assert part.told == ["opened"]
+        assert not service.stopping.is_set()
+    assert part.told == ["opened", "closed"]
+    assert service.stopping.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name == "count"]
+
+
+def test_no_job_runs_where_none_is_wanted(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = Part()
+    monkeypatch.setattr(app, "PARTS", (*app.PARTS, part))
+    with TestClient(application(service)) as client:
+        assert client.get("/healthz").status_code == 200
+    assert not part.ran.is_set()
+    assert part.told == []
