@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stillwatch.cli.commands import app
+from stillwatch.cli.commands import EXIT_FAILED, app
 from stillwatch.cli.output import As, Format, print_rows, say
 from stillwatch.errors import SettingsError
 
@@ -28,6 +28,8 @@ Records = Annotated[str | None, typer.Option("--database", help="postgresql://HO
 
 keys_app = typer.Typer(help="Make, list and revoke API keys of the service.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+database_app = typer.Typer(help="Look after the schema of the service's database.", no_args_is_help=True)
+app.add_typer(database_app, name="database")
 
 
 @app.command()
@@ -139,6 +141,32 @@ def keys_revoke(
     say(f"{key_id} is revoked.")
 
 
+@database_app.command("upgrade")
+def database_upgrade(config: Config = None, state: State = None, database: Records = None) -> None:
+    """Bring the schema to this version, as `serve` does when it starts; print the revision."""
+    with _records(config, state, database, brought_on=False) as records:
+        from stillwatch.server.migrations import newest
+
+        before = records.make()
+        done = "there was nothing to do" if before == newest() else f"brought on from {before or 'an empty one'}"
+        say(f"{records.name}: {done}.")
+    typer.echo(newest())
+
+
+@database_app.command("current")
+def database_current(config: Config = None, state: State = None, database: Records = None) -> None:
+    """Print the revision of the schema; exit 1 when this version needs another."""
+    with _records(config, state, database, brought_on=False) as records:
+        from stillwatch.server.migrations import current, newest
+
+        with records.read() as connection:
+            revision = current(connection)
+    typer.echo(revision or "none")
+    if revision != newest():
+        say(f"This version needs {newest()}: run `stillwatch database upgrade`, or start the service.")
+        raise typer.Exit(EXIT_FAILED)
+
+
 def _operator() -> str:
     """Who works at this machine, for the audit log."""
     import getpass
@@ -147,14 +175,17 @@ def _operator() -> str:
 
 
 @contextmanager
-def _records(config: Path | None, state: Path | None, database: str | None) -> "Iterator[Database]":
-    """The database of records, up to date, closed at the end."""
+def _records(
+    config: Path | None, state: Path | None, database: str | None, *, brought_on: bool = True
+) -> "Iterator[Database]":
+    """The database of records, its schema brought to this version or left as it is; closed at the end."""
     settings = _settings(config, state, database)
     from stillwatch.server.database import Database
 
     records = Database(settings.storage.database_url)
     try:
-        records.make()
+        if brought_on:
+            records.make()
         yield records
     finally:
         records.close()

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from stillwatch.errors import ServiceError, SettingsError
-from stillwatch.server.tables import leases, metadata
+from stillwatch.server import migrations
+from stillwatch.server.tables import leases
 
 BUSY_TIMEOUT_S = 30  # how long a writer of SQLite waits for another
 _WRITES = {"stillwatch_writes": True}
@@ -47,10 +48,18 @@ class Database:
             sa.event.listen(self.engine, "connect", _set_up_sqlite)
             sa.event.listen(self.engine, "begin", _begin_in_sqlite)
 
-    def make(self) -> None:
-        """Make the tables that are missing."""
-        with _told(self.name):
-            metadata.create_all(self.engine)
+    def make(self) -> str | None:
+        """Bring the tables to this version, once, whoever else is at it; the revision they were at.
+
+        Raises:
+            ServiceError: the database does not answer, or a newer stillwatch made it.
+        """
+        with self.read() as connection:
+            before = migrations.current(connection)
+        if before == migrations.newest():
+            return before
+        with self.write() as connection:
+            return migrations.upgraded(connection)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
