@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 
 from stillwatch import __version__
 from stillwatch.errors import InputError, ServiceError, StillwatchError, StoreError
+from stillwatch.server.access import unguarded
 from stillwatch.server.jobs import Job, Jobs
 from stillwatch.server.operate import routes as operate_routes
+from stillwatch.server.operate.requests import Requests
 from stillwatch.server.service import Service
 
 # Modules of the parts, each with any of: `router`, routes; `jobs(service)`, a list of jobs; `running(service)`, a
@@ -27,7 +31,11 @@ _STATUS: dict[type[Exception], int] = {
 
 
 def application(service: Service, *, with_jobs: bool = False) -> FastAPI:
-    """The application; with jobs, they run from its start to its end. The caller opens and closes the service."""
+    """The application; with jobs, they run from its start to its end. The caller opens and closes the service.
+
+    Raises:
+        RuntimeError: a part brings a route that needs no role.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -49,7 +57,15 @@ def application(service: Service, *, with_jobs: bool = False) -> FastAPI:
     for part in PARTS:
         if hasattr(part, "router"):
             app.include_router(part.router)
+    if bare := unguarded(app):
+        raise RuntimeError(f"routes without a role: {', '.join(bare)}; give them Depends(requires(...))")
     app.add_exception_handler(StillwatchError, _told)
+    app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(DataError, _unfit)
+    intake = service.settings.intake
+    app.add_middleware(
+        Requests, log=service.log, max_body_bytes=intake.max_body_bytes, body_timeout_s=intake.body_timeout_s
+    )
     return app
 
 
@@ -79,3 +95,19 @@ def _told(_request: Request, error: Exception) -> JSONResponse:
     status = _STATUS.get(type(error), 400)
     headers = {"Retry-After": "5"} if status == 503 else None
     return JSONResponse({"detail": str(error)}, status, headers)
+
+
+def _misread(_request: Request, error: Exception) -> JSONResponse:
+    """A request that is not as the specification says: where and why, without what was sent."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    told = [{"loc": [_text(part) for part in row["loc"]], "msg": row["msg"], "type": row["type"]} for row in found]
+    return JSONResponse({"detail": told[:20]}, 422)
+
+
+def _unfit(_request: Request, _error: Exception) -> JSONResponse:
+    """A value that no column can hold, such as a text with NUL."""
+    return JSONResponse({"detail": "The request holds a value that cannot be kept: NUL, or a number too large."}, 422)
+
+
+def _text(part: str | int) -> str | int:
+    return part if isinstance(part, int) else part[:100].encode("utf-8", "replace").decode("utf-8")

@@ -43,7 +43,7 @@ class Database:
         options: dict[str, Any] = (
             {"connect_args": {"timeout": BUSY_TIMEOUT_S}} if self.is_sqlite else {"pool_pre_ping": True}
         )
-        self.engine = sa.create_engine(parsed, **options)
+        self.engine = sa.create_engine(parsed, hide_parameters=True, **options)  # errors quote no values
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _set_up_sqlite)
             sa.event.listen(self.engine, "begin", _begin_in_sqlite)

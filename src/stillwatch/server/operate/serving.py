@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 
 from stillwatch.errors import ServiceError, SettingsError
+from stillwatch.server import logging
 from stillwatch.server.app import application
 from stillwatch.server.service import Service, opened
 from stillwatch.server.settings import ServerSettings
@@ -24,6 +25,7 @@ def serve(settings: ServerSettings, *, tell: Callable[[Service, str], None]) -> 
         SettingsError: the host or the port cannot be used, or a setting is wrong.
         ServiceError: the database does not answer.
     """
+    logging.set_up()
     with listening(settings.server.host, settings.server.port) as listener, opened(settings) as service:
         config = uvicorn.Config(
             application(service, with_jobs=True),
