@@ -306,8 +306,10 @@ def erase(
     Logs are yours to erase: a later scan of logs that still hold the account finds it again.
     """
     from stillwatch.subjects import erase as run_erase
+    from stillwatch.subjects import read_holds
 
-    removed = run_erase(out, account, holds=holds, state=state, today=datetime.now(UTC).date())
+    held = None if holds is None else read_holds(holds)
+    removed = run_erase(out, account, holds=held, state=state, today=datetime.now(UTC).date())
     say(f"{account} erased: " + ", ".join(f"{count} from {name}" for name, count in removed.items()) + ".")
 
 

@@ -12,21 +12,28 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError
 
 from stillwatch import __version__
-from stillwatch.errors import InputError, ServiceError, StillwatchError, StoreError
+from stillwatch.errors import HeldError, InputError, ServiceError, StillwatchError, StoreError
 from stillwatch.server.access import unguarded
 from stillwatch.server.jobs import Job, Jobs
+from stillwatch.server.operate import retention
 from stillwatch.server.operate import routes as operate_routes
+from stillwatch.server.operate import subjects as operate_subjects
 from stillwatch.server.operate.requests import Requests
 from stillwatch.server.service import Service
 
 # Modules of the parts, each with any of: `router`, routes; `jobs(service)`, a list of jobs; `running(service)`, a
 # context that is held while jobs run.
-PARTS: tuple[ModuleType, ...] = (operate_routes,)
+PARTS: tuple[ModuleType, ...] = (
+    operate_routes,
+    operate_subjects,
+    retention,
+)
 
 _STATUS: dict[type[Exception], int] = {
     InputError: 422,
     ServiceError: 503,
     StoreError: 503,
+    HeldError: 409,
 }  # anything else we raise on purpose is the caller's: 400
 
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Index, String, Table
 
-from stillwatch.server.tables.base import Moment, metadata
+from stillwatch.server.tables.base import Moment, kept, metadata
 
 # One row per hold, kept when it is lifted. `subject_kind` is account or campaign; a held campaign holds its accounts.
 # `until` is the moment it ends by itself; null means when it is lifted.
@@ -19,4 +19,5 @@ holds = Table(
     Column("lifted_by", String(200)),
     Column("lifted_at", Moment),
     Index("ix_holds_subject", "subject"),
+    info=kept(None),
 )
