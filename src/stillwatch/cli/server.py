@@ -1,4 +1,4 @@
-"""Commands of the service: run it, make its keys."""
+"""Commands of the service: run it, make its keys, look after its database, and check that it can work."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stillwatch.cli.commands import EXIT_FAILED, app
-from stillwatch.cli.output import As, Format, print_rows, say
+from stillwatch.cli.commands import EXIT_FAILED, TextFormat, app
+from stillwatch.cli.output import As, Format, Out, print_rows, say
 from stillwatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -165,6 +165,91 @@ def database_current(config: Config = None, state: State = None, database: Recor
     if revision != newest():
         say(f"This version needs {newest()}: run `stillwatch database upgrade`, or start the service.")
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def erase(
+    account: Annotated[str, typer.Option(help="Account whose data goes.")],
+    out: Out = Path("out"),
+    holds: Annotated[Path | None, typer.Option(help="CSV of legal holds: account_id, reason, until.")] = None,
+    state: Annotated[Path | None, typer.Option(help="Folder of a state to erase it from too.", file_okay=False)] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Settings of a service: erase it from there, by its holds too.", dir_okay=False),
+    ] = None,
+) -> None:
+    """Erase an account from every file of the output folder, and of a state; refused under legal hold.
+
+    Logs are yours to erase: a later scan of logs that still hold the account finds it again. The state of a service is
+    erased as the service does it, with its records, and its legal holds count.
+    """
+    from stillwatch.subjects import erase as run_erase
+    from stillwatch.subjects import read_holds, refuse_held
+
+    now = datetime.now(UTC)
+    held = None if holds is None else read_holds(holds)
+    removed: dict[str, int] = {}
+    if config is not None or (state is not None and (state / "records.db").exists()):
+        refuse_held(held, account, now.date())
+        settings = _settings(config, state, None)
+        from stillwatch.server import opened
+        from stillwatch.server.operate.erasure import erase as erase_from_service
+
+        with opened(settings) as service:
+            removed, state = erase_from_service(service, account, by=_operator(), now=now), None
+    if not removed or _was_scanned(out):
+        removed |= run_erase(out, account, holds=held, state=state, today=now.date())
+    say(f"{account} erased: " + ", ".join(f"{count} from {name}" for name, count in removed.items()) + ".")
+
+
+def _was_scanned(out: Path) -> bool:
+    from stillwatch import store
+
+    return (out / store.RUN).exists()
+
+
+@app.command()
+def doctor(
+    config: Config = None,
+    output: Annotated[TextFormat, typer.Option("--format", help="How to print it.")] = TextFormat.table,
+) -> None:
+    """Check that this installation can work: key, libraries, kernels; with --config, that the service can.
+
+    Exit 1 when something has to be put right first. Example: stillwatch doctor --config stillwatch.toml
+    """
+    told = _installation()
+    if config is not None:
+        settings = _settings(config, None, None)
+        from stillwatch.server.operate.doctor import findings
+
+        told += [(finding.name, finding.outcome, finding.words) for finding in findings(settings)]
+    if output is TextFormat.json:
+        from stillwatch.store import json_text
+
+        typer.echo(json_text([dict(zip(("name", "outcome", "words"), row, strict=True)) for row in told]))
+    else:
+        for name, outcome, words in told:
+            typer.echo(f"{outcome:8} {name:18} {words}")
+    if any(outcome == "failed" for _, outcome, _ in told):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _installation() -> list[tuple[str, str, str]]:
+    """What stands whether or not there is a service: key, libraries, kernels."""
+    import importlib.metadata
+
+    import pyarrow as pa
+
+    from stillwatch.records import EXCHANGES, arrow_schema
+    from stillwatch.settings import key_path, key_secret
+    from stillwatch.signals import signals
+
+    path = key_path()
+    told = [("key", "ok", f"{path} ({len(key_secret(path))} bytes)")]
+    for name in ("duckdb", "ibis-framework", "pyarrow", "numba", "numpy", "graspologic-native", "stix2"):
+        told.append((name, "ok", importlib.metadata.version(name)))
+    signals(pa.RecordBatch.from_pylist([], schema=arrow_schema(EXCHANGES)))  # compiles or loads every kernel
+    return [*told, ("kernels", "ok", "compiled")]
 
 
 def _operator() -> str:

@@ -39,7 +39,7 @@ class Database:
             raise SettingsError(f"database {parsed.get_backend_name()}: use sqlite:///FILE or postgresql://HOST/NAME")
         self.name = parsed.render_as_string(hide_password=True)
         if self.is_sqlite and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(parsed.database).parent)
         options: dict[str, Any] = (
             {"connect_args": {"timeout": BUSY_TIMEOUT_S}} if self.is_sqlite else {"pool_pre_ping": True}
         )
@@ -103,6 +103,18 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for what the service keeps, unless it is there.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot make {folder}: {error.strerror}. Choose another storage.state.") from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import structlog
 
 from stillwatch import ingest
 from stillwatch.server import access
-from stillwatch.server.database import Database
+from stillwatch.server.database import Database, make_folder
 from stillwatch.server.failures import Failures
 from stillwatch.server.settings import ServerSettings
 from stillwatch.server.tokens import Tokens
@@ -66,7 +66,7 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
         SettingsError: the key or a setting cannot be used.
         ServiceError: the database does not answer.
     """
-    settings.storage.state.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.storage.state)
     database = Database(settings.storage.database_url)
     tokens = Tokens(settings.oidc) if settings.oidc.issuer else None
     try:

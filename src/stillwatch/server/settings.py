@@ -77,7 +77,7 @@ class Deciding:
 class Telling:
     """Who is told of new and growing campaigns, and of verifications: webhooks (secret after a space) and mail."""
 
-    webhooks: tuple[str, ...] = ()
+    webhooks: tuple[str, ...] = field(default=(), repr=False)
     smtp: str = ""
     mail_from: str = ""
     mail_to: tuple[str, ...] = ()

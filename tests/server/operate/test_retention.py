@@ -1,7 +1,7 @@
 """Holds, erasure and retention: over SQLite and PostgreSQL, over a real state, and over tables of any part."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -239,3 +239,39 @@ def test_verdicts_and_other_rows_about_a_subject_go_with_the_account() -> None:
     assert chosen == "said.subject = 'a' AND said.subject_kind = 'account'"
     assert erasure.rows_of(audit_table, "a") is None
     assert erasure.rows_of(holds.holds, "a") is None
+
+
+def test_the_command_line_erases_from_a_service_by_its_holds(
+    held: Service, notes: sa.Table, admin: TestClient, clock: Any, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = held.settings.storage.state
+    traffic(folder, clock)
+    config = tmp_path / "stillwatch.toml"
+    config.write_text(f'[storage]\nstate = "{folder}"\ndatabase = "{held.settings.storage.database}"\n')
+    hold = admin.post("/v1/holds", json={"subject": "a", "because": "a court order"}).json()
+    words = ("erase", "--account", "a", "--out", tmp_path / "out", "--config", config)
+    done = run(*words)
+    assert (done.code, done.err) == (
+        1,
+        "stillwatch: a is under legal hold until further notice (a court order): nothing was erased\n",
+    )
+    assert in_state(folder) == {"a": 2, "b": 2}
+    admin.delete(f"/v1/holds/{hold['hold_id']}")
+    assert "2 from notes of the records" in run(*words).err
+    assert in_state(folder) == {"b": 2}
+    assert "a" not in accounts_of(held, notes)
+
+
+def test_the_state_of_a_service_is_never_erased_past_its_holds(
+    clock: Any, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "state"
+    with opened(ServerSettings(storage=Storing(state=folder)), now=clock) as service:
+        traffic(folder, clock)
+        with service.database.write() as connection:
+            told = {"subject": "a", "subject_kind": "account", "because": "x", "until": None}
+            holds.placed(connection, **told, by="t", now=clock())
+    done = run("erase", "--account", "a", "--out", tmp_path / "out", "--state", folder)
+    assert done.code == 1
+    assert "under legal hold" in done.err
+    assert in_state(folder) == {"a": 2, "b": 2}
