@@ -45,9 +45,11 @@ def test_everything_is_well_where_everything_is_there(settings: ServerSettings) 
 
 
 def test_a_key_that_others_may_read_or_that_is_too_short_fails(settings: ServerSettings, tmp_path: Path) -> None:
-    (tmp_path / "key").chmod(0o640)
+    (tmp_path / "key").chmod(0o440)
+    assert found(settings, "key file").outcome == "warning"
+    (tmp_path / "key").chmod(0o604)
     assert found(settings, "key file") == Finding(
-        "key file", "failed", f"others may read {tmp_path / 'key'}: chmod 600 {tmp_path / 'key'}"
+        "key file", "failed", f"everybody may read {tmp_path / 'key'}: chmod 600 {tmp_path / 'key'}"
     )
     (tmp_path / "key").write_bytes(b"short")
     assert found(settings, "key file").outcome == "failed"

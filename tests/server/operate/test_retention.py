@@ -275,3 +275,8 @@ def test_the_state_of_a_service_is_never_erased_past_its_holds(
     assert done.code == 1
     assert "under legal hold" in done.err
     assert in_state(folder) == {"a": 2, "b": 2}
+
+
+def test_a_text_that_the_database_cannot_hold_is_the_clients_fault(admin: TestClient) -> None:
+    assert admin.post("/v1/holds", json={"subject": "a\x00b", "because": "x"}).status_code in (201, 422)
+    assert admin.post("/v1/accounts/c%00d/erase").status_code in (200, 422)

@@ -49,8 +49,10 @@ def _key(_settings: ServerSettings) -> Iterator[Finding]:
     held = path.stat()
     if held.st_size < KEY_BYTES:
         yield Finding("key file", "failed", f"{path} holds {held.st_size} bytes, fewer than {KEY_BYTES}: restore it.")
-    elif stat.S_IMODE(held.st_mode) & 0o077:
-        yield Finding("key file", "failed", f"others may read {path}: chmod 600 {path}")
+    elif stat.S_IMODE(held.st_mode) & 0o007:
+        yield Finding("key file", "failed", f"everybody may read {path}: chmod 600 {path}")
+    elif stat.S_IMODE(held.st_mode) & 0o070:
+        yield Finding("key file", "warning", f"the group may read {path}: chmod 600 {path}, unless it must.")
     else:
         yield Finding("key file", "ok", f"{path}, {held.st_size} bytes, its owner's only")
 
