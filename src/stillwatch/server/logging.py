@@ -24,7 +24,8 @@ FIELDS = frozenset(
         """event level logger timestamp left_out kind where reason job seconds method route status principal count bytes
         source batch_id exchanges accounts campaigns decisions rejected duplicates pending campaign_id decision_id
         verification_id action mode state policy_name revision database host port version settings queue attempts
-        check window_days rows table days url_host key_id hold_id age_s folder connections""",
+        check window_days rows table days url_host key_id hold_id age_s folder connections
+        number outcome segment segments""",
     )
 )
 MAX_CHARS = 500  # of one value

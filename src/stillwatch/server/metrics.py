@@ -44,3 +44,7 @@ fail_opens = Counter(
 # Work that waits.
 queued = Gauge("stillwatch_queued", "What waits to be done.", ["queue"], registry=REGISTRY)
 job_failures = Counter("stillwatch_job_failures", "Turns of a job that failed.", ["job"], registry=REGISTRY)
+
+# What is looked up when metrics are read.
+holds = Gauge("stillwatch_holds", "Legal holds in force.", registry=REGISTRY)
+disk_free_bytes = Gauge("stillwatch_disk_free_bytes", "Room left where the state is.", registry=REGISTRY)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from fastapi import APIRouter, Body, Depends
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from stillwatch.server import Service, app, application
+from stillwatch.errors import ServiceError
+from stillwatch.server import Service, app, application, metrics
 from stillwatch.server.access import requires
+from stillwatch.server.operate import scraping
 from stillwatch.server.settings import Taking
 
 
@@ -118,8 +121,6 @@ def test_ready_says_what_is_missing_to_those_who_have_a_role(
 def test_a_detection_that_has_not_ended_well_for_long_is_not_ready(
     client: TestClient, service: Service, clock: Any, key_for: Callable[..., dict[str, str]]
 ) -> None:
-    from stillwatch.server import metrics
-
     metrics.detected_at.set(clock().timestamp())
     try:
         clock.pass_by(seconds=3 * service.settings.detection.every_s + 901)
@@ -127,3 +128,34 @@ def test_a_detection_that_has_not_ended_well_for_long_is_not_ready(
         assert missing == {"detection": "last ended well 1801 s ago"}
     finally:
         metrics.detected_at.set(0)
+
+
+def test_metrics_tell_what_gateways_let_pass_and_what_is_looked_up_when_they_are_read(
+    client: TestClient, key_for: Callable[..., dict[str, str]]
+) -> None:
+    admin, gateway = key_for("admin"), key_for("enforcer")
+    before = scraped(client, admin)["stillwatch_fail_opens_total",]
+    assert client.post("/v1/fail-opens", headers=gateway, json={"count": 3}).status_code == 204
+    assert client.post("/v1/fail-opens", headers=gateway, json={"count": -3}).status_code == 422
+    client.post("/v1/holds", headers=admin, json={"subject": "a", "because": "x"})
+    after = scraped(client, admin)
+    assert after["stillwatch_fail_opens_total",] - before == 3
+    assert after["stillwatch_holds",] == 1
+    assert after["stillwatch_disk_free_bytes",] > 0
+
+
+def test_metrics_are_told_even_when_something_cannot_be_looked_up(
+    client: TestClient, key_for: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_service: Service) -> None:
+        raise ServiceError("gone")
+
+    monkeypatch.setattr(scraping, "AT_SCRAPE", (gone,))
+    assert scraped(client, key_for("admin"))["process_start_time_seconds",] > 0
+
+
+def test_every_metric_is_in_the_docs() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operate.md").read_text("utf-8")
+    names = {family.name for family in metrics.REGISTRY.collect() if family.name.startswith("stillwatch_")}
+    assert names
+    assert [name for name in sorted(names) if f"`{name}" not in page] == []

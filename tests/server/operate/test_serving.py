@@ -1,9 +1,11 @@
 """The service as a process: it listens, says so, finishes what it began, and goes."""
 
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,6 @@ from stillwatch.server.operate.serving import address_of, listening
 def test_it_says_where_it_listens_and_ends_well_on_a_signal(
     serving: Callable[..., Any], tmp_path: Path, number: str
 ) -> None:
-    import signal
-
     with serving("--state", tmp_path / "state") as held:
         assert httpx2.get(f"{held.url}/healthz").json() == {"status": "alive"}
         assert held.end(getattr(signal, number)) == 0
@@ -120,3 +120,79 @@ def test_no_job_runs_where_none_is_wanted(service: Service, monkeypatch: pytest.
         assert client.get("/healthz").status_code == 200
     assert not part.ran.is_set()
     assert part.told == []
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from fastapi import APIRouter, Depends
+from stillwatch.server import app, load_server_settings
+from stillwatch.server.access import requires
+from stillwatch.server.jobs import Job
+from stillwatch.server.operate.serving import serve
+
+folder = Path(sys.argv[1])
+
+def waits(name):
+    (folder / f"{name}-began").touch()
+    while not (folder / "go-on").exists():
+        time.sleep(0.01)
+    (folder / f"{name}-ended").touch()
+    return {"done": name}
+
+class Part:
+    router = APIRouter()
+    def jobs(service):
+        return [Job("slow", 3600, lambda: waits("job"))]
+
+Part.router.add_api_route("/v1/slow", lambda: waits("request"), dependencies=[Depends(requires("admin"))])
+app.PARTS = (*app.PARTS, Part)
+settings = load_server_settings(None, {"STILLWATCH_STORAGE_STATE": str(folder), "STILLWATCH_SERVER_PORT": "0"})
+serve(settings, tell=lambda service, url: print(url, flush=True))
+print("closed", flush=True)
+"""
+
+
+def eventually(what: Callable[[], bool]) -> None:
+    """Wait for something to become true, for a minute at most."""
+    until = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < until, "it did not come"
+        time.sleep(0.01)
+
+
+def test_a_request_and_a_job_under_way_are_finished_before_it_ends(tmp_path: Path, run: Callable[..., Any]) -> None:
+    key = run("keys", "make", "--name", "a", "--role", "admin", "--state", tmp_path).out.strip()
+    process = subprocess.Popen([sys.executable, "-c", SLOW, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        url, replies = process.stdout.readline().strip(), list[httpx2.Response]()
+        headers = {"Authorization": f"Bearer {key}"}
+        asks = threading.Thread(
+            target=lambda: replies.append(httpx2.get(f"{url}/v1/slow", headers=headers, timeout=60))
+        )
+        asks.start()
+        eventually(lambda: (tmp_path / "request-began").exists() and (tmp_path / "job-began").exists())
+        process.send_signal(signal.SIGTERM)
+        eventually(lambda: refuses(url))
+        assert process.poll() is None
+        (tmp_path / "go-on").touch()
+        asks.join(60)
+        assert process.wait(60) == 0
+        assert process.stdout.read() == "closed\n"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert [reply.json() for reply in replies] == [{"done": "request"}]
+    assert (tmp_path / "job-ended").exists()
+
+
+def refuses(url: str) -> bool:
+    """Whether nobody listens there any more."""
+    host, port = url.removeprefix("http://").split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError:
+        return True
+    return False

@@ -5,11 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
 
 from stillwatch.server.access import Principal, principal_in, requires
-from stillwatch.server.metrics import REGISTRY
+from stillwatch.server.metrics import fail_opens
 from stillwatch.server.operate.health import unready
+from stillwatch.server.operate.scraping import exposition
 
 router = APIRouter(tags=["operate"])
 _admin = requires("admin")
@@ -45,6 +47,18 @@ may_scrape.roles = ("admin",)  # type: ignore[attr-defined]  # tests walk the ro
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(_principal: Annotated[Principal, Depends(may_scrape)]) -> Response:
+def metrics(request: Request, _principal: Annotated[Principal, Depends(may_scrape)]) -> Response:
     """What the service counts, for Prometheus."""
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    return Response(exposition(request.app.state.service), media_type=CONTENT_TYPE_LATEST)
+
+
+class FailOpens(BaseModel):
+    """How many answers a gateway gave without knowing better since it told last."""
+
+    count: int = Field(ge=1, le=1_000_000_000)
+
+
+@router.post("/v1/fail-opens", status_code=204)
+def tell_fail_opens(told: FailOpens, _principal: Annotated[Principal, Depends(requires("enforcer"))]) -> None:
+    """Count the requests that a gateway let pass because it had no decisions to go by."""
+    fail_opens.inc(told.count)
