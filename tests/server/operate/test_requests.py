@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body, Depends, Request
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,6 +15,7 @@ from stillwatch.errors import ServiceError
 from stillwatch.server import Service, app, application, metrics
 from stillwatch.server.access import requires
 from stillwatch.server.operate import scraping
+from stillwatch.server.operate.requests import JSON_BYTES
 from stillwatch.server.settings import Taking
 
 
@@ -68,6 +69,22 @@ def test_a_body_that_is_too_long_is_cut_off(limited: Service, key_for: Callable[
     with TestClient(application(limited)) as client:
         reply = client.post("/v1/echo/a", headers=key_for("admin"), content=b" " * 1001)
     assert (reply.status_code, reply.json()) == (413, {"detail": "The body is longer than 1000 bytes."})
+
+
+@Echo.router.post("/v1/raw", dependencies=[Depends(requires("admin"))])
+async def raw(request: Request) -> int:
+    return len(await request.body())
+
+
+def test_a_stranger_cannot_have_a_large_body_read_and_a_stream_is_read_with_a_key_only(
+    service: Service, key_for: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "PARTS", (*app.PARTS, Echo))
+    large = b" " * (JSON_BYTES + 1)
+    with TestClient(application(service)) as client:
+        assert client.post("/v1/echo/a", content=large).status_code == 413
+        assert client.post("/v1/raw", content=large).status_code == 401
+        assert client.post("/v1/raw", content=large, headers=key_for("admin")).json() == len(large)
 
 
 def test_a_body_that_does_not_come_in_time_is_cut_off(limited: Service, key_for: Callable[..., dict[str, str]]) -> None:

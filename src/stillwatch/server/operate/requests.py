@@ -16,6 +16,7 @@ from stillwatch.server.logging import failure
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET = frozenset({"GET", "HEAD", "OPTIONS"})  # told in the log only when they fail
 _UNKNOWN = "unknown"
+JSON_BYTES = 8 << 20  # of a body that is read whole before anybody asks for a key; others are read piece by piece after
 _CLOSE = {"Connection": "close"}  # what is left of the body is not read
 
 
@@ -34,7 +35,7 @@ class Requests:
             return
         began, answered = time.perf_counter(), _Answer(send)
         try:
-            await self._app(scope, _Body(receive, self._max_body_bytes, self._body_timeout_s), answered)
+            await self._app(scope, _Body(scope, receive, self._max_body_bytes, self._body_timeout_s), answered)
         except Exception as error:
             answered.status = 500
             self._log.error("request_failed", method=_method(scope), route=_route(scope), **failure(error))
@@ -56,8 +57,8 @@ class Requests:
 class _Body:
     """`receive` that counts bytes and watches the clock until the body has come."""
 
-    def __init__(self, receive: Receive, max_bytes: int, timeout_s: float) -> None:
-        self._receive, self._max_bytes, self._timeout_s = receive, max_bytes, timeout_s
+    def __init__(self, scope: Scope, receive: Receive, max_bytes: int, timeout_s: float) -> None:
+        self._scope, self._receive, self._max_bytes, self._timeout_s = scope, receive, max_bytes, timeout_s
         self._bytes = 0
         self._until: float | None = None
         self._is_whole = False
@@ -67,6 +68,8 @@ class _Body:
             return await self._receive()
         if self._until is None:
             self._until = time.monotonic() + self._timeout_s
+            if getattr(self._scope.get("route"), "body_field", None) is not None:
+                self._max_bytes = min(self._max_bytes, JSON_BYTES)
         try:
             message = await asyncio.wait_for(self._receive(), max(0.001, self._until - time.monotonic()))
         except TimeoutError:
