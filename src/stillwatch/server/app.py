@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +23,7 @@ from stillwatch.server.operate.requests import Requests
 from stillwatch.server.service import Service
 
 # Modules of the parts, each with any of: `router`, routes; `jobs(service)`, a list of jobs; `running(service)`, a
-# context that is held while jobs run.
+# context that is held while jobs run; `http_protocol(service)`, a protocol of uvicorn that answers before any route.
 PARTS: tuple[ModuleType, ...] = (
     operate_routes,
     operate_subjects,
@@ -79,6 +80,11 @@ def application(service: Service, *, with_jobs: bool = False) -> FastAPI:
 def jobs_of(service: Service) -> list[Job]:
     """The jobs of every part."""
     return [job for part in PARTS if hasattr(part, "jobs") for job in part.jobs(service)]
+
+
+def http_protocol_of(service: Service) -> Any:
+    """What uvicorn is to read requests with: what a part brings, else uvicorn's own."""
+    return next((part.http_protocol(service) for part in PARTS if hasattr(part, "http_protocol")), "auto")
 
 
 @contextmanager

@@ -126,6 +126,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from fastapi import APIRouter, Depends
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from stillwatch.server import app, load_server_settings
 from stillwatch.server.access import requires
 from stillwatch.server.jobs import Job
@@ -145,6 +146,14 @@ class Part:
     def jobs(service):
         return [Job("slow", 3600, lambda: waits("job"))]
 
+def http_protocol(service):
+    class Counted(H11Protocol):
+        def connection_made(self, transport):
+            (folder / "own-protocol").touch()
+            super().connection_made(transport)
+    return Counted
+
+Part.http_protocol = http_protocol
 Part.router.add_api_route("/v1/slow", lambda: waits("request"), dependencies=[Depends(requires("admin"))])
 app.PARTS = (*app.PARTS, Part)
 settings = load_server_settings(None, {"STILLWATCH_STORAGE_STATE": str(folder), "STILLWATCH_SERVER_PORT": "0"})
@@ -186,6 +195,7 @@ def test_a_request_and_a_job_under_way_are_finished_before_it_ends(tmp_path: Pat
         process.stdout.close()
     assert [reply.json() for reply in replies] == [{"done": "request"}]
     assert (tmp_path / "job-ended").exists()
+    assert (tmp_path / "own-protocol").exists()
 
 
 def refuses(url: str) -> bool:

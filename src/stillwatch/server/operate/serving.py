@@ -10,7 +10,7 @@ import uvicorn
 
 from stillwatch.errors import ServiceError, SettingsError
 from stillwatch.server import logging
-from stillwatch.server.app import application
+from stillwatch.server.app import application, http_protocol_of
 from stillwatch.server.service import Service, opened
 from stillwatch.server.settings import ServerSettings
 
@@ -29,6 +29,7 @@ def serve(settings: ServerSettings, *, tell: Callable[[Service, str], None]) -> 
     with listening(settings.server.host, settings.server.port) as listener, opened(settings) as service:
         config = uvicorn.Config(
             application(service, with_jobs=True),
+            http=http_protocol_of(service),
             access_log=False,
             log_config=None,
             lifespan="on",
