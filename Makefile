@@ -7,7 +7,7 @@ GATEWAY_VENV := .venv-gateway
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test java check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal clean clean-all
+.PHONY: help install demo test java check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal migration clean clean-all
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 FAST_TESTS := tests/test_shape.py tests/test_imports.py tests/test_docs.py tests/test_schemas.py
@@ -62,6 +62,11 @@ docs: $(VENV)/.dev ## Write docs/cli.md and docs/signals/ again from the code
 new-signal: $(VENV)/.dev ## Start a signal and its test from the template: make new-signal NAME=<name>
 	@test -n "$(NAME)" || { echo "make: say which signal: make new-signal NAME=<name>" >&2; exit 2; }
 	$(BIN)/python scripts/new_signal.py "$(NAME)"
+
+migration: $(VENV)/.dev ## Write the next step of the database's schema from its tables: make migration NAME=<name>
+	@test -n "$(NAME)" || { echo "make: say what changes: make migration NAME=<name>" >&2; exit 2; }
+	@file=$$($(BIN)/python scripts/new_migration.py "$(NAME)" | tail -1) && $(BIN)/ruff check --quiet --fix "$$file" && \
+		$(BIN)/ruff format --quiet "$$file" && echo "$$file: read it before you commit it"
 
 clean: ## Delete what the other targets made, environments excepted
 	rm -rf demo out sim build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

@@ -20,6 +20,16 @@ from stillwatch.settings import KEY_VARIABLE
 COMMANDS = ["", "simulate", "scan", "evaluate", "campaigns", "campaigns list", "campaigns show", "campaigns export"]
 COMMANDS += ["explain", "verdict", "erase", "policy", "policy check", "doctor"]
 COMMANDS += ["ingest", "detect", "state", "state show", "state compact"]
+COMMANDS += [
+    "serve",
+    "keys",
+    "keys make",
+    "keys list",
+    "keys revoke",
+    "database",
+    "database upgrade",
+    "database current",
+]
 
 
 @dataclass(frozen=True)

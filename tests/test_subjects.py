@@ -84,4 +84,4 @@ def test_an_output_folder_without_tables_is_an_error_that_names_them(out: Path) 
 def test_the_hold_is_looked_at_before_anything_else(tmp_path: Path) -> None:
     path = holds(tmp_path, "account_id,reason,until\na,matter 1,\n")
     with pytest.raises(StoreError, match="under legal hold until further notice"):
-        erase(tmp_path / "nowhere", "a", holds=path, today=TODAY)
+        erase(tmp_path / "nowhere", "a", holds=read_holds(path), today=TODAY)

@@ -4,6 +4,7 @@
     ├── SettingsError      a flag, a file of settings, a policy or a key is wrong
     ├── InputError         a file cannot be used at all, or too many of its rows were rejected
     ├── StoreError         state or output cannot be read or written, or was made under another key
+    │   └── HeldError      a legal hold forbids it
     ├── EngineError        the engine could not run what it was given
     ├── SharingError       an object must not, or cannot, leave
     └── ServiceError       the running service, or its database, cannot do what was asked
@@ -27,6 +28,10 @@ class InputError(StillwatchError):
 
 class StoreError(StillwatchError):
     """State or output cannot be read or written, or was made under another key."""
+
+
+class HeldError(StoreError):
+    """A legal hold forbids it."""
 
 
 class EngineError(StillwatchError):

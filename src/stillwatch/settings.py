@@ -65,6 +65,20 @@ def checked(settings: Settings) -> Settings:
     return settings
 
 
+def bytes_of(size: str) -> int:
+    """A size as in 4GB, 2.5GiB or 800MB, in bytes.
+
+    Raises:
+        SettingsError: it is written in another way.
+    """
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        raise SettingsError(f"{size!r}: write it as in 4GB, 2.5GiB or 800MB")
+    unit = found[2].upper()
+    base = 1024 if "I" in unit else 1000
+    return int(float(found[1]) * base ** " KMGT".index(unit[0] if len(unit) > 1 else " "))
+
+
 def key_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the deployment's key is: STILLWATCH_KEY_FILE, else the user's state folder."""
     given = environment.get(KEY_VARIABLE)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch import sharing, store
-from stillwatch.errors import InputError, StoreError
+from stillwatch.errors import HeldError, InputError, StoreError
 from stillwatch.records import HOLDS, arrow_schema
 from stillwatch.report import report
 from stillwatch.state import erased as rollups_erased
@@ -44,18 +44,17 @@ def record_verdict(out: Path, subject: str, verdict: str, because: str, *, autho
     return row
 
 
-def erase(out: Path, account_id: str, *, holds: Path | None, today: date, state: Path | None = None) -> dict[str, int]:
+def erase(
+    out: Path, account_id: str, *, holds: pa.Table | None, today: date, state: Path | None = None
+) -> dict[str, int]:
     """Remove an account's data from every file of the output folder, and of a state; how much was removed from each.
 
-    With a state there need not have been a scan.
+    `holds` as in `records.HOLDS`; null when there are none. With a state there need not have been a scan.
 
     Raises:
         StoreError: the account is under legal hold, or there was neither a scan nor a state.
     """
-    held = _hold(holds, account_id, today)
-    if held is not None:
-        until = held["until"] or "further notice"
-        raise StoreError(f"{account_id} is under legal hold until {until} ({held['reason']}): nothing was erased")
+    refuse_held(holds, account_id, today)
     kept: dict[str, int] = {}
     if state is not None:
         kept = {f"{name} of the state": count for name, count in rollups_erased(state, account_id).items()}
@@ -104,12 +103,17 @@ def read_holds(path: Path) -> pa.Table:
     return pa.Table.from_pylist([{name: row[name] for name in HOLDS.names} for row in rows], arrow_schema(HOLDS))
 
 
-def _hold(path: Path | None, account_id: str, today: date) -> dict[str, Any] | None:
-    """The hold on an account that is in force today."""
-    if path is None:
-        return None
-    rows = [row for row in read_holds(path).to_pylist() if row["account_id"] == account_id]
-    return next((row for row in rows if row["until"] is None or date.fromisoformat(row["until"]) >= today), None)
+def refuse_held(holds: pa.Table | None, account_id: str, today: date) -> None:
+    """Stop at an account that a hold in force today names; its last day counts.
+
+    Raises:
+        HeldError: the account is under legal hold.
+    """
+    rows = [] if holds is None else holds.filter(pc.equal(holds["account_id"], account_id)).to_pylist()
+    held = next((row for row in rows if row["until"] is None or date.fromisoformat(row["until"]) >= today), None)
+    if held is not None:
+        until = held["until"] or "further notice"
+        raise HeldError(f"{account_id} is under legal hold until {until} ({held['reason']}): nothing was erased")
 
 
 def _campaigns(out: Path) -> list[dict[str, Any]]:

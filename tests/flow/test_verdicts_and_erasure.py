@@ -14,7 +14,7 @@ from stillwatch import store
 from stillwatch.errors import InputError, StoreError
 from stillwatch.explanations import explain
 from stillwatch.scan import Scanned
-from stillwatch.subjects import erase, record_verdict
+from stillwatch.subjects import erase, read_holds, record_verdict
 
 ERASED = "harvest-007"
 TODAY = date(2026, 6, 30)
@@ -152,16 +152,16 @@ def test_erasing_keeps_the_marking_of_the_bundle(world: Path, tmp_path: Path) ->
 def test_an_account_under_hold_is_not_erased(until: str, out: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(StoreError, match=r"legal hold .*matter 12/26.*nothing was erased"):
-        erase(out, ERASED, holds=holds(tmp_path, until), today=TODAY)
+        erase(out, ERASED, holds=read_holds(holds(tmp_path, until)), today=TODAY)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_after_the_last_day_of_its_hold_it_is_erased(out: Path, tmp_path: Path) -> None:
-    assert erase(out, ERASED, holds=holds(tmp_path, "2026-06-29"), today=TODAY)["accounts"] == 1
+    assert erase(out, ERASED, holds=read_holds(holds(tmp_path, "2026-06-29")), today=TODAY)["accounts"] == 1
 
 
 def test_a_hold_on_another_account_is_no_hold(out: Path, tmp_path: Path) -> None:
-    assert erase(out, "harvest-008", holds=holds(tmp_path, ""), today=TODAY)["accounts"] == 1
+    assert erase(out, "harvest-008", holds=read_holds(holds(tmp_path, "")), today=TODAY)["accounts"] == 1
 
 
 def test_a_scan_of_logs_that_still_hold_the_account_finds_it_again(out: Path, world: Path) -> None:

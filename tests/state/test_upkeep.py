@@ -9,7 +9,7 @@ from tests.flow import planted, scans
 from tests.state import worlds
 
 from stillwatch.errors import StoreError
-from stillwatch.subjects import erase
+from stillwatch.subjects import erase, read_holds
 from stillwatch.upkeep import compact, holdings, newest_day
 
 TODAY = date(2026, 6, 1)
@@ -88,6 +88,6 @@ def test_an_account_under_hold_stays_in_the_state_as_well(days: Path, tmp_path: 
     holds.write_text("account_id,reason,until\ncompany-003,a court order,2026-07-01\n", "utf-8")
     before = (days / "manifest.json").read_bytes()
     with pytest.raises(StoreError, match="legal hold"):
-        erase(tmp_path / "out", "company-003", holds=holds, today=TODAY, state=days)
+        erase(tmp_path / "out", "company-003", holds=read_holds(holds), today=TODAY, state=days)
     assert (days / "manifest.json").read_bytes() == before
     assert worlds.parts_with(days, "company-003") != []

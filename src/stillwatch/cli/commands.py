@@ -294,23 +294,6 @@ def verdict(
     say(f"{row['subject_kind']} {subject}: {finding.value}. The next scan with --out {out} reads it.")
 
 
-@app.command()
-def erase(
-    account: Annotated[str, typer.Option(help="Account whose data goes.")],
-    out: Out = Path("out"),
-    holds: Annotated[Path | None, typer.Option(help="CSV of legal holds: account_id, reason, until.")] = None,
-    state: Annotated[Path | None, typer.Option(help="Folder of a state to erase it from too.", file_okay=False)] = None,
-) -> None:
-    """Erase an account from every file of the output folder, and of a state; refused under legal hold.
-
-    Logs are yours to erase: a later scan of logs that still hold the account finds it again.
-    """
-    from stillwatch.subjects import erase as run_erase
-
-    removed = run_erase(out, account, holds=holds, state=state, today=datetime.now(UTC).date())
-    say(f"{account} erased: " + ", ".join(f"{count} from {name}" for name, count in removed.items()) + ".")
-
-
 @policy_app.command("check")
 def policy_check(
     file: Annotated[Path | None, typer.Argument(help="Policy file; the built-in one when left out.")] = None,
@@ -320,31 +303,6 @@ def policy_check(
 
     policy = load_policy(file)
     typer.echo(f"{file or 'built-in policy'}: fine, {len(policy.rules)} rules")
-
-
-@app.command()
-def doctor() -> None:
-    """Check that this installation can work: key, libraries, kernels."""
-    import importlib.metadata
-
-    from stillwatch.settings import key_path, key_secret
-
-    path = key_path()
-    typer.echo(f"key file      {path} ({len(key_secret(path))} bytes)")
-    for name in ("duckdb", "ibis-framework", "pyarrow", "numba", "numpy", "graspologic-native", "stix2"):
-        typer.echo(f"{name:13} {importlib.metadata.version(name)}")
-    _check_kernels()
-    typer.echo("kernels       compiled")
-
-
-def _check_kernels() -> None:
-    """Derive signals of an empty batch, which compiles or loads every kernel."""
-    import pyarrow as pa
-
-    from stillwatch.records import EXCHANGES, arrow_schema
-    from stillwatch.signals import signals
-
-    signals(pa.RecordBatch.from_pylist([], schema=arrow_schema(EXCHANGES)))
 
 
 def _scanned(out: Path) -> Path:

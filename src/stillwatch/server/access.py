@@ -8,20 +8,24 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from fastapi import HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.routing import APIRoute, iter_route_contexts
 
-from stillwatch.errors import SettingsError
-from stillwatch.server import audit
+from stillwatch.errors import InputError, SettingsError
+from stillwatch.server import audit, metrics
 from stillwatch.server.database import Database
 from stillwatch.server.tables import api_keys
 
 ROLES = ("ingest", "enforcer", "analyst", "approver", "admin")
+# The only routes without a role: they tell nothing that is not in this repository, or prove who sends in another way.
+OPEN = frozenset({"/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
+KEY_PREFIX = "sw_"
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -60,7 +64,7 @@ def made_key(
         raise SettingsError(f"namespace {namespace!r}: use a-z, 0-9 and dashes, at most 63 of them")
     key_id = secrets.token_hex(6)
     secret = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-    key = f"sw_{key_id}_{secret}"
+    key = f"{KEY_PREFIX}{key_id}_{secret}"
     kept = {"name": name, "roles": sorted(set(roles)), "namespace": namespace}
     with database.write() as connection:
         connection.execute(
@@ -84,23 +88,82 @@ def principal_of(database: Database, key: str, *, now: datetime) -> Principal | 
     return Principal(f"key:{row['name']}", frozenset(row["roles"]), row["namespace"])
 
 
+def keys(database: Database) -> list[dict[str, Any]]:
+    """Every key that was made, oldest first; without its hash."""
+    shown = [column for column in api_keys.c if column.name != "hash"]
+    with database.read() as connection:
+        rows = connection.execute(sa.select(*shown).order_by(api_keys.c.created_at, api_keys.c.key_id)).mappings()
+        return [dict(row) for row in rows]
+
+
+def revoke(database: Database, key_id: str, *, by: str, now: datetime) -> None:
+    """Have a key stop working at once; one that is revoked stays so.
+
+    Raises:
+        InputError: there is no such key.
+    """
+    with database.write() as connection:
+        row = connection.execute(sa.select(api_keys).where(api_keys.c.key_id == key_id)).mappings().first()
+        if row is None:
+            raise InputError(f"there is no key {key_id}; see `stillwatch keys list`")
+        if row["revoked_at"] is None:
+            connection.execute(api_keys.update().where(api_keys.c.key_id == key_id).values(revoked_at=now))
+            audit.record(connection, at=now, principal=by, action="key.revoked", subject=key_id)
+
+
 def requires(*roles: str) -> Callable[[Request], Principal]:
     """A dependency of a route: the principal, when it has one of the roles; admin has every role but ingest.
 
-    401 without a valid key, 403 without the role.
+    401 without a valid key or token, 429 when its address has come with too many of them, 403 without the role.
     """
 
     def checked(request: Request) -> Principal:
-        service: Any = request.app.state.service
-        principal = service.principal(request.headers.get("authorization", ""), request.headers.get("x-api-key", ""))
+        principal = principal_in(request)
         if principal is None:
-            raise HTTPException(401, "Give a valid API key: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
+            raise refused(request)
         may = principal.roles | ({"enforcer", "analyst", "approver"} if "admin" in principal.roles else frozenset())
         if may.isdisjoint(roles):
-            raise HTTPException(
-                403, f"This needs the role {' or '.join(roles)}; the key has {', '.join(sorted(principal.roles))}."
-            )
+            held = ", ".join(sorted(principal.roles)) or "none"
+            raise HTTPException(403, f"This needs the role {' or '.join(roles)}; yours: {held}.")
         return principal
 
     checked.roles = roles  # type: ignore[attr-defined]  # tests walk the routes and read it
     return checked
+
+
+def unguarded(app: FastAPI) -> list[str]:
+    """Routes that need no role and are not in OPEN; there must be none."""
+    return [path for path, _, roles in guards(app) if path not in OPEN and not roles]
+
+
+def guards(app: FastAPI) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
+    """Every route: its path, its methods, and the roles any of which it asks for (none: open to all)."""
+    for route in iter_route_contexts(app.routes):
+        found: frozenset[str] = frozenset()
+        waiting = [route.dependant] if isinstance(route.original_route, APIRoute) else []
+        while waiting:
+            dependant = waiting.pop()
+            found |= frozenset(getattr(dependant.call, "roles", ()))
+            waiting += dependant.dependencies
+        yield route.path or "", frozenset(route.methods or ()), found
+
+
+def principal_in(request: Request) -> Principal | None:
+    """Who asks, by the headers of the request."""
+    service: Any = request.app.state.service
+    found: Principal | None = service.principal(
+        request.headers.get("authorization", ""), request.headers.get("x-api-key", "")
+    )
+    request.state.principal = found  # for the log
+    return found
+
+
+def refused(request: Request) -> HTTPException:
+    """What somebody without a valid key is told; after many of them, to wait. A valid key always passes."""
+    service: Any = request.app.state.service
+    metrics.refused_keys.inc()
+    if service.failures.note(request.client.host if request.client else "", service.now()):
+        return HTTPException(429, "Too many requests without a valid key: wait a minute.", {"Retry-After": "60"})
+    return HTTPException(
+        401, "Give a valid API key: Authorization: Bearer KEY", {"WWW-Authenticate": 'Bearer realm="stillwatch"'}
+    )

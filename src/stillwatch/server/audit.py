@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from stillwatch.server.tables import audit
 
 FIRST = "0" * 64  # the hash before the first row
+TRIMMED = "audit.trimmed"
 _LOCK = 0x5711A0D1  # of PostgreSQL, held by whoever appends until the transaction ends
 
 
@@ -49,14 +50,39 @@ def record(
     return digest
 
 
+def trimmed(connection: sa.Connection, *, before: datetime, now: datetime) -> int:
+    """Take out the rows older than a moment, within the caller's transaction; how many went.
+
+    A row of the chain says where it begins now and what came before, so that the rest can still be checked.
+    """
+    last = connection.execute(
+        sa.select(audit.c.sequence, audit.c.hash).where(audit.c.at < before).order_by(audit.c.sequence.desc()).limit(1)
+    ).first()
+    if last is None:
+        return 0
+    after = {"through": last.sequence, "hash": last.hash}
+    record(connection, at=now, principal="stillwatch", action=TRIMMED, subject="audit", after=after)
+    return connection.execute(audit.delete().where(audit.c.sequence <= last.sequence)).rowcount
+
+
 def broken(connection: sa.Connection) -> int | None:
-    """The sequence of the first row that does not follow from the one before; None when the chain is whole."""
-    previous, expected = FIRST, 1
+    """The sequence of the first row that does not follow from the one before; None when the chain is whole.
+
+    A chain whose old end was taken out begins where its newest row about that says.
+    """
+    expected, previous = _beginning(connection)
     for row in connection.execute(sa.select(audit).order_by(audit.c.sequence)).mappings():
         if row["sequence"] != expected or row["previous_hash"] != previous or row["hash"] != _hash(dict(row)):
             return int(row["sequence"])
         previous, expected = row["hash"], expected + 1
     return None
+
+
+def _beginning(connection: sa.Connection) -> tuple[int, str]:
+    newest = connection.execute(
+        sa.select(audit.c.after).where(audit.c.action == TRIMMED).order_by(audit.c.sequence.desc()).limit(1)
+    ).scalar()
+    return (1, FIRST) if newest is None else (newest["through"] + 1, newest["hash"])
 
 
 def _hash(row: Mapping[str, Any]) -> str:

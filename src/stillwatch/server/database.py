@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from stillwatch.errors import ServiceError, SettingsError
-from stillwatch.server.tables import leases, metadata
+from stillwatch.server import migrations
+from stillwatch.server.tables import leases
 
 BUSY_TIMEOUT_S = 30  # how long a writer of SQLite waits for another
 _WRITES = {"stillwatch_writes": True}
@@ -38,19 +39,27 @@ class Database:
             raise SettingsError(f"database {parsed.get_backend_name()}: use sqlite:///FILE or postgresql://HOST/NAME")
         self.name = parsed.render_as_string(hide_password=True)
         if self.is_sqlite and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(parsed.database).parent)
         options: dict[str, Any] = (
             {"connect_args": {"timeout": BUSY_TIMEOUT_S}} if self.is_sqlite else {"pool_pre_ping": True}
         )
-        self.engine = sa.create_engine(parsed, **options)
+        self.engine = sa.create_engine(parsed, hide_parameters=True, **options)  # errors quote no values
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _set_up_sqlite)
             sa.event.listen(self.engine, "begin", _begin_in_sqlite)
 
-    def make(self) -> None:
-        """Make the tables that are missing."""
-        with _told(self.name):
-            metadata.create_all(self.engine)
+    def make(self) -> str | None:
+        """Bring the tables to this version, once, whoever else is at it; the revision they were at.
+
+        Raises:
+            ServiceError: the database does not answer, or a newer stillwatch made it.
+        """
+        with self.read() as connection:
+            before = migrations.current(connection)
+        if before == migrations.newest():
+            return before
+        with self.write() as connection:
+            return migrations.upgraded(connection)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -94,6 +103,18 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for what the service keeps, unless it is there.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot make {folder}: {error.strerror}. Choose another storage.state.") from error
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from stillwatch.server import metrics
 from stillwatch.server.database import Database
+from stillwatch.server.logging import failure
 
 LEASE_S = 60.0  # a process that died lets others go on after this
 
@@ -72,7 +74,8 @@ class Jobs:
                 with _renewed(lambda: self._leased(job)):
                     job.run()
         except Exception as error:  # the boundary of a job: whatever it was, the service goes on
-            self._log.error("job_failed", job=job.name, kind=type(error).__name__, reason=str(error))
+            metrics.job_failures.labels(job.name).inc()
+            self._log.error("job_failed", job=job.name, **failure(error))
 
     def _leased(self, job: Job) -> bool:
         return self._database.lease(job.name, self._holder, now=self._now(), seconds=LEASE_S + job.every_s)

@@ -2,9 +2,10 @@
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,10 @@ import structlog
 
 from stillwatch import ingest
 from stillwatch.server import access
-from stillwatch.server.database import Database
+from stillwatch.server.database import Database, make_folder
+from stillwatch.server.failures import Failures
 from stillwatch.server.settings import ServerSettings
+from stillwatch.server.tokens import Tokens
 from stillwatch.settings import key_path, key_secret
 
 Clock = Callable[[], datetime]
@@ -29,12 +32,25 @@ class Service:
     now: Clock
     log: Any
     holder: str  # of leases: this process
+    stopping: threading.Event = field(default_factory=threading.Event)  # set when the service stops: streams end
+
+    failures: Failures = field(default_factory=Failures)  # of addresses, to know a key
+    tokens: Tokens | None = None  # of the identity provider; null without one
 
     def principal(self, authorization: str, api_key: str) -> access.Principal | None:
-        """Who asks, by `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
+        """Who asks, by `Authorization: Bearer KEY` (or a token of the identity provider) or `X-API-Key: KEY`.
+
+        Raises:
+            ServiceError: it is a token, and the identity provider does not answer.
+        """
         scheme, _, token = authorization.partition(" ")
         given = token.strip() if scheme.lower() == "bearer" else api_key.strip()
-        return access.principal_of(self.database, given, now=self.now()) if given else None
+        if not given:
+            return None
+        if self.tokens is None or given.startswith(access.KEY_PREFIX):
+            return access.principal_of(self.database, given, now=self.now())
+        claims = self.tokens.claims_of(given, self.now())
+        return None if claims is None else access.Principal(f"oidc:{claims['sub']}"[:200], self.tokens.roles_of(claims))
 
 
 def utc_now() -> datetime:
@@ -50,8 +66,9 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
         SettingsError: the key or a setting cannot be used.
         ServiceError: the database does not answer.
     """
-    settings.storage.state.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.storage.state)
     database = Database(settings.storage.database_url)
+    tokens = Tokens(settings.oidc) if settings.oidc.issuer else None
     try:
         database.make()
         yield Service(
@@ -61,6 +78,9 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
             now=now,
             log=structlog.get_logger("stillwatch"),
             holder=f"{socket.gethostname()}:{os.getpid()}",
+            tokens=tokens,
         )
     finally:
         database.close()
+        if tokens is not None:
+            tokens.close()

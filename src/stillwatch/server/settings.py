@@ -5,6 +5,7 @@ misspelt switch is never silently off.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -15,15 +16,18 @@ from stillwatch.errors import SettingsError
 from stillwatch.records import ACTIONS
 
 PREFIX = "STILLWATCH_"
+MAX_PORT = 65_535
+TOKEN_CHARS = 20  # of a token that is given in the settings
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where the service listens; `grpc_port` 0 means no gRPC."""
+    """Where the service listens; `grpc_port` 0 means no gRPC. `metrics_token` may read /metrics, as an admin may."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     grpc_port: int = 0
+    metrics_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Storing:
     """Where the service keeps what it knows: rollups in a folder, records in a database (SQLite in it by default)."""
 
     state: Path = Path("stillwatch-state")
-    database: str = ""
+    database: str = field(default="", repr=False)
 
     @property
     def database_url(self) -> str:
@@ -73,7 +77,7 @@ class Deciding:
 class Telling:
     """Who is told of new and growing campaigns, and of verifications: webhooks (secret after a space) and mail."""
 
-    webhooks: tuple[str, ...] = ()
+    webhooks: tuple[str, ...] = field(default=(), repr=False)
     smtp: str = ""
     mail_from: str = ""
     mail_to: tuple[str, ...] = ()
@@ -195,6 +199,14 @@ def _checked(settings: ServerSettings) -> ServerSettings:
     ):
         if value <= 0:
             raise SettingsError(f"{name} {value}: give a number of seconds above 0")
+    for name, port in (("server.port", settings.server.port), ("server.grpc_port", settings.server.grpc_port)):
+        if not 0 <= port <= MAX_PORT:
+            raise SettingsError(f"{name} {port}: give a port from 0 to {MAX_PORT}")
+    issuer, token = settings.oidc.issuer, settings.server.metrics_token
+    if issuer and not re.match(r"https://[^/?#]|http://(localhost|127\.0\.0\.1|\[::1\])[:/]", issuer):
+        raise SettingsError(f"oidc.issuer {issuer}: give an https:// address; http:// only on this machine")
+    if token and len(token) < TOKEN_CHARS:
+        raise SettingsError(f"server.metrics_token: give at least {TOKEN_CHARS} characters, random ones")
     if settings.detection.window_days < 1:
         raise SettingsError(f"detection.window_days {settings.detection.window_days}: give at least 1")
     return settings

@@ -2,9 +2,9 @@
 
 from stillwatch.state.batches import Ingested, batch_id, ingested
 from stillwatch.state.compaction import Compacted, compacted
-from stillwatch.state.erasure import erased
+from stillwatch.state.erasure import erased, retained
 from stillwatch.state.kept import Kept, kept, rolled
-from stillwatch.state.manifest import Batch, Manifest, existing_manifest, part_bytes, reading, work_folder
+from stillwatch.state.manifest import Batch, Manifest, existing_manifest, exists, part_bytes, reading, work_folder
 from stillwatch.state.parts import PARTS, Rollups, Window
 
 __all__ = [
@@ -20,10 +20,12 @@ __all__ = [
     "compacted",
     "erased",
     "existing_manifest",
+    "exists",
     "ingested",
     "kept",
     "part_bytes",
     "reading",
+    "retained",
     "rolled",
     "work_folder",
 ]

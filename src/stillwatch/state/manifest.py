@@ -116,6 +116,11 @@ def manifest_of(state: Path, key_id: str | None = None) -> Manifest | None:
     return found
 
 
+def exists(state: Path) -> bool:
+    """Whether anything was taken into the state."""
+    return (state / MANIFEST).exists()
+
+
 def existing_manifest(state: Path, key_id: str | None = None) -> Manifest:
     """What the state holds.
 

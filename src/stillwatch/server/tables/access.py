@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, String, Table
 
-from stillwatch.server.tables.base import Document, Moment, metadata
+from stillwatch.server.tables.base import Document, Moment, kept, metadata
 
 # One row per key. `hash` is SHA-256 of the whole key, which is random and long, so that a guess is hopeless. `roles` is
 # a list of texts. `namespace` goes before every account id the key brings in; null leaves ids as they are.
@@ -17,4 +17,5 @@ api_keys = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("revoked_at", Moment),
+    info=kept(None),
 )

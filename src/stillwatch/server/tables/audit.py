@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, String, Table
 
-from stillwatch.server.tables.base import Document, Moment, metadata
+from stillwatch.server.tables.base import Document, Moment, kept, metadata
 
 # One row per act, in order of `sequence`, which has no gaps. `hash` is over the row and the hash before it.
 audit = Table(
@@ -17,4 +17,5 @@ audit = Table(
     Column("after", Document),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    info=kept(None),  # operate/retention.py trims it, chain and all
 )

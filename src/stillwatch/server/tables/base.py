@@ -1,4 +1,8 @@
-"""What every table shares: the metadata, names of constraints, and moments that are UTC in every database."""
+"""What every table shares: the metadata, names of constraints, moments in UTC, and how long its rows are kept.
+
+An account stands in a column `account_id`, or in `subject` beside a `subject_kind` of `account`; a campaign likewise.
+Erasure, retention and legal holds go by these names, so that a new table needs no list to be in.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +23,14 @@ metadata = MetaData(
 )
 
 Document = JSON().with_variant(JSONB(), "postgresql")
+
+
+def kept(setting: str | None, since: str | None = None) -> dict[str, Any]:
+    """For the `info` of a table: the value under [retention] that its rows are kept for, and from which column on.
+
+    Null in that column means: not yet to be counted. No setting means that the rows stay.
+    """
+    return {"retention": setting, "since": since}
 
 
 class Moment(TypeDecorator[datetime]):

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, String, Table
 
-from stillwatch.server.tables.base import Moment, metadata
+from stillwatch.server.tables.base import Moment, kept, metadata
 
 # One row per piece of work: who holds it, and until when unless it is renewed.
 leases = Table(
@@ -11,4 +11,5 @@ leases = Table(
     Column("name", String(100), primary_key=True),
     Column("holder", String(100), nullable=False),
     Column("held_until", Moment, nullable=False),
+    info=kept(None),
 )

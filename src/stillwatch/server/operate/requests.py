@@ -1,0 +1,103 @@
+"""Around every request: counted, timed, told in the log by its route, and cut off when its body is too long or slow.
+
+The path is never told: it may hold the id of an account.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stillwatch.server import metrics
+from stillwatch.server.logging import failure
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_QUIET = frozenset({"GET", "HEAD", "OPTIONS"})  # told in the log only when they fail
+_UNKNOWN = "unknown"
+JSON_BYTES = 8 << 20  # of a body that is read whole before anybody asks for a key; others are read piece by piece after
+_CLOSE = {"Connection": "close"}  # what is left of the body is not read
+
+
+class Requests:
+    """Middleware over the whole application."""
+
+    def __init__(self, app: ASGIApp, *, log: Any, max_body_bytes: int, body_timeout_s: float) -> None:
+        """Bodies longer than so many bytes, or not there after so many seconds, are refused."""
+        self._app, self._log = app, log
+        self._max_body_bytes, self._body_timeout_s = max_body_bytes, body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, answered = time.perf_counter(), _Answer(send)
+        try:
+            await self._app(scope, _Body(scope, receive, self._max_body_bytes, self._body_timeout_s), answered)
+        except Exception as error:
+            answered.status = 500
+            self._log.error("request_failed", method=_method(scope), route=_route(scope), **failure(error))
+            raise
+        finally:
+            self._told(scope, answered.status, time.perf_counter() - began)
+
+    def _told(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = _method(scope), _route(scope)
+        metrics.requests.labels(method, route, status).inc()
+        metrics.request_seconds.labels(route).observe(seconds)
+        if method not in _QUIET or status >= 400:
+            principal = getattr(scope.get("state", {}).get("principal"), "name", None)
+            self._log.info(
+                "request", method=method, route=route, status=status, seconds=round(seconds, 4), principal=principal
+            )
+
+
+class _Body:
+    """`receive` that counts bytes and watches the clock until the body has come."""
+
+    def __init__(self, scope: Scope, receive: Receive, max_bytes: int, timeout_s: float) -> None:
+        self._scope, self._receive, self._max_bytes, self._timeout_s = scope, receive, max_bytes, timeout_s
+        self._bytes = 0
+        self._until: float | None = None
+        self._is_whole = False
+
+    async def __call__(self) -> Message:
+        if self._is_whole:
+            return await self._receive()
+        if self._until is None:
+            self._until = time.monotonic() + self._timeout_s
+            if getattr(self._scope.get("route"), "body_field", None) is not None:
+                self._max_bytes = min(self._max_bytes, JSON_BYTES)
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.001, self._until - time.monotonic()))
+        except TimeoutError:
+            raise HTTPException(408, "The body did not come in time.", _CLOSE) from None
+        self._bytes += len(message.get("body", b""))
+        if self._bytes > self._max_bytes:
+            raise HTTPException(413, f"The body is longer than {self._max_bytes} bytes.", _CLOSE)
+        self._is_whole = not message.get("more_body", False)
+        return message
+
+
+class _Answer:
+    """`send` that remembers the status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 499  # the client went before there was an answer
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+def _route(scope: Scope) -> str:
+    """The route as it is declared."""
+    return getattr(scope.get("route"), "path", _UNKNOWN)
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else _UNKNOWN

@@ -1,0 +1,76 @@
+"""The command line in this process, and the service in one of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stillwatch import cli
+
+START_S = 60  # a busy machine takes its time
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run the command line in this process."""
+
+    def run(*words: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["stillwatch", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@dataclass
+class Serving:
+    """A service in a process of its own, and where it listens."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log: Path
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(START_S)
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Callable[..., Iterator[Serving]]:
+    """Start `stillwatch serve` on any port; what is left of it ends with the test."""
+
+    @contextmanager
+    def started(*words: object, log: str = "log", **environment: str) -> Iterator[Serving]:
+        command = [sys.executable, "-m", "stillwatch", "serve", "--port", "0", *map(str, words)]
+        with (tmp_path / log).open("w") as errors:
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **environment}
+            )
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            assert url, (tmp_path / log).read_text()
+            yield Serving(process, url, tmp_path / log)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    return started
