@@ -1,7 +1,10 @@
 """The web application: every route of the service, over what it holds."""
 
+import json
+
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
 
 from stillwatch import __version__
 from stillwatch.errors import InputError, ServiceError, StillwatchError, StoreError
@@ -20,6 +23,7 @@ def application(service: Service) -> FastAPI:
     app = FastAPI(title="stillwatch", version=__version__, docs_url="/docs", redoc_url=None)
     app.state.service = service
     app.add_exception_handler(StillwatchError, _told)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.include_router(decisions)
     return app
 
@@ -29,3 +33,10 @@ def _told(_request: Request, error: Exception) -> JSONResponse:
     status = _STATUS.get(type(error), 400)
     headers = {"Retry-After": "5"} if status == 503 else None
     return JSONResponse({"detail": str(error)}, status, headers)
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    """What is wrong with a request, and where; never what was given, which may be secret, or no text at all."""
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    told = [{name: fault[name] for name in ("type", "loc", "msg")} for fault in faults]
+    return Response(json.dumps({"detail": told}), 422, media_type="application/json")

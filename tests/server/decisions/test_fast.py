@@ -168,7 +168,9 @@ def test_pipelined_mixes_are_answered_in_order(
         "other key": (request("/v1/decisions/b-1", both), 200, b'"account_id":"b-1"'),
         "slow": (request("/v1/decisions?limit=1", both), 200, b'{"decisions":[{'),
         "bulk": (
-            request("/v1/decisions/bulk", {**key, "Content-Type": "application/json"}, "POST", b'{"account_ids":["q"]}'),
+            request(
+                "/v1/decisions/bulk", {**key, "Content-Type": "application/json"}, "POST", b'{"account_ids":["q"]}'
+            ),
             200,
             b'{"decisions":[{"account_id":"q"',
         ),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from stillwatch.records import CHECKS
 from stillwatch.server.tables.decisions import ACCOUNT_ID_CHARACTERS
@@ -11,6 +11,18 @@ from stillwatch.server.tables.decisions import ACCOUNT_ID_CHARACTERS
 MOST_ACCOUNTS = 10_000  # of one bulk question
 
 Action = Literal["observe", "verify", "throttle", "shape", "suspend"]
+
+
+def _text(given: str) -> str:
+    """The text, if it is one: JSON can spell halves of characters.
+
+    Raises:
+        ValueError: it cannot be written as UTF-8.
+    """
+    given.encode()
+    return given
+
+
 AccountId = Annotated[
     str, StringConstraints(min_length=1, max_length=ACCOUNT_ID_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
@@ -25,7 +37,7 @@ class _Body(BaseModel):
 class Asked(_Body):
     """Accounts to be told about at once."""
 
-    account_ids: Annotated[list[str], Field(max_length=MOST_ACCOUNTS)]
+    account_ids: Annotated[list[Annotated[str, AfterValidator(_text)]], Field(max_length=MOST_ACCOUNTS)]
 
 
 class ByHand(_Body):
