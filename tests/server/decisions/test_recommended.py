@@ -1,11 +1,13 @@
 """What detection recommends, made into decisions: over SQLite and over PostgreSQL."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fastapi import HTTPException
 from tests.server.conftest import Clock
 from tests.server.decisions.conftest import CAMPAIGN_ID, campaign, recommended
 
@@ -167,6 +169,25 @@ def test_shaping_and_suspending_need_two_people_whatever_a_policy_says(
     reconciled(campaign(recommended(action, ["a"], approvals=0)))
     assert (rows()[0].state, rows()[0].approvals_needed) == ("proposed", 2)
     assert b'"action":"none","shadow":null' in service.snapshot.reply(b"a")
+
+
+def test_of_many_people_who_approve_at_once_as_many_count_as_are_needed(
+    service: Service, reconciled: Run, rows: Rows
+) -> None:
+    reconciled(campaign(recommended("throttle", ["a"])))
+    reconciled(campaign(recommended("suspend", ["a"])))
+    proposal = rows(state="proposed")[0].decision_id
+
+    def one(number: int) -> int:
+        try:
+            return approve(service, proposal, f"key:{number}")
+        except HTTPException as error:
+            return error.status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(one, range(8))) == [0, 1, *[409] * 6]
+    assert states(rows) == [("a", "throttle", "replaced"), ("a", "suspend", "active")]
+    assert [one.action for one in acts(service)].count("decision.approved") == 2
 
 
 def test_an_undo_stands_against_every_further_recommendation_of_the_campaign(

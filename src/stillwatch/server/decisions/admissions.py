@@ -9,7 +9,6 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 from stillwatch.errors import StillwatchError
@@ -53,18 +52,20 @@ class Admissions:
         return admission.namespace if admission is not None and age < OLD_S else None
 
     def _look(self, digest: bytes, authorization: bytes, api_key: bytes) -> None:
-        began, found = self._clock(), None
+        began = self._clock()
         try:
-            with suppress(StillwatchError):  # the route will tell of it
-                found = self._principal(authorization.decode("latin-1"), api_key.decode("latin-1"))
-        finally:
+            found = self._principal(authorization.decode("latin-1"), api_key.decode("latin-1"))
+        except StillwatchError:  # nobody knows: what is held gets old
+            pass
+        else:
             self._note(digest, found, began)
+        finally:
+            self._looks.discard(digest)
 
     def _note(self, digest: bytes, found: Principal | None, began: float) -> None:
-        if found is not None and found.may("enforcer"):
-            if len(self._held) >= _MOST:
-                self._held.clear()
-            self._held[digest] = _Admission(found.account_id("").encode(), began)
-        else:
+        if found is None or not found.may("enforcer"):
             self._held.pop(digest, None)
-        self._looks.discard(digest)
+            return
+        if len(self._held) >= _MOST:
+            self._held.clear()
+        self._held[digest] = _Admission(found.account_id("").encode(), began)

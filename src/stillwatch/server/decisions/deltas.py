@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import orjson
-from starlette.concurrency import run_in_threadpool
+from fastapi.concurrency import run_in_threadpool
 
 from stillwatch.server.decisions.snapshot import Snapshot
 

@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from starlette.concurrency import run_in_threadpool
+from fastapi.concurrency import run_in_threadpool
 
 from stillwatch.errors import ServiceError
 from stillwatch.server.access import Principal, requires

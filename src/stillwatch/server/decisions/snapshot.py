@@ -35,7 +35,7 @@ class Snapshot:
 
     def __init__(self, countermeasures: Countermeasures, *, live: Collection[str], now: Callable[[], datetime]) -> None:
         """Nothing is known before `refresh`."""
-        self._now, self._live, self._countermeasures = now, frozenset(live), countermeasures
+        self._now, self._live = now, frozenset(live)
         self._lock, self._refreshing = threading.RLock(), threading.Lock()
         self._rows: dict[bytes, bytes] = {}
         self._several: dict[bytes, Held] = {}
@@ -95,12 +95,12 @@ class Snapshot:
     def act_on(self, live: Collection[str]) -> None:
         """Change which actions are live, at once and for every account; a new epoch, so that everybody reads anew."""
         with self._lock:
-            held = {key: self._held(key) for key in self._rows}
             self._live = frozenset(live)
-            self._rows, self._several, self._lapses = {}, {}, _Lapses()
-            self._parts = Parts(self._countermeasures)
-            for key, decided in held.items():
-                self._show(key, decided)
+            keys = iter(list(self._rows))
+            while batch := list(islice(keys, _BATCH)):
+                for key in batch:
+                    self._show(key, self._held(key))
+                time.sleep(0)
             self._epoch, self._number = secrets.token_hex(6), 0
             self._ring.clear()
         self._tell()
