@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import orjson
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from fastapi.responses import Response, StreamingResponse
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response, StreamingResponse
 
 from stillwatch.errors import ServiceError
 from stillwatch.server.access import Principal, requires
