@@ -36,6 +36,8 @@ from starlette.types import Receive, Scope, Send
 from stillwatch.server import ServerSettings, Service, application, decisions, opened
 from stillwatch.server.access import made_key
 from stillwatch.server.decisions.fast import http_protocol
+from stillwatch.server.decisions.jobs import jobs
+from stillwatch.server.jobs import Jobs
 from stillwatch.server.service import utc_now
 from stillwatch.server.settings import Deciding, Storing
 
@@ -147,6 +149,7 @@ def fast(state: Path, database: str) -> tuple[Any, Any]:
 def _opened(state: Path, database: str) -> Service:
     before, began = _resident_mb(), time.process_time()
     service = opened(settings(state, database)).__enter__()
+    Jobs(jobs(service)[:1], service.database, holder=service.holder, now=service.now, log=service.log).start()
     spent, grown = time.process_time() - began, _resident_mb() - before
     print(f"snapshot of {len(service.snapshot):,} accounts: loaded in {spent:.1f} CPU-s, {grown:.0f} MB", flush=True)
     return service
@@ -286,7 +289,6 @@ def main() -> None:
             written(service, found[:1], f"{min(PER_CAMPAIGN, told.accounts):,} new accounts")
             written(service, found[:1], "the same again")
             written(service, found, f"{told.accounts:,} accounts")
-            written(service, found, "the same again")
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         with serving(bare, state, told.database) as (port, pid):
             measured("bare ASGI", port, pid, [(_request("a", key), BODY)], told)

@@ -1,6 +1,7 @@
 """The snapshot: what is told of each account, what is in shadow, when it lapses, and what changed since."""
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -231,6 +232,39 @@ def test_many_accounts_share_a_few_parts(service: Service, reconciled: Run) -> N
     assert (len(service.snapshot), len(service.snapshot._parts)) == (500, 2)
     reconciled()
     assert (len(service.snapshot), len(service.snapshot._parts)) == (0, 0)
+
+
+def test_who_reads_while_rows_change_is_told_one_decision_or_another_and_never_a_mixture(clock: Clock) -> None:
+    snapshot = Snapshot(Countermeasures(), live=["throttle"], now=clock)
+    made = {
+        bytes.fromhex(ledger.new_id()): Standing(
+            action, None, action, f"c-{action}", "p", clock(), clock().replace(day=9)
+        )
+        for action in ("throttle", "verify", "observe")
+    }
+    allowed = {snapshot.reply(b"a")}
+    for decision_id, standing in made.items():
+        snapshot._note(b"a", decision_id, standing)
+        allowed.add(snapshot.reply(b"a"))
+        snapshot._note(b"a", decision_id, None)
+    seen, is_over = set(), threading.Event()
+
+    def read() -> None:
+        while not is_over.is_set():
+            seen.add(snapshot.reply(b"a"))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for _ in range(1_500):
+        for decision_id, standing in made.items():
+            snapshot._note(b"a", decision_id, standing)
+            snapshot._note(b"a", decision_id, None)
+    is_over.set()
+    for reader in readers:
+        reader.join()
+    assert seen <= allowed
+    assert len(seen) > 1
 
 
 class Model:
