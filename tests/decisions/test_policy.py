@@ -65,6 +65,10 @@ def test_a_policy_from_a_file_keeps_order_and_values(tmp_path: Path) -> None:
         ("version = 3", 'version = "3"', "version: '3' is not of type 'integer'"),
         ("version = 3", "version = 3\ncolour = 1", "top level: "),
         ("version = 3", "version = = 3", "is not TOML"),
+        ("[[rules]]", "[countermeasures.throttle]\nrequests_per_minute = 0\n[[rules]]", "0 is less than the minimum"),
+        ("[[rules]]", "[countermeasures.shape]\nmax_tokens = 5\n[[rules]]", "countermeasures.shape: "),
+        ("[[rules]]", '[countermeasures.shape]\nreasoning = "hide"\n[[rules]]', "Use one of withhold, summarise"),
+        ("[[rules]]", "[countermeasures.suspend]\nhours = 5\n[[rules]]", "countermeasures: "),
         (
             "[[rules]]",
             '[[rules]]\nname = "watch"\nbecause = "The same name again."\ncampaign = { verdicts = ["explained"] }\n'
@@ -80,6 +84,29 @@ def test_a_fault_is_told_with_file_key_and_advice(tmp_path: Path, old: str, new:
         load_policy(path)
     assert str(path) in str(caught.value)
     assert told in str(caught.value)
+
+
+def test_a_policy_without_countermeasures_has_the_defaults(tmp_path: Path) -> None:
+    shape = {"max_output_tokens": 1024, "strip_logprobs": True, "reasoning": "withhold"}
+    for policy in (load_policy(written(tmp_path, SMALL)), load_policy(None)):
+        assert policy.countermeasures.limits("throttle") == {"requests_per_minute": 10}
+        assert policy.countermeasures.limits("shape") == shape
+        assert [policy.countermeasures.limits(action) for action in ("observe", "verify", "suspend")] == [None] * 3
+
+
+def test_countermeasures_of_a_file_replace_the_defaults_they_name(tmp_path: Path) -> None:
+    told = '[countermeasures.shape]\nmax_output_tokens = 200\nreasoning = "summarise"\n[[rules]]'
+    policy = load_policy(written(tmp_path, SMALL.replace("[[rules]]", told)))
+    shape = {"max_output_tokens": 200, "strip_logprobs": True, "reasoning": "summarise"}
+    assert policy.countermeasures.limits("shape") == shape
+    assert policy.countermeasures.limits("throttle") == {"requests_per_minute": 10}
+
+
+def test_every_countermeasure_of_the_schema_is_documented() -> None:
+    docs = DOCS.read_text(encoding="utf-8")
+    told = schema("policy")["properties"]["countermeasures"]["properties"]
+    keys = [f"{action}.{key}" for action, entry in told.items() for key in entry["properties"]]
+    assert [key for key in keys if f"`{key}`" not in docs] == []
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from stillwatch.decisions import AccountFacts, Policy, load_policy, recommended_decisions
+from stillwatch.decisions import AccountFacts, Policy, load_policy, reason_and_source, recommended_decisions
 from stillwatch.decisions.policy import AccountCondition, CampaignCondition, Outcome, Rule
 from stillwatch.records import (
     ACCESS_PROGRAMS,
@@ -284,3 +284,11 @@ def test_a_verified_organisation_is_asked_before_anything_else_happens_to_it(
     decisions = recommended_decisions(campaign(), people, always(action))
     assert [decision["action"] for decision in decisions] == ["verify"]
     assert "whose own people are asked first" in decisions[0]["because"]
+
+
+def test_reason_and_source_of_a_recommendation_come_apart_without_the_remark_on_shadow(campaign: Made) -> None:
+    decision = recommended_decisions(campaign(probability=None), {}, load_policy(None))[0]
+    reason, source = reason_and_source(decision["because"])
+    assert source == "policy default 1, rule large-harvest"
+    assert reason.endswith("while people look at it.")
+    assert reason_and_source("A reason (of a kind).") == ("A reason (of a kind).", "")

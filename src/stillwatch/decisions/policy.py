@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,35 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttle:
+    """How far a throttled account is slowed down."""
+
+    requests_per_minute: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a shaped account's answers lose; `reasoning` is withheld or summarised."""
+
+    max_output_tokens: int = 1024
+    strip_logprobs: bool = True
+    reasoning: str = "withhold"
+
+
+@dataclass(frozen=True, slots=True)
+class Countermeasures:
+    """What gateways are told to do for the actions that need numbers."""
+
+    throttle: Throttle = field(default_factory=Throttle)
+    shape: Shape = field(default_factory=Shape)
+
+    def limits(self, action: str) -> dict[str, Any] | None:
+        """The numbers for an action; None where it has none."""
+        told: dict[str, Throttle | Shape] = {"throttle": self.throttle, "shape": self.shape}
+        return asdict(told[action]) if action in told else None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A named, versioned list of rules, and the checks to ask for by access programme (`default` for the rest)."""
 
@@ -65,6 +94,7 @@ class Policy:
     version: int
     checks: Mapping[str, tuple[str, ...]]
     rules: tuple[Rule, ...]
+    countermeasures: Countermeasures = field(default_factory=Countermeasures)
 
 
 def load_policy(path: Path | None) -> Policy:
@@ -122,7 +152,9 @@ def _advice(fault: ValidationError) -> str:
 def _policy(document: Mapping[str, Any]) -> Policy:
     checks = {programme: tuple(checks) for programme, checks in document["checks"].items()}
     rules = tuple(_rule(rule) for rule in document["rules"])
-    return Policy(document["name"], document["version"], checks, rules)
+    told = document.get("countermeasures", {})
+    countermeasures = Countermeasures(Throttle(**told.get("throttle", {})), Shape(**told.get("shape", {})))
+    return Policy(document["name"], document["version"], checks, rules, countermeasures)
 
 
 def _rule(rule: Mapping[str, Any]) -> Rule:

@@ -75,6 +75,15 @@ def _decision(verdict: str, standing: str, facts: AccountFacts, policy: Policy) 
     return outcome, " ".join([*reasons, f"{SHADOW} ({source})"])
 
 
+def reason_and_source(because: str) -> tuple[str, str]:
+    """What a recommendation's `because` holds, apart: the reason, and the policy and rule it comes from.
+
+    The remark on shadow is in neither: whoever takes the decision knows whether it acts.
+    """
+    reason, _, source = because.partition(f" {SHADOW} (")
+    return reason, source.removesuffix(")")
+
+
 def _campaign_fits(wanted: CampaignCondition, campaign: Mapping[str, Any], campaign_durability: str) -> bool:
     exposure = campaign["exposure"]
     return (

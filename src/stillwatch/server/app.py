@@ -15,6 +15,9 @@ from sqlalchemy.exc import DataError
 from stillwatch import __version__
 from stillwatch.errors import HeldError, InputError, ServiceError, StillwatchError, StoreError
 from stillwatch.server.access import unguarded
+from stillwatch.server.decisions import fast
+from stillwatch.server.decisions import jobs as decision_jobs
+from stillwatch.server.decisions import routes as decision_routes
 from stillwatch.server.jobs import Job, Jobs
 from stillwatch.server.operate import retention
 from stillwatch.server.operate import routes as operate_routes
@@ -28,6 +31,9 @@ PARTS: tuple[ModuleType, ...] = (
     operate_routes,
     operate_subjects,
     retention,
+    decision_routes,
+    decision_jobs,
+    fast,
 )
 
 _STATUS: dict[type[Exception], int] = {

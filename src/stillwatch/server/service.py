@@ -14,6 +14,7 @@ import structlog
 from stillwatch import ingest
 from stillwatch.server import access
 from stillwatch.server.database import Database, make_folder
+from stillwatch.server.decisions import Snapshot, snapshot_of
 from stillwatch.server.failures import Failures
 from stillwatch.server.settings import ServerSettings
 from stillwatch.server.tokens import Tokens
@@ -32,6 +33,7 @@ class Service:
     now: Clock
     log: Any
     holder: str  # of leases: this process
+    snapshot: Snapshot  # standing decisions in memory
     stopping: threading.Event = field(default_factory=threading.Event)  # set when the service stops: streams end
 
     failures: Failures = field(default_factory=Failures)  # of addresses, to know a key
@@ -79,6 +81,7 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
             log=structlog.get_logger("stillwatch"),
             holder=f"{socket.gethostname()}:{os.getpid()}",
             tokens=tokens,
+            snapshot=snapshot_of(database, settings.decisions, now=now),
         )
     finally:
         database.close()

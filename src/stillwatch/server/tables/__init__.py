@@ -3,7 +3,8 @@
 from stillwatch.server.tables.access import api_keys
 from stillwatch.server.tables.audit import audit
 from stillwatch.server.tables.base import Moment, metadata
+from stillwatch.server.tables.decisions import approvals, changes, decisions
 from stillwatch.server.tables.holds import holds
 from stillwatch.server.tables.leases import leases
 
-__all__ = ["Moment", "api_keys", "audit", "holds", "leases", "metadata"]
+__all__ = ["Moment", "api_keys", "approvals", "audit", "changes", "decisions", "holds", "leases", "metadata"]

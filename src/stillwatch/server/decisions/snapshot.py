@@ -1,0 +1,241 @@
+"""Every standing decision in memory: read by the fast path, followed from SQL, told to gateways as versions and deltas.
+
+    _rows     account id -> decision id (10 bytes) and part id (6 bytes), which say what is told
+    _several  account id -> all standing decisions, for the few accounts that have more than one
+    _lapses   moment -> accounts whose row changes then
+    _ring     the accounts whose row changed last, in order; the newest is change `_number`
+
+Readers take no lock: a row is replaced as a whole, its part is there before it, and expiry is looked at when reading.
+"""
+
+import heapq
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
+from itertools import islice
+
+import sqlalchemy as sa
+
+from stillwatch.decisions import Countermeasures
+from stillwatch.server.database import Database
+from stillwatch.server.decisions import ledger
+from stillwatch.server.decisions.parts import Choice, Held, Part, Parts, Standing, chosen, nothing, row
+from stillwatch.server.tables import decisions
+
+RING = 100_000  # changed rows that can be followed; who is further behind reads the whole snapshot again
+_BATCH = 50  # rows changed in one go, about half a millisecond; then whoever answers requests gets a turn
+_COLUMNS = (*Standing._fields[:5], "created_at", "expires_at")
+
+
+class Snapshot:
+    """The standing decisions of every account, as one process sees them."""
+
+    def __init__(self, countermeasures: Countermeasures, *, live: Collection[str], now: Callable[[], datetime]) -> None:
+        """Nothing is known before `refresh`."""
+        self._now, self._live = now, frozenset(live)
+        self._lock, self._refreshing = threading.RLock(), threading.Lock()
+        self._rows: dict[bytes, bytes] = {}
+        self._several: dict[bytes, Held] = {}
+        self._parts = Parts(countermeasures)
+        self._lapses = _Lapses()
+        self._epoch, self._number = secrets.token_hex(6), 0
+        self._ring: deque[bytes] = deque(maxlen=RING)
+        self._seen = 0  # the newest change in SQL that is in here
+        self._listeners: set[Callable[[], None]] = set()
+        self.is_hung_up = False
+
+    def __len__(self) -> int:
+        """Accounts with a row."""
+        return len(self._rows)
+
+    @property
+    def version(self) -> str:
+        """Moves with every changed row; its first half is new in every process."""
+        return f"{self._epoch}-{self._number}"
+
+    def reply(self, account_id: bytes, namespace: bytes = b"") -> bytes:
+        """What is told of an account now, as JSON; the namespace goes before the id to find it, and is not told."""
+        key = namespace + account_id
+        entry = self._rows.get(key)
+        if entry is None:
+            return nothing(account_id)
+        part = self._parts.get(entry[ledger.ID_BYTES :])
+        if part is None or part.choice.until <= self._now():
+            return self._looked_at_again(account_id, key)
+        return row(account_id, entry[: ledger.ID_BYTES], part)
+
+    def refresh(self, database: Database) -> None:
+        """Take in what changed in SQL since the last time, and let lapse what is over."""
+        with self._refreshing:
+            with database.read() as connection:
+                newest = ledger.newest_change(connection)
+                if newest != self._seen:
+                    self._follow(connection)
+                    self._seen = newest
+            self.lapse()
+
+    def lapse(self) -> None:
+        """Change the rows of accounts whose decision is over."""
+        now = self._now()
+        due, changed = self._lapses.due(now), False
+        while batch := list(islice(due, _BATCH)):
+            with self._lock:
+                for key in batch:
+                    part = self._part(key)
+                    if part is not None and part.choice.until <= now:
+                        self._show(key, [one for one in self._held(key) if one[1].expires_at > now])
+            time.sleep(0)
+            changed = True
+        if changed:
+            self._tell()
+
+    def act_on(self, live: Collection[str]) -> None:
+        """Change which actions are live, at once and for every account; a new epoch, so that everybody reads anew."""
+        with self._lock:
+            self._live = frozenset(live)
+            keys = iter(list(self._rows))
+            while batch := list(islice(keys, _BATCH)):
+                for key in batch:
+                    self._show(key, self._held(key))
+                time.sleep(0)
+            self._epoch, self._number = secrets.token_hex(6), 0
+            self._ring.clear()
+        self._tell()
+
+    def whole(self, namespace: bytes = b"") -> tuple[str, int, Iterator[bytes]]:
+        """The version, the number of rows and the rows of this moment, for accounts of a namespace (empty: all)."""
+        self.lapse()
+        with self._lock:
+            version, rows, parts = self.version, self._rows.copy(), self._parts.copied()
+        count = sum(key.startswith(namespace) for key in rows) if namespace else len(rows)
+        return version, count, _told(rows, parts, namespace)
+
+    def since(self, version: str, namespace: bytes = b"") -> tuple[str, list[tuple[str, bytes]]] | None:
+        """The version now, and rows changed after another one, each with where it leads to; None: it is not known."""
+        epoch, _, number = version.partition("-")
+        with self._lock:
+            current = self.version
+            if epoch != self._epoch or not number.isascii() or not number.isdigit():
+                return None
+            missed = self._number - int(number)
+            if not 0 <= missed <= len(self._ring):
+                return None
+            newest: dict[bytes, int] = {}
+            for at, key in enumerate(islice(self._ring, len(self._ring) - missed, None), int(number) + 1):
+                newest.pop(key, None)
+                newest[key] = at
+        mine = ((key, at) for key, at in newest.items() if key.startswith(namespace))
+        return current, [(f"{epoch}-{at}", self.reply(key[len(namespace) :], namespace)) for key, at in mine]
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called, in any thread, after rows changed; returns what ends that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    @property
+    def followers(self) -> int:
+        """How many streams of deltas are open."""
+        return len(self._listeners)
+
+    def hang_up(self) -> None:
+        """End every stream of deltas: the process is about to stop."""
+        self.is_hung_up = True
+        self._tell()
+
+    def _follow(self, connection: sa.Connection) -> None:
+        chosen_rows = sa.select(decisions.c.decision_id, decisions.c.account_id, decisions.c.state)
+        columns = chosen_rows.add_columns(*(decisions.c[name] for name in _COLUMNS))
+        if self._seen == 0 and not self._rows:
+            mine = columns.where(decisions.c.state == "active")
+        else:
+            mine = columns.where(decisions.c.changed > self._seen)
+        result = iter(connection.execution_options(yield_per=1_000).execute(mine))
+        now = self._now()
+        while batch := list(islice(result, _BATCH)):
+            with self._lock:
+                for decision_id, account_id, state, *values in batch:
+                    standing = Standing(*values)
+                    stands = state == "active" and standing.expires_at > now
+                    self._note(account_id.encode(), bytes.fromhex(decision_id), standing if stands else None)
+            time.sleep(0)
+        self._tell()
+
+    def _note(self, key: bytes, decision_id: bytes, standing: Standing | None) -> None:
+        """Note that a decision stands, or that it does no more."""
+        held = [one for one in self._held(key) if one[0] != decision_id]
+        if standing is not None:
+            held.append((decision_id, standing))
+        self._show(key, held)
+
+    def _show(self, key: bytes, held: Held) -> None:
+        """Make an account's row that of its decisions."""
+        if len(held) > 1:
+            self._several[key] = tuple(held)
+        else:
+            self._several.pop(key, None)
+        before = self._rows.get(key)
+        choice = chosen(held, self._live, self._now())
+        if choice is None:
+            if before is None:
+                return
+            del self._rows[key]
+        else:
+            part_id = self._parts.taken(choice[1])
+            entry = choice[0] + part_id
+            if entry == before:
+                self._parts.given_back(part_id)
+                return
+            self._rows[key] = entry
+            self._lapses.add(choice[1].until, key)
+        if before is not None:
+            self._parts.given_back(before[ledger.ID_BYTES :])
+        self._number += 1
+        self._ring.append(key)
+
+    def _held(self, key: bytes) -> Held:
+        several = self._several.get(key)
+        if several is not None:
+            return several
+        entry, part = self._rows.get(key), self._part(key)
+        return [(entry[: ledger.ID_BYTES], part.choice.standing)] if entry and part else []
+
+    def _part(self, key: bytes) -> Part | None:
+        entry = self._rows.get(key)
+        return self._parts.get(entry[ledger.ID_BYTES :]) if entry else None
+
+    def _looked_at_again(self, account_id: bytes, key: bytes) -> bytes:
+        """A row that is being changed, or whose decision is over while nobody has said so yet."""
+        with self._lock:
+            choice: tuple[bytes, Choice] | None = chosen(self._held(key), self._live, self._now())
+            return row(account_id, choice[0], self._parts.build(choice[1])) if choice else nothing(account_id)
+
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
+
+
+class _Lapses:
+    """Moments at which rows change by themselves, soonest first."""
+
+    def __init__(self) -> None:
+        self._moments: list[datetime] = []
+        self._keys: dict[datetime, list[bytes]] = {}
+
+    def add(self, moment: datetime, key: bytes) -> None:
+        if moment not in self._keys:
+            self._keys[moment] = []
+            heapq.heappush(self._moments, moment)
+        self._keys[moment].append(key)
+
+    def due(self, now: datetime) -> Iterator[bytes]:
+        while self._moments and self._moments[0] <= now:
+            yield from self._keys.pop(heapq.heappop(self._moments))
+
+
+def _told(rows: dict[bytes, bytes], parts: dict[bytes, Part], namespace: bytes) -> Iterator[bytes]:
+    for key, entry in rows.items():
+        if key.startswith(namespace):
+            yield row(key[len(namespace) :], entry[: ledger.ID_BYTES], parts[entry[ledger.ID_BYTES :]])
