@@ -1,7 +1,21 @@
 """Decisions: what a policy recommends for the accounts of a campaign, in shadow."""
 
 from stillwatch.decisions.facts import AccountFacts, account_facts, newest_verdicts
+from stillwatch.decisions.limits import check_to_ask
 from stillwatch.decisions.policy import Policy, load_policy
+from stillwatch.decisions.programmes import PROGRAMME_CHECKS, Programme, Programmes, load_programmes
 from stillwatch.decisions.recommend import recommended_decisions
 
-__all__ = ["AccountFacts", "Policy", "account_facts", "load_policy", "newest_verdicts", "recommended_decisions"]
+__all__ = [
+    "PROGRAMME_CHECKS",
+    "AccountFacts",
+    "Policy",
+    "Programme",
+    "Programmes",
+    "account_facts",
+    "check_to_ask",
+    "load_policy",
+    "load_programmes",
+    "newest_verdicts",
+    "recommended_decisions",
+]

@@ -5,6 +5,8 @@ from fastapi.responses import JSONResponse
 
 from stillwatch import __version__
 from stillwatch.errors import InputError, ServiceError, StillwatchError, StoreError
+from stillwatch.server.accounts.routes import router as accounts
+from stillwatch.server.alerts.routes import router as alerts
 from stillwatch.server.service import Service
 
 _STATUS: dict[type[Exception], int] = {
@@ -18,6 +20,8 @@ def application(service: Service) -> FastAPI:
     """The application; the caller starts and stops what the service holds."""
     app = FastAPI(title="stillwatch", version=__version__, docs_url="/docs", redoc_url=None)
     app.state.service = service
+    app.include_router(accounts)
+    app.include_router(alerts)
     app.add_exception_handler(StillwatchError, _told)
     return app
 

@@ -18,6 +18,12 @@ FIRST = "0" * 64  # the hash before the first row
 _LOCK = 0x5711A0D1  # of PostgreSQL, held by whoever appends until the transaction ends
 
 
+def alone(connection: sa.Connection) -> None:
+    """Wait for every other writer of records, until the transaction ends; in SQLite a write has done so already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
 def record(
     connection: sa.Connection,
     *,
@@ -29,8 +35,7 @@ def record(
     after: Mapping[str, Any] | None = None,
 ) -> str:
     """Append one act within the caller's transaction; its hash. Values must be what JSON can say."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    alone(connection)
     newest = connection.execute(
         sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
     ).first()

@@ -1,8 +1,21 @@
 """Records that change, as SQL tables: one module per kind, all in one `metadata`."""
 
 from stillwatch.server.tables.access import api_keys
+from stillwatch.server.tables.accounts import accounts, verifications, webhook_receipts
+from stillwatch.server.tables.alerts import deliveries, outbox
 from stillwatch.server.tables.audit import audit
 from stillwatch.server.tables.base import Moment, metadata
 from stillwatch.server.tables.leases import leases
 
-__all__ = ["Moment", "api_keys", "audit", "leases", "metadata"]
+__all__ = [
+    "Moment",
+    "accounts",
+    "api_keys",
+    "audit",
+    "deliveries",
+    "leases",
+    "metadata",
+    "outbox",
+    "verifications",
+    "webhook_receipts",
+]
