@@ -18,8 +18,11 @@ FIRST = "0" * 64  # the hash before the first row
 _LOCK = 0x5711A0D1  # of PostgreSQL, held by whoever appends until the transaction ends
 
 
-def alone(connection: sa.Connection) -> None:
-    """Wait for every other writer of records, until the transaction ends; in SQLite a write has done so already."""
+def hold(connection: sa.Connection) -> None:
+    """Take the turn to write records until the transaction ends: what is read from here on cannot change meanwhile.
+
+    Whoever changes records on grounds of what it read holds first. Writers of SQLite hold by writing at all.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
@@ -35,7 +38,7 @@ def record(
     after: Mapping[str, Any] | None = None,
 ) -> str:
     """Append one act within the caller's transaction; its hash. Values must be what JSON can say."""
-    alone(connection)
+    hold(connection)
     newest = connection.execute(
         sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
     ).first()

@@ -21,7 +21,7 @@ from stillwatch import store
 from stillwatch.errors import StoreError
 from stillwatch.server.accounts.traits import KINDS
 
-DETECTIONS = "detections"  # folder of the state in which detections leave what they found
+DETECTIONS = "detections"  # folder of the state in which the last detection left what it found
 OPEN = ("distillation", "coordinated")  # verdicts of campaigns that a newcomer may belong to
 MIN_MEMBERS = 2  # one member's trait links nobody
 LEAST_SHARE = 0.5  # of a trait's holders that must be members
@@ -48,31 +48,16 @@ class Known:
 
 def known(state: Path) -> Known:
     """What the newest detection of a state leaves; nothing when there is none yet, or its output cannot be read."""
-    folder = newest_detection(state)
-    if folder is None:
-        return Known({})
-    try:
-        return _read(folder, (folder / store.LINKS).stat().st_mtime_ns)
-    except (OSError, StoreError):  # a detection is just being replaced: the reading does without
-        return Known({})
-
-
-def newest_detection(state: Path) -> Path | None:
-    """The folder of the newest detection that is whole: it has campaigns and links."""
     folder = state / DETECTIONS
     try:
-        found = [path for path in (folder, *folder.iterdir()) if _is_whole(path)]
-        return max(found, key=lambda path: (path / store.CAMPAIGNS).stat().st_mtime_ns, default=None)
-    except OSError:
-        return None
-
-
-def _is_whole(path: Path) -> bool:
-    return (path / store.CAMPAIGNS).is_file() and (path / store.LINKS).is_file()
+        changed_ns = [(folder / name).stat().st_mtime_ns for name in (store.CAMPAIGNS, store.LINKS)]
+        return _read(folder, *changed_ns)
+    except (OSError, StoreError):  # none yet, or just being replaced: the reading does without
+        return Known({})
 
 
 @lru_cache(maxsize=2)
-def _read(folder: Path, _changed_ns: int) -> Known:
+def _read(folder: Path, _campaigns_changed_ns: int, _links_changed_ns: int) -> Known:
     at = datetime.fromtimestamp((folder / store.LINKS).stat().st_mtime, UTC)
     campaigns = [one for one in store.read_campaigns(folder) if one["verdict"] in OPEN]
     return Known(known_traits(campaigns, store.read_table(folder, store.LINKS)), at)

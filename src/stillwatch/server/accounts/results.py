@@ -80,7 +80,7 @@ def taken_in(connection: sa.Connection, told: Result, *, by: str, now: datetime)
     Raises:
         HTTPException: 404 when we gave no such reference, 409 when no step leads to the result.
     """
-    audit.alone(connection)
+    audit.hold(connection)
     seen = sa.select(webhook_receipts.c.verification_id).where(webhook_receipts.c.webhook_id == told.webhook_id)
     verification_id = connection.execute(seen).scalar()
     if verification_id is not None:

@@ -58,8 +58,7 @@ def told_rows(document: Any, *, key: ingest.Key, principal: Principal) -> list[T
         raise HTTPException(422, f"Give one account or a list of up to {MOST_ROWS}.")
     faults = [fault for i, row in enumerate(told) for fault in _faults(i, row)]
     if not faults:
-        ids = [row["account_id"] for row in told]
-        faults = [f"account {i}: it stands here twice" for i, one in enumerate(ids) if one in ids[:i]]
+        faults = _id_faults([principal.account_id(row["account_id"]) for row in told])
     if faults:
         raise HTTPException(422, "; ".join(faults[:20]))
     named = [{**row, "account_id": principal.account_id(row["account_id"])} for row in told]
@@ -81,6 +80,13 @@ def _faults(index: int, row: Any) -> list[str]:
     if not isinstance(account_id, str) or not account_id.strip():
         faults.append(f"account {index}: account_id: give a text")
     return faults
+
+
+def _id_faults(account_ids: Sequence[str]) -> list[str]:
+    first = {account_id: i for i, account_id in reversed(list(enumerate(account_ids)))}
+    faults = [f"account {i}: it stands here twice" for i, one in enumerate(account_ids) if first[one] != i]
+    long = [i for i, one in enumerate(account_ids) if len(one) > MOST_CHARS]
+    return faults + [f"account {i}: account_id: longer than {MOST_CHARS} characters with its namespace" for i in long]
 
 
 def _fault(value: Any) -> str | None:
@@ -114,7 +120,7 @@ def stored(
 
     `proven` is the level of the strongest check that each account has passed here: nobody's update goes below it.
     """
-    audit.alone(connection)
+    audit.hold(connection)
     before = known_rows(connection, [one.account_id for one in told])
     done = [_merged(one, before.get(one.account_id), proven.get(one.account_id), now) for one in told]
     changed = [one for one in done if one.changed or one.is_new]
@@ -160,7 +166,7 @@ def raised(connection: sa.Connection, account_id: str, level: str, *, now: datet
 
     The caller audits what was passed.
     """
-    audit.alone(connection)
+    audit.hold(connection)
     row = known_rows(connection, [account_id]).get(account_id)
     if row is not None and _rank(row["verification_level"]) > _rank(level):
         return

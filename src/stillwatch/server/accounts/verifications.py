@@ -60,7 +60,7 @@ def require(
 
     What the same decision asked for before is not asked for twice, whatever became of it.
     """
-    audit.alone(connection)
+    audit.hold(connection)
     mine = [verifications.c.account_id == account_id, verifications.c.check == check]
     is_same: sa.ColumnElement[bool] = verifications.c.state.in_(OPEN)
     if decision_id is not None:
@@ -164,7 +164,7 @@ def expire(connection: sa.Connection, *, now: datetime) -> int:
     late = sa.select(verifications.c.verification_id).where(
         verifications.c.state.in_(("required", "pending")), verifications.c.deadline_at <= now
     )
-    audit.alone(connection)
+    audit.hold(connection)
     ids = connection.execute(late.limit(_MOST_AT_ONCE)).scalars().all()
     for verification_id in ids:
         _moved(connection, verification_id, "expired", by=SYSTEM, now=now, values={})
@@ -176,7 +176,7 @@ def renew(connection: sa.Connection, *, now: datetime) -> int:
     due = sa.select(verifications).where(
         verifications.c.state == "passed", verifications.c.renew_at <= now, verifications.c.renewed_by.is_(None)
     )
-    audit.alone(connection)
+    audit.hold(connection)
     rows = connection.execute(due.limit(_MOST_AT_ONCE)).mappings().all()
     for row in rows:
         renewed_by = asked(
@@ -215,7 +215,7 @@ def _moved(
     connection: sa.Connection, verification_id: str, to: str, *, by: str, now: datetime, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Take one step; 409 when no arrow leads there from where the row is."""
-    audit.alone(connection)
+    audit.hold(connection)
     before = found(connection, verification_id)
     if (before["state"], to) not in ARROWS:
         raise HTTPException(409, f"The verification is {before['state']}; from there no step leads to {to}.")

@@ -14,8 +14,11 @@ import socket
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
-# Public by the registries, yet a cloud answers there from inside.
-_INSIDE = frozenset((ipaddress.IPv4Address("168.63.129.16"),))
+# Public to some versions of `ipaddress`, yet protocols or clouds answer there from inside: IETF protocol assignments,
+# the old 6to4 relays, Azure's platform, site-local addresses, segment routing.
+_INSIDE = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "fec0::/10", "5f00::/16"))
+)
 
 
 class AddressError(Exception):
@@ -53,7 +56,8 @@ def is_public(told: str) -> bool:
     inner = _inner(address)
     if inner is not None:
         return is_public(str(inner))
-    return address.is_global and not address.is_multicast and not address.is_reserved and address not in _INSIDE
+    is_outside = address.is_global and not address.is_multicast and not address.is_reserved
+    return is_outside and not any(address in network for network in _INSIDE)
 
 
 def _inner(address: Address) -> Address | None:

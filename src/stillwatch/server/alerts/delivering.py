@@ -26,6 +26,7 @@ from stillwatch.server.tables import deliveries, outbox
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 6 * 3600.0
 GIVE_UP_AFTER = timedelta(days=1)
+KEPT = timedelta(days=30)
 MOST_AT_ONCE = 500
 CONTENT_TYPE = "application/cloudevents+json"
 _RANDOM = random.SystemRandom()
@@ -46,6 +47,7 @@ class Outcome:
 def deliver(service: Service, targets: Sequence[Target]) -> None:
     """One turn: route what is new, then try what is due."""
     _route(service, targets)
+    _forget(service)
     for target in targets:
         for message in _due(service, target):
             outcome = _attempt(service, target, message)
@@ -90,6 +92,12 @@ def _route(service: Service, targets: Sequence[Target]) -> None:
         if new:
             ids = [message.message_id for message in new]
             connection.execute(outbox.update().where(outbox.c.message_id.in_(ids)).values(is_routed=True))
+
+
+def _forget(service: Service) -> None:
+    """Messages that are old, sent or not: nobody needs them, and they name accounts."""
+    with service.database.write() as connection:
+        connection.execute(outbox.delete().where(outbox.c.at < service.now() - KEPT))
 
 
 def _delivery(message: Any, target: Target) -> dict[str, Any]:

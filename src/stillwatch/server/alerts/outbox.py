@@ -6,7 +6,7 @@ Why:    a receiver that is down must not make us forget, and nobody must hear of
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, overload
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -25,17 +25,11 @@ KINDS = (
     "decision.made",
 )
 MOST_FACTS, MOST_ITEMS, MOST_CHARS = 40, 100, 500
-_SUBJECT_CHARS = 600
+_SUBJECT_CHARS = 500
 # Names under which text of customers travels elsewhere; a fact of that name is left out, whoever tells it.
 _CONTENT = frozenset(
     ("prompt", "prompts", "completion", "system_prompt", "skeleton", "skeletons", "template", "templates", "text")
 )
-
-
-@overload
-def tell(through: Service, kind: str, subject: str, facts: Mapping[str, Any]) -> None: ...
-@overload
-def tell(through: sa.Connection, kind: str, subject: str, facts: Mapping[str, Any], *, now: datetime) -> None: ...
 
 
 def tell(
@@ -46,7 +40,7 @@ def tell(
     *,
     now: datetime | None = None,
 ) -> None:
-    """Queue one message: within the caller's transaction when given its connection, else in one of its own.
+    """Queue one message: within the caller's transaction when given its connection (and `now`), else in one of its own.
 
     Facts are numbers, truths, short texts and lists of them; anything else is left out.
 
@@ -66,7 +60,8 @@ def tell(
 
 def _queue(connection: sa.Connection, kind: str, subject: str, facts: Mapping[str, Any], now: datetime) -> None:
     row = {"message_id": f"msg_{uuid4().hex}", "kind": kind, "subject": subject[:_SUBJECT_CHARS], "at": now}
-    connection.execute(outbox.insert().values(**row, facts=plain(facts), is_routed=False))
+    about = "campaign" if kind.startswith("campaign.") else "account"
+    connection.execute(outbox.insert().values(**row, subject_kind=about, facts=plain(facts), is_routed=False))
 
 
 def plain(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from threading import Timer
+from threading import Event, Timer
 from urllib.parse import urlsplit
 
 from stillwatch.server.alerts.addresses import checked_address
@@ -52,8 +52,8 @@ def post(
 def _connected(address: str, port: int, deadline_s: float) -> Iterator[socket.socket]:
     """A socket to the address, which is cut off at the deadline however slowly the other side trickles."""
     plain = socket.create_connection((address, port), timeout=min(CONNECT_S, deadline_s))
-    same = plain.dup()  # the other one is taken over by TLS
-    watch = Timer(deadline_s, _cut, [same])
+    same, is_late = plain.dup(), Event()  # the other one is taken over by TLS
+    watch = Timer(deadline_s, _cut, [same, is_late])
     watch.daemon = True
     watch.start()
     try:
@@ -63,9 +63,12 @@ def _connected(address: str, port: int, deadline_s: float) -> Iterator[socket.so
         watch.join()
         same.close()
         plain.close()
+    if is_late.is_set():  # what was read until then looks like an answer that ended
+        raise TimeoutError
 
 
-def _cut(connection: socket.socket) -> None:
+def _cut(connection: socket.socket, is_late: Event) -> None:
+    is_late.set()
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:  # closed already
