@@ -1,6 +1,7 @@
 """Verifications: every step along an arrow and no other, told and audited; a pass counts in the next detection."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -330,6 +331,18 @@ def test_a_deadline_is_in_the_future_when_it_is_told(service: Service, people: P
 def test_the_routes_are_those_of_the_application(service: Service) -> None:
     paths = application(service).openapi()["paths"]
     assert {"/v1/accounts", "/v1/verifications", "/v1/webhooks/verification"} <= set(paths)
+
+
+def test_two_requests_at_once_ask_for_each_check_once(service: Service, people: People) -> None:
+    account = {"account_id": "s-1", "access_program": "education"}
+    headers = people.headers("ingest")
+    with ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(people.client.post, "/v1/accounts", json=account, headers=headers) for _ in range(8)]
+        replies = [one.result() for one in sent]
+    assert {reply.status_code for reply in replies} == {200}
+    assert len({str(reply.json()["required_checks"]) for reply in replies}) == 1
+    assert sum(reply.json()["is_new"] for reply in replies) == 1
+    assert len(people.get("analyst", "/v1/verifications")["verifications"]) == 2
 
 
 def decided(decisions: sa.Table, decision_id: str, **values: Any) -> dict[str, Any]:

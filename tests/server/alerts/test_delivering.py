@@ -301,6 +301,23 @@ def test_an_unknown_kind_and_a_missing_moment_are_faults_of_the_caller(telling: 
             assert connection.execute(sa.select(outbox)).all() == []
 
 
+def test_messages_are_forgotten_with_their_account_and_after_a_month(
+    telling: Any, hooks: Hooks, clock: Any, database_url: str
+) -> None:
+    hooks.answers = [(400, {}, b"")]
+    with telling(database=database_url) as service:
+        tell(service, "verification.failed", "a-1", {})
+        tell(service, "campaign.opened", "c-1", {})
+        turn(service)
+        with service.database.write() as connection:  # as an erasure does
+            mine = (outbox.c.subject_kind == "account") & (outbox.c.subject == "a-1")
+            connection.execute(outbox.delete().where(mine))
+        assert states(service) == [("waiting", 1)]
+        clock.pass_by(days=31)
+        turn(service)
+        assert states(service) == []
+
+
 def test_every_kind_that_is_mailed_is_a_kind() -> None:
     from stillwatch.server.alerts.mailing import _TITLES
     from stillwatch.server.alerts.targets import MAILED

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, HTTPException, Request
 
 from stillwatch.records import ACCOUNTS, json_schema
+from stillwatch.server import audit
 from stillwatch.server.access import Principal, requires
 from stillwatch.server.accounts.bodies import limited, read_json
 from stillwatch.server.accounts.known import known
@@ -46,6 +47,7 @@ def tell_accounts(request: Request, by: Annotated[Principal, Depends(requires("i
     policy, programmes = policy_and_programmes(service.settings)
     ids = [one.account_id for one in told]
     with service.database.write() as connection:
+        audit.hold(connection)
         earlier = of_accounts(connection, ids)
         passed = {account_id: level for account_id, rows in earlier.items() if (level := proven(rows))}
         done = stored(connection, told, proven=passed, by=by.name, now=now)
@@ -61,7 +63,7 @@ def tell_accounts(request: Request, by: Annotated[Principal, Depends(requires("i
     return {"accounts": replies} if isinstance(document, list) else replies[0]
 
 
-@router.get("/v1/accounts/{account_id}")
+@router.get("/v1/accounts/{account_id:path}")
 def show_account(
     request: Request, by: Annotated[Principal, Depends(requires("analyst"))], account_id: str
 ) -> dict[str, Any]:

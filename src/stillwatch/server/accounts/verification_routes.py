@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from stillwatch.decisions import PROGRAMME_CHECKS
+from stillwatch.server import audit
 from stillwatch.server.access import Principal, requires
 from stillwatch.server.accounts.bodies import limited
 from stillwatch.server.accounts.results import signed_result, taken_in, verifiers
@@ -104,7 +105,7 @@ def start_verification(request: Request, by: Starter, verification_id: str) -> d
     """Begin the check: the reference that the vendor will quote, and where to send the customer."""
     service: Service = request.app.state.service
     with service.database.write() as connection:
-        _own(connection, verification_id, by)
+        _held(connection, verification_id, by)
         row = started(connection, verification_id, by=by.name, now=service.now())
     names = ("verification_id", "account_id", "check", "state", "reference", "deadline_at")
     return {**{name: row[name] for name in names}, "url": _start_url(service.settings.verification.start_url, row)}
@@ -115,7 +116,7 @@ def record_result(request: Request, by: Analyst, verification_id: str, told: Fin
     """Record what a check found, as a person who looked."""
     service: Service = request.app.state.service
     with service.database.write() as connection:
-        row = _own(connection, verification_id, by)
+        row = _held(connection, verification_id, by)
         if row["state"] == "appealed":
             raise HTTPException(409, "The verification is appealed: an approver decides it.")
         return _resulted(connection, verification_id, told, by, service)
@@ -126,7 +127,7 @@ def appeal(request: Request, by: Administrator, verification_id: str, told: Appe
     """Appeal on behalf of the customer."""
     service: Service = request.app.state.service
     with service.database.write() as connection:
-        _own(connection, verification_id, by)
+        _held(connection, verification_id, by)
         return appealed(connection, verification_id, because=told.because, by=by.name, now=service.now())
 
 
@@ -135,7 +136,7 @@ def decide_appeal(request: Request, by: Approver, verification_id: str, told: Fi
     """Decide an appeal: by somebody who neither recorded the result nor filed the appeal."""
     service: Service = request.app.state.service
     with service.database.write() as connection:
-        row = _own(connection, verification_id, by)
+        row = _held(connection, verification_id, by)
         if row["state"] != "appealed":
             raise HTTPException(409, f"The verification is {row['state']}; there is no appeal to decide.")
         if by.name in (row["decided_by"], row["appealed_by"]):
@@ -152,6 +153,12 @@ def take_in_result(request: Request, body: Annotated[bytes, Depends(limited(MOST
     with service.database.write() as connection:
         row = taken_in(connection, told, by=VENDOR, now=now)
     return {"verification_id": row["verification_id"], "state": row["state"]}
+
+
+def _held(connection: sa.Connection, verification_id: str, by: Principal) -> dict[str, Any]:
+    """The row, as nobody changes it before we do."""
+    audit.hold(connection)
+    return _own(connection, verification_id, by)
 
 
 def _own(connection: sa.Connection, verification_id: str, by: Principal) -> dict[str, Any]:
