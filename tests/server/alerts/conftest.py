@@ -186,6 +186,10 @@ def _mail_handler(box: Mailbox, secure: ssl.SSLContext) -> type[StreamRequestHan
     class Handler(StreamRequestHandler):
         is_secure = False
 
+        def setup(self) -> None:
+            super().setup()
+            self.is_secure = isinstance(self.connection, ssl.SSLSocket)
+
         def say(self, line: str) -> None:
             self.wfile.write(f"{line}\r\n".encode())
 
@@ -238,13 +242,15 @@ def _mail_handler(box: Mailbox, secure: ssl.SSLContext) -> type[StreamRequestHan
     return Handler
 
 
-@pytest.fixture
-def mailbox(certificate: Path) -> Iterator[Mailbox]:
+@contextmanager
+def mail_server(certificate: Path, *, is_tls_from_the_start: bool = False) -> Iterator[Mailbox]:
     secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     secure.load_cert_chain(certificate)
     box = Mailbox()
     server = ThreadingTCPServer(("127.0.0.1", 0), _mail_handler(box, secure))
     server.daemon_threads = True
+    if is_tls_from_the_start:
+        server.socket = secure.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is part of the tests
     box.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -255,3 +261,9 @@ def mailbox(certificate: Path) -> Iterator[Mailbox]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.fixture
+def mailbox(certificate: Path) -> Iterator[Mailbox]:
+    with mail_server(certificate) as box:
+        yield box

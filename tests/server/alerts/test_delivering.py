@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 from structlog.testing import capture_logs
-from tests.server.alerts.conftest import SECRET, Hooks, Mailbox, served
+from tests.server.alerts.conftest import SECRET, Hooks, Mailbox, mail_server, served
 
 from stillwatch.server import ServerSettings, Service, opened
 from stillwatch.server.alerts import KINDS, tell
@@ -107,6 +107,23 @@ def test_a_message_is_tried_until_it_is_taken_with_the_same_id(telling: Any, hoo
             clock.pass_by(seconds=wait_s(attempt) * 2)
     assert len({(one.headers["webhook-id"], one.body) for one in hooks.received}) == 1
     assert len({one.headers["webhook-timestamp"] for one in hooks.received}) == 5
+
+
+def test_a_process_that_dies_after_sending_sends_again_under_the_same_id(
+    telling: Any, hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with telling() as service:
+        tell(service, "campaign.opened", "c-1", {})
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("stillwatch.server.alerts.delivering._note", die)
+            turn(service)
+        turn(service)
+        assert states(service) == [("sent", 1)]
+    first, second = hooks.received
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
 
 
 def test_waits_double_up_to_hours_and_are_spread() -> None:
@@ -229,6 +246,18 @@ def test_a_mail_arrives_over_tls_after_a_login(telling: Any, mailbox: Mailbox, t
     assert "models: a, b" in text
     assert "Tell me" not in text
     assert text.count("Message-ID: <msg_") == 1
+
+
+def test_a_mail_arrives_where_tls_is_spoken_from_the_start(
+    telling: Any, certificate: Path, trusted: None, clock: Any
+) -> None:
+    with mail_server(certificate, is_tls_from_the_start=True) as box:
+        settings = {"smtp": f"smtps://127.0.0.1:{box.port}", "mail_from": "a@b.example", "mail_to": ("c@d.example",)}
+        with telling(**settings) as service:
+            tell(service, "campaign.opened", "c-1", {})
+            turn(service)
+            assert sorted(states(service)) == [("sent", 1), ("sent", 1)]
+    assert (len(box.mails), box.was_secure, box.logins) == (1, [True], [])
 
 
 def test_a_mail_server_without_tls_gets_nothing(telling: Any, mailbox: Mailbox, clock: Any) -> None:

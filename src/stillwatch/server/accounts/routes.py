@@ -5,14 +5,15 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, HTTPException, Request
 
-from stillwatch.records import ACCOUNTS, json_schema
+from stillwatch.ingest.fieldmap import ACCOUNT_EXTRAS
+from stillwatch.records import ACCOUNTS, TIMESTAMP
 from stillwatch.server import audit
 from stillwatch.server.access import Principal, requires
 from stillwatch.server.accounts.bodies import limited, read_json
 from stillwatch.server.accounts.known import known
 from stillwatch.server.accounts.reading import Reading, reading, recommended_checks
 from stillwatch.server.accounts.requirements import policy_and_programmes, required_checks
-from stillwatch.server.accounts.rows import Stored, known_rows, stored, told_rows
+from stillwatch.server.accounts.rows import MOST_CHARS, MOST_ROWS, Stored, known_rows, stored, told_rows
 from stillwatch.server.accounts.verification_routes import router as verification_router
 from stillwatch.server.accounts.verifications import of_accounts, proven
 from stillwatch.server.service import Service
@@ -22,23 +23,30 @@ MOST_BODY_BYTES = 4 << 20
 router = APIRouter(tags=["accounts"])
 router.include_router(verification_router)
 
-_ROW = json_schema(ACCOUNTS)
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "oneOf": [_ROW, {"type": "array", "minItems": 1, "maxItems": 1000, "items": _ROW}],
-                }
-            }
-        },
-    }
+_TEXT = {"type": ["string", "null"], "maxLength": MOST_CHARS, "pattern": r"^[ -~]*$"}
+_WORDS = {column.name: {"enum": [*column.values, None]} for column in ACCOUNTS.columns if column.values}
+_TIMES = {
+    column.name: {"type": ["string", "null"], "format": "date-time"}
+    for column in ACCOUNTS.columns
+    if column.type == TIMESTAMP
 }
+_ROW = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys((*ACCOUNTS.names, *ACCOUNT_EXTRAS), _TEXT),
+        **_WORDS,
+        **_TIMES,
+        "account_id": {"type": "string", "minLength": 1, "maxLength": 400, "pattern": r"^[!-~]+$"},
+    },
+    "required": ["account_id"],
+    "additionalProperties": False,
+}
+_ROWS = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": _ROW}
+_BODY = {"required": True, "content": {"application/json": {"schema": {"oneOf": [_ROW, _ROWS]}}}}
 Body = Annotated[bytes, Depends(limited(MOST_BODY_BYTES))]
 
 
-@router.post("/v1/accounts", openapi_extra=_BODY)
+@router.post("/v1/accounts", openapi_extra={"requestBody": _BODY})
 def tell_accounts(request: Request, by: Annotated[Principal, Depends(requires("ingest"))], body: Body) -> Any:
     """Take in accounts as they sign up and change; what to ask them for. Nobody is ever refused."""
     service: Service = request.app.state.service

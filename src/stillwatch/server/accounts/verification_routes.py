@@ -29,6 +29,31 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 
 
+_RESULT = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "type": {"enum": ["verification.passed", "verification.failed"]},
+                    "data": {
+                        "type": "object",
+                        "properties": {
+                            "reference": {"type": "string", "maxLength": 64},
+                            "because": {"type": ["string", "null"], "maxLength": 500},
+                            "evidence_digest": {"type": ["string", "null"], "maxLength": 128},
+                        },
+                        "required": ["reference"],
+                    },
+                },
+                "required": ["type", "data"],
+            }
+        }
+    },
+}
+
+
 class _Told(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -144,7 +169,7 @@ def decide_appeal(request: Request, by: Approver, verification_id: str, told: Fi
         return _resulted(connection, verification_id, told, by, service)
 
 
-@router.post("/v1/webhooks/verification")
+@router.post("/v1/webhooks/verification", openapi_extra={"requestBody": _RESULT})
 def take_in_result(request: Request, body: Annotated[bytes, Depends(limited(MOST_WEBHOOK_BYTES))]) -> dict[str, str]:
     """A vendor's result. Its signature is its key; the same webhook again changes nothing."""
     service: Service = request.app.state.service
