@@ -103,6 +103,15 @@ def load_policy(path: Path | None) -> Policy:
     Raises:
         SettingsError: the file cannot be read, is not TOML, or breaks the policy's schema.
     """
+    return _policy(policy_document(path))
+
+
+def policy_document(path: Path | None) -> dict[str, Any]:
+    """The policy file as it stands, held against the schema.
+
+    Raises:
+        SettingsError: the file cannot be read, is not TOML, or breaks the policy's schema.
+    """
     where = str(path) if path else "the built-in policy"
     try:
         text = path.read_text(encoding="utf-8") if path else _built_in()
@@ -113,7 +122,7 @@ def load_policy(path: Path | None) -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: is not TOML: {error}. Correct the file at that place.") from error
     _refuse_faults(document, where)
-    return _policy(document)
+    return document
 
 
 def _built_in() -> str:

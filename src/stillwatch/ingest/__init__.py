@@ -1,6 +1,6 @@
 """Log lines become exchanges: formats recognised, names and times made one, identifiers hashed, bad rows set aside."""
 
-from stillwatch.ingest.account_rows import accounts
+from stillwatch.ingest.account_rows import accounts, told_accounts
 from stillwatch.ingest.exchange_keys import EXCHANGE_KEY, exchange_keys, with_exchange_keys
 from stillwatch.ingest.fieldmap import FieldMap, load_field_map
 from stillwatch.ingest.files import input_files
@@ -24,5 +24,6 @@ __all__ = [
     "load_field_map",
     "table_columns",
     "table_exchanges",
+    "told_accounts",
     "with_exchange_keys",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -44,6 +45,16 @@ def accounts(path: Path, *, key: Key, field_map: FieldMap | None = None) -> tupl
     table, repeated = _one_row_each(pa.Table.from_batches(batches, _SCHEMA))
     rejected = rejected_batch(str(path), [*rejections, *repeated])
     return table, pa.Table.from_batches([rejected], arrow_schema(REJECTED))
+
+
+def told_accounts(rows: Sequence[Mapping[str, Any]], *, key: Key) -> tuple[pa.Table, list[Rejection]]:
+    """Accounts that a program tells of under our names, one row each in their order, identifiers hashed.
+
+    The line of a rejection is the place of its row in `rows`, from 0.
+    """
+    columns = {name: [row.get(name) for row in rows] for name in (*ACCOUNTS.names, *ACCOUNT_EXTRAS)}
+    batch, rejections = _account_batch(Raw(columns, pa.array(range(len(rows)), pa.int64())), key, Names())
+    return pa.Table.from_batches([batch], _SCHEMA), list(rejections)
 
 
 def email_parts(address: str) -> tuple[str, str] | None:

@@ -15,6 +15,10 @@ from sqlalchemy.exc import DataError
 from stillwatch import __version__
 from stillwatch.errors import HeldError, InputError, ServiceError, StillwatchError, StoreError
 from stillwatch.server.access import unguarded
+from stillwatch.server.accounts import jobs as account_jobs
+from stillwatch.server.accounts import routes as account_routes
+from stillwatch.server.alerts import jobs as alert_jobs
+from stillwatch.server.alerts import routes as alert_routes
 from stillwatch.server.decisions import fast
 from stillwatch.server.decisions import jobs as decision_jobs
 from stillwatch.server.decisions import routes as decision_routes
@@ -34,6 +38,10 @@ PARTS: tuple[ModuleType, ...] = (
     decision_routes,
     decision_jobs,
     fast,
+    account_routes,
+    account_jobs,
+    alert_routes,
+    alert_jobs,
 )
 
 _STATUS: dict[type[Exception], int] = {

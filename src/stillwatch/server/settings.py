@@ -79,9 +79,19 @@ class Telling:
 
     webhooks: tuple[str, ...] = field(default=(), repr=False)
     smtp: str = ""
+    mail_user: str = ""
+    mail_password: str = field(default="", repr=False)
     mail_from: str = ""
     mail_to: tuple[str, ...] = ()
     allow_private_addresses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verifying:
+    """Where customers are sent to be verified, and the secrets of whoever sends the results."""
+
+    start_url: str = ""
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,7 @@ class ServerSettings:
     detection: Detecting = field(default_factory=Detecting)
     decisions: Deciding = field(default_factory=Deciding)
     alerts: Telling = field(default_factory=Telling)
+    verification: Verifying = field(default_factory=Verifying)
     oidc: SigningIn = field(default_factory=SigningIn)
     retention: Keeping = field(default_factory=Keeping)
 
