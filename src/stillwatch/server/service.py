@@ -4,10 +4,11 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import structlog
 
 from stillwatch import ingest
@@ -29,6 +30,7 @@ class Service:
     now: Clock
     log: Any
     holder: str  # of leases: this process
+    observers: list[Callable[[pa.Table], None]] = field(default_factory=list)  # told of derived signals, cheaply
 
     def principal(self, authorization: str, api_key: str) -> access.Principal | None:
         """Who asks, by `Authorization: Bearer KEY` or `X-API-Key: KEY`."""

@@ -3,7 +3,7 @@
 from stillwatch.state.batches import Ingested, batch_id, ingested
 from stillwatch.state.compaction import Compacted, compacted
 from stillwatch.state.erasure import erased
-from stillwatch.state.kept import Kept, kept, rolled
+from stillwatch.state.kept import Kept, kept, overlaid, rolled
 from stillwatch.state.manifest import Batch, Manifest, existing_manifest, part_bytes, reading, work_folder
 from stillwatch.state.parts import PARTS, Rollups, Window
 
@@ -22,6 +22,7 @@ __all__ = [
     "existing_manifest",
     "ingested",
     "kept",
+    "overlaid",
     "part_bytes",
     "reading",
     "rolled",
