@@ -3,7 +3,7 @@
 Why:    a wrongly accused customer is the worst failure. A shared prompt alone can have been copied, a shared address
         alone can be a carrier's; hardly anybody has both by chance, and even then a check is asked for and no more.
 Misses: a newcomer that shares prompts with the campaign and nothing else, as where every account has a card and an
-        address of its own; the next detection decides about those.
+        address of its own, or where nothing is known of cards and devices; the next detection decides about those.
 Source: the groups of `records.KINDS` and bits of `membership`: one value speaks for each group, the most telling.
 """
 

@@ -7,6 +7,9 @@ Misses: everything that a detection alone can tell: rewordings that are new, tim
 Source: the rules by which `linkage` ties an account to a cluster, and `membership` for how many bits; see
         docs/live-detection.md.
 
+A value counts by the rules of linkage: most of its holders are members, of a wording nearly all. An address or a habit
+of sign-up counts only when most of the members that have it are held by a card, a device or a telephone as well.
+
 The index is one file, replaced in one step, that a process loads by the number of its detection. It holds hashes and
 counts; of accounts only hashes of the ids that the detection saw.
 """
@@ -30,7 +33,9 @@ from stillwatch.records import DURABILITIES, KINDS
 INDEX = "newcomers.npz"  # beside the output of the detection
 VERDICT = "distillation"  # of the campaigns that newcomers are held against
 OWN_SHARE = 0.9  # of the holders of a wording that must be members, as in linkage
+ANCHORED_SHARE = 0.5  # of the members that hold an address or a habit, who are held by a card, device or telephone too
 CONTENT = KINDS["template"][1]
+COSTLY = tuple(KINDS[kind][1] for kind in ("payment", "device", "phone"))  # groups that no class or office shares
 
 Ints = NDArray[np.int64]
 Names = NDArray[np.str_]
@@ -122,7 +127,29 @@ def _tying(links: pa.Table, place: Mapping[str, int]) -> list[dict[str, Any]]:
         if _ties(kind, members, holders):
             names = {"kind": kind, "value": value, "home": home}
             found.append({**names, "inside": members, "holders": holders, "weight_bits": bits})
-    return found
+    return _anchored(found, inside, place)
+
+
+def _anchored(found: list[dict[str, Any]], links: pa.Table, place: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The values without addresses and habits of members that nothing costly holds.
+
+    A class or an office that a detection took along with a campaign shares prompts, a network and a domain; whoever
+    comes new to it would follow. It shares no card.
+    """
+    home = {(row["kind"], row["value"]): row["home"] for row in found}
+    held = [
+        (row["account_id"], (row["kind"], row["value"]))
+        for row in links.select(["account_id", "kind", "value"]).to_pylist()
+        if home.get((row["kind"], row["value"])) == place[row["account_id"]]
+    ]
+    anchors = {account_id for account_id, (kind, _) in held if KINDS[kind][1] in COSTLY}
+    counts = Counter(name for account_id, name in held if account_id in anchors)
+    return [
+        row
+        for row in found
+        if KINDS[row["kind"]][1] in (CONTENT, *COSTLY)
+        or counts[row["kind"], row["value"]] >= ANCHORED_SHARE * row["inside"]
+    ]
 
 
 def _ties(kind: str, members: int, holders: int) -> bool:
