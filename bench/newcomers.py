@@ -77,11 +77,11 @@ def measured(world: Path, folder: Path, *, held_out: float, first_days: int, see
     seen = set(store.read_seen(out)["account_id"].to_pylist())
     rows, spent = 0, 0.0
     for batch in _streamed(days[first_days:], key):
+        requests.update(batch["account_id"].to_pylist())
         began = time.process_time()
         newcomers.observe(batch)
-        spent, rows = spent + time.process_time() - began, rows + batch.num_rows
-        requests.update(batch["account_id"].to_pylist())
         found = newcomers.found(lambda ids: {name: shown.get(name, ()) for name in ids})
+        spent, rows = spent + time.process_time() - began, rows + batch.num_rows
         newcomers.settle(found)
         for newcomer in found:
             attached[newcomer.account_id] = (requests[newcomer.account_id], newcomer.attachment.campaign_id)

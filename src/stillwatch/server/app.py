@@ -1,7 +1,10 @@
 """The web application: every route of the service, over what it holds."""
 
+import json
+
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
 
 from stillwatch import __version__
 from stillwatch.errors import InputError, ServiceError, StillwatchError, StoreError
@@ -20,6 +23,7 @@ def application(service: Service) -> FastAPI:
     app = FastAPI(title="stillwatch", version=__version__, docs_url="/docs", redoc_url=None)
     app.state.service = service
     app.add_exception_handler(StillwatchError, _told)
+    app.add_exception_handler(RequestValidationError, _refused)
     app.include_router(detection)
     return app
 
@@ -29,3 +33,10 @@ def _told(_request: Request, error: Exception) -> JSONResponse:
     status = _STATUS.get(type(error), 400)
     headers = {"Retry-After": "5"} if status == 503 else None
     return JSONResponse({"detail": str(error)}, status, headers)
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    """What is wrong with a request, without what it held: that may be a prompt, or no text that JSON can carry."""
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    told = [{name: one[name] for name in ("loc", "msg", "type")} for one in faults]
+    return Response(json.dumps({"detail": told}), 422, media_type="application/json")

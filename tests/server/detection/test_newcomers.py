@@ -8,11 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 from tests.flow import planted
 from tests.server.detection import worlds
 from tests.server.detection.conftest import Detected
 from tests.server.detection.worlds import Recorded, exchange, sentence
 
+from stillwatch import store
 from stillwatch.server import Service
 from stillwatch.server.detection import recognition, registrations
 from stillwatch.server.detection.arrivals import Arrivals
@@ -61,7 +63,9 @@ def asking(account_id: str, wording: str, address: str = HOME, *, seed: int = 1)
 
 def test_the_next_account_of_a_known_campaign_is_attached_on_its_first_request(watched: Watched) -> None:
     for account_id in worlds.LATER:
-        first = next(row for row in planted.exchanges() if row["account_id"] == account_id and OWN[:20] in row["prompt"])
+        first = next(
+            row for row in planted.exchanges() if row["account_id"] == account_id and OWN[:20] in row["prompt"]
+        )
         assert account_id in watched.sent(first)
     told = watched.recorded.attached[0]
     kinds = {trait["kind"]: trait for trait in told["evidence"]}
@@ -159,6 +163,18 @@ def test_a_newer_detection_is_loaded_and_what_was_shown_before_still_counts(watc
     assert len(watched.recorded.attached) == 2, "the third detection has not seen it either: its time is renewed"
 
 
+def test_what_comes_too_fast_is_left_out_and_told(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stillwatch.server.detection.newcomers.MAX_WAITING_ROWS", 2)
+    rows = worlds.derived([asking(name, OWN, EXIT) for name in ("a", "b")], watched.folder)
+    watched.newcomers.observe(rows)
+    watched.newcomers.observe(rows.slice(0, 1))
+    with capture_logs() as logs:
+        watched.arrivals.turn()
+    assert sorted(told["account_id"] for told in watched.recorded.attached) == ["a", "b"]
+    assert [line["rows"] for line in logs if line["event"] == "newcomers_not_looked_at"] == [1]
+    watched.newcomers.observe(rows)
+
+
 def test_the_index_holds_no_account_and_says_the_same_read_again(watched: Watched, detected: Detected) -> None:
     out = output_folder(watched.service.settings)
     built, read = recognition.built(out, number=1), recognition.read_index(out)
@@ -175,7 +191,11 @@ def test_texts_as_dictionaries_and_missing_columns_are_read_alike(watched: Watch
     for name in ("account_id", "client_ip", "client_ip_prefix"):
         encoded = encoded.set_column(encoded.column_names.index(name), name, rows[name].dictionary_encode())
     recogniser = recognition.Recogniser(recognition.built(output_folder(watched.service.settings), number=1))
-    assert recogniser.sightings(encoded) == recogniser.sightings(rows) != []
+    assert recogniser.sightings(recognition.plain(encoded)) == recogniser.sightings(rows) != []
+    watched.newcomers.observe(encoded)
+    watched.newcomers.observe(worlds.derived([asking("third", OWN, EXIT)], watched.folder))
+    watched.arrivals.turn()
+    assert sorted(told["account_id"] for told in watched.recorded.attached) == ["new", "third"]
     empty = rows
     for name in ("sketch", "client_ip", "client_ip_prefix", "system_prompt_id"):
         nulls = pa.nulls(len(rows), rows.schema.field(name).type)
@@ -190,7 +210,7 @@ def test_registrations_show_the_traits_that_detection_reads(detected: Detected, 
         assert registrations.account_rows(connection, ["no-such", "nul\0"]).num_rows == 0
     shown = registrations.registered_traits(pa.Table.from_pylist([row]), worlds.key())["harvest-001"]
     assert {kind for kind, _ in shown} == {"payment", "device", "email_domain", "signup_cohort"}
-    links = recognition.store.read_table(detected.state / "detections", "links.parquet").to_pylist()
+    links = store.read_table(detected.state / "detections", "links.parquet").to_pylist()
     held = {(link["kind"], link["value"]) for link in links if link["account_id"] == "harvest-001"}
     assert {kind for kind, value in shown if (kind, value) in held} >= {"payment", "device"}
 

@@ -33,6 +33,9 @@ class Arrivals:
         with self._service.database.read() as connection:
             found = self._newcomers.found(lambda ids: self._registrations(connection, ids))
             found = _spared(connection, found)
+        dropped = self._newcomers.dropped_rows()
+        if dropped:
+            self._service.log.warning("newcomers_not_looked_at", rows=dropped)
         if found:
             self._attached(found)
 

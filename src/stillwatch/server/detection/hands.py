@@ -12,7 +12,7 @@ class Reconcile(Protocol):
     """Brings the decisions in line with the campaigns of a detection, in the caller's transaction."""
 
     def __call__(
-        self, connection: sa.Connection, campaigns: Sequence[Mapping[str, Any]], *, now: datetime, policy_name: str
+        self, connection: sa.Connection, campaigns: Sequence[Mapping[str, Any]], /, *, now: datetime, policy_name: str
     ) -> object:
         """Campaigns as in campaigns.json, all of them."""
 
@@ -23,6 +23,7 @@ class Attach(Protocol):
     def __call__(
         self,
         connection: sa.Connection,
+        /,
         *,
         account_id: str,
         campaign_id: str,
@@ -37,7 +38,7 @@ class Attach(Protocol):
 class Tell(Protocol):
     """Tells people of a campaign; it is queued durably before it is sent."""
 
-    def __call__(self, service: Any, kind: str, subject: str, facts: dict[str, Any]) -> object:
+    def __call__(self, service: Any, kind: str, subject: str, facts: dict[str, Any], /) -> object:
         """Kinds are campaign.opened and campaign.grew; the subject is the campaign's id."""
 
 

@@ -3,8 +3,9 @@
 Why:    the thousand-and-first account of a campaign would otherwise harvest until the next detection.
 Misses: accounts that the last detection saw and left out, such as those that were bought old: they wait for the next.
 
-1. The observer looks up what a batch shows in the index of the newest detection, and keeps it, new account by account.
-2. Every second whoever has shown something new is looked at with what its registration shows as well.
+1. The observer lays a batch aside, in the thread of the request. Every second what was laid aside is looked up in the
+   index of the newest detection; what new accounts show of it is kept, account by account.
+2. Whoever has shown something new is looked at with what its registration shows as well.
 3. Whom two independent groups tie is attached, until soon after the next detection; nobody whom an analyst cleared, and
    no verified organisation.
 """
@@ -16,9 +17,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from stillwatch.server.detection.attachment import Attachment, attachment
-from stillwatch.server.detection.recognition import Index, Recogniser
+from stillwatch.server.detection.recognition import READ, Index, Recogniser, plain
 
 MAX_SHOWN = 200_000  # newcomers remembered between two detections; about 100 MB
+MAX_WAITING_ROWS = 200_000  # laid aside; about 60 MB. What comes beyond that is not looked at
 
 Registrations = Callable[
     [Collection[str]], Mapping[str, Iterable[tuple[str, str]]]
@@ -43,6 +45,9 @@ class Newcomers:
         self._shown: dict[str, set[int]] = {}
         self._changed: set[str] = set()
         self._attached: set[str] = set()
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+        self._dropped_rows = 0
 
     @property
     def number(self) -> int | None:
@@ -60,16 +65,32 @@ class Newcomers:
             self._changed, self._attached = set(self._shown), set()
 
     def observe(self, rows: pa.Table) -> None:
-        """Take note of what a batch of derived signals shows; columns as in `records.SIGNALS`."""
-        recogniser = self._recogniser
-        if recogniser is None:
+        """Lay a batch of derived signals aside; columns as in `records.SIGNALS`."""
+        if self._recogniser is None:
             return
-        sightings = recogniser.sightings(rows)
-        if not sightings:
-            return
+        kept = rows.select(READ.names)
         with self._lock:
-            if recogniser is not self._recogniser:  # the numbers of its values mean nothing any more
+            if self._waiting_rows + kept.num_rows > MAX_WAITING_ROWS:
+                self._dropped_rows += kept.num_rows
                 return
+            self._waiting.append(kept)
+            self._waiting_rows += kept.num_rows
+
+    def dropped_rows(self) -> int:
+        """How many rows were not looked at since this was asked last, because too many waited."""
+        with self._lock:
+            dropped, self._dropped_rows = self._dropped_rows, 0
+            return dropped
+
+    def _look(self) -> None:
+        """Take note of what the batches that wait show."""
+        with self._lock:
+            waiting, recogniser = self._waiting, self._recogniser
+            self._waiting, self._waiting_rows = [], 0
+        if recogniser is None or not waiting:
+            return
+        sightings = recogniser.sightings(pa.concat_tables(map(plain, waiting)).combine_chunks())
+        with self._lock:
             for sighting in sightings:
                 shown = self._shown.get(sighting.account_id)
                 if shown is None and len(self._shown) >= MAX_SHOWN:
@@ -79,7 +100,11 @@ class Newcomers:
                     self._changed.add(sighting.account_id)
 
     def found(self, registrations: Registrations) -> list[Newcomer]:
-        """Who is to be attached, of those that have shown something new since the last time."""
+        """Who is to be attached, of those that have shown something new since the last time.
+
+        One thread calls this and `load`; any may call `observe`.
+        """
+        self._look()
         with self._lock:
             recogniser = self._recogniser
             changed = sorted(self._changed - self._attached)

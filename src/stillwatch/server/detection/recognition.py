@@ -28,13 +28,19 @@ from numpy.typing import NDArray
 
 from stillwatch import decisions, linkage, rollups, store
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE, WORDINGS
-from stillwatch.records import DURABILITIES, KINDS
+from stillwatch.records import DURABILITIES, KINDS, SIGNALS, arrow_schema
 
 INDEX = "newcomers.npz"  # beside the output of the detection
 VERDICT = "distillation"  # of the campaigns that newcomers are held against
 OWN_SHARE = 0.9  # of the holders of a wording that must be members, as in linkage
 ANCHORED_SHARE = 0.5  # of the members that hold an address or a habit, who are held by a card, device or telephone too
 CONTENT = KINDS["template"][1]
+READ = pa.schema(
+    [
+        arrow_schema(SIGNALS).field(name).with_nullable(True)
+        for name in ("account_id", "sketch", "system_prompt_id", "client_ip", "client_ip_prefix")
+    ]
+)
 COSTLY = tuple(KINDS[kind][1] for kind in ("payment", "device", "phone"))  # groups that no class or office shares
 
 Ints = NDArray[np.int64]
@@ -93,7 +99,7 @@ def built(out: Path, *, number: int) -> Index:
         inside=np.array([row["inside"] for row in rows], np.int64),
         holders=np.array([row["holders"] for row in rows], np.int64),
         bits=np.array([row["weight_bits"] for row in rows], np.float64),
-        seen=np.sort(rollups.id_hashes(_plain(seen["account_id"]))),
+        seen=np.sort(rollups.id_hashes(_whole(seen["account_id"]))),
         words=known.fingerprints,
         groups=known.group,
         exact=exact,
@@ -207,7 +213,7 @@ class Recogniser:
                 self._texts[kind] = pa.array(index.values[of_kind].tolist(), pa.string())
 
     def sightings(self, rows: pa.Table) -> list[Sighting]:
-        """What accounts that the detection did not see show of the campaigns; columns as in `records.SIGNALS`."""
+        """What accounts that the detection did not see show of the campaigns; the columns in READ, texts plain."""
         if not len(self.index.values) or not rows.num_rows:
             return []
         shown = [self._template(rows), self._system_prompt(rows), *self._addresses(rows)]
@@ -215,7 +221,7 @@ class Recogniser:
         hits = np.flatnonzero((places >= 0).any(axis=0))
         if not len(hits):
             return []
-        ids = _plain(rows["account_id"].take(pa.array(hits)))
+        ids = _whole(rows["account_id"].take(pa.array(hits)))
         new = ~self.was_seen(ids)
         pairs = {
             (account_id, int(value))
@@ -279,7 +285,7 @@ class Recogniser:
 
     def _named(self, kind: str, column: pa.ChunkedArray) -> Ints:
         """The place of each text in the index, -1 for none."""
-        found = pc.index_in(_texts(column), value_set=self._texts[kind])
+        found = pc.index_in(column, value_set=self._texts[kind])
         return np.asarray(pc.add(found.cast(pa.int64()), self._first[kind]).fill_null(-1).to_numpy())
 
 
@@ -288,12 +294,11 @@ def is_durable(kind: str) -> bool:
     return DURABILITIES.index(KINDS[kind][2]) >= DURABILITIES.index("high")
 
 
-def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of texts that may be a dictionary, as plain texts."""
-    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+def plain(rows: pa.Table) -> pa.Table:
+    """The columns in READ alone, of one type whatever they came as: texts may come as dictionaries."""
+    return rows.select(READ.names).cast(READ)
 
 
-def _plain(column: pa.ChunkedArray) -> pa.Array:
+def _whole(column: pa.ChunkedArray) -> pa.Array:
     """A column of texts as one array."""
-    whole = _texts(column).combine_chunks()
-    return whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.string())
