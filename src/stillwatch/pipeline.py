@@ -53,13 +53,15 @@ class Linked:
 class Found:
     """Campaigns with recommended decisions, the links that hold them together, and every account that was seen.
 
-    `known` are the campaigns that the next run should know, dormant ones too.
+    `known` are the campaigns that the next run should know, dormant ones too; by the `vocabulary` later exchanges are
+    recognised.
     """
 
     campaigns: list[Campaign]
     known: list[dict[str, Any]]
     links: pa.Table
     seen: pa.Table
+    vocabulary: pa.Table
     account_count: int
     minimum_detectable: int | None
 
@@ -99,6 +101,7 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
         known=[campaign_stage.known_json(campaign) for campaign in campaign_stage.remembered(judged, before)],
         links=linked.links,
         seen=_seen(linked, borne, members),
+        vocabulary=engine.read(kept.work / linkage.VOCABULARY).to_pyarrow(),
         account_count=len(linked.exposure),
         minimum_detectable=linked.minimum_detectable,
     )

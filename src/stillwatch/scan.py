@@ -55,8 +55,13 @@ def scan(settings: Settings, *, progress: Progress) -> Scanned:
         return _found(settings, state.rolled(taken, run.engine), run)
 
 
-def detect(folder: Path, settings: Settings, *, window: state.Window, progress: Progress) -> Scanned:
+def detect(
+    folder: Path, settings: Settings, *, window: state.Window, progress: Progress, known: pa.Table | None = None
+) -> Scanned:
     """Find campaigns in the merged rollups of a state and write what a scan writes; no log is read.
+
+    `known` tells of accounts as in `records.ACCOUNTS`, identifiers hashed already: what it says of one counts before
+    what the state says.
 
     Raises:
         StillwatchError: settings, input, store or engine; nothing that stood in the output folder is lost.
@@ -65,7 +70,8 @@ def detect(folder: Path, settings: Settings, *, window: state.Window, progress: 
         run.clock("rollups", 0, 0)
         accounts, rejected = account_rows(settings, run.key)
         kept = state.kept(folder, run.engine, key=run.key, work=run.work, window=window, accounts=accounts)
-        kept = replace(kept, rejected=pa.concat_tables([kept.rejected, rejected]))
+        told = kept.accounts if known is None else state.overlaid(kept.accounts, known)
+        kept = replace(kept, accounts=told, rejected=pa.concat_tables([kept.rejected, rejected]))
         store.write_table(settings.out / store.REJECTED, kept.rejected)
         return _found(settings, kept, run)
 
@@ -174,6 +180,7 @@ def _written(settings: Settings, kept: Kept, result: Found, clock: "_Clock") -> 
     store.write_table(out / store.ACCOUNTS, verdicts)
     store.write_table(out / store.LINKS, result.links)
     store.write_table(out / store.SEEN, result.seen)
+    store.write_table(out / store.VOCABULARY, result.vocabulary)
     store.write_text(out / store.BUNDLE, bundle)
     store.write_text(out / store.REPORT, text)
     run["seconds"] = clock.seconds()

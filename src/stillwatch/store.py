@@ -2,6 +2,7 @@
 
 campaigns.json  accounts.parquet  links.parquet  seen.parquet  rejected.parquet  bundle.json  report.html  run.json
 known_campaigns.json (campaigns the next scan should know, dormant ones too)
+vocabulary.parquet (fingerprints by which later exchanges are recognised, without accounts)
 verdicts.jsonl (what analysts said; the next scan reads it)
 .work (intermediate tables; removed at the end, and at the start when a run was killed)
 """
@@ -24,7 +25,7 @@ from stillwatch.records import SEEN as SEEN_RECORDS
 from stillwatch.records import VERDICT_RECORDS, arrow_schema
 
 CAMPAIGNS, ACCOUNTS, LINKS, REJECTED = "campaigns.json", "accounts.parquet", "links.parquet", "rejected.parquet"
-SEEN, BUNDLE, REPORT = "seen.parquet", "bundle.json", "report.html"
+SEEN, BUNDLE, REPORT, VOCABULARY = "seen.parquet", "bundle.json", "report.html", "vocabulary.parquet"
 RUN, VERDICTS, KNOWN = "run.json", "verdicts.jsonl", "known_campaigns.json"
 _NOT_ASCII = re.compile(r"[^\n -~]")
 _PARTIAL = ".partial"  # ends the hidden name of a file that is being written
@@ -61,9 +62,14 @@ def locked(out: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, held: bytes) -> None:
     """Write a file in one step: readers see the old content or the new."""
     partial = path.with_name(f".{path.name}{_PARTIAL}")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(held)
     partial.replace(path)
 
 

@@ -305,6 +305,32 @@ def policy_check(
     typer.echo(f"{file or 'built-in policy'}: fine, {len(policy.rules)} rules")
 
 
+@policy_app.command("backtest")
+def policy_backtest(
+    file: Annotated[Path, typer.Argument(help="Policy file to try.")],
+    out: Out = Path("out"),
+    innocents: Annotated[Path | None, typer.Option(help="Account ids known to be innocent, one a line.")] = None,
+    accounts: Annotated[
+        Path | None, typer.Option(help="Accounts, as given to the scan: access programmes and what was verified.")
+    ] = None,
+    output: As = Format.table,
+) -> None:
+    """Say whom a policy would have touched, beside the policy in use, and how many known innocents among them.
+
+    Example: stillwatch policy backtest mine.toml --out out --innocents innocents.txt
+    """
+    from stillwatch.backtest import COLUMNS, backtest
+    from stillwatch.store import json_text
+
+    tried = backtest(file, out, innocents=innocents, accounts=accounts)
+    if output is Format.json:
+        typer.echo(json_text(tried.as_json()))
+        return
+    print_rows(f"{tried.policy} beside {tried.in_use}", COLUMNS, tried.rows(), output)
+    for told in tried.not_known:
+        say(told)
+
+
 def _scanned(out: Path) -> Path:
     """The folder, if there was a scan in it."""
     from stillwatch import store

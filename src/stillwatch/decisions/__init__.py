@@ -7,9 +7,9 @@ from stillwatch.decisions.programmes import PROGRAMME_CHECKS, Programme, Program
 from stillwatch.decisions.recommend import reason_and_source, recommended_decisions
 
 __all__ = [
+    "PROGRAMME_CHECKS",
     "AccountFacts",
     "Countermeasures",
-    "PROGRAMME_CHECKS",
     "Policy",
     "Programme",
     "Programmes",

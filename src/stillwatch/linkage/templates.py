@@ -22,6 +22,7 @@ from typing import NamedTuple
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
@@ -32,6 +33,7 @@ from stillwatch.records import EMBEDDING_SIZE
 MIN_TEXTS = 5  # different texts of one account each; below this, coincidence and retries dominate
 TEXTS_PER_ACCOUNT = 3.0  # different texts in which an account that has it uses a wording, on average
 MIN_MATCHED = 2  # vocabulary fingerprints that make a template: one alone is a phrase
+VOCABULARY = "vocabulary.parquet"  # in the work folder
 MOST_LOOKED_AT = 4_000_000  # prompts among which rewordings are looked for
 
 Ints = NDArray[np.int64]
@@ -96,10 +98,28 @@ def templated(signals: IbisTable, engine: Engine, work: Path) -> Templated:
     exact = engine.write(accepted(looked), work / "accepted.parquet")
     prompts = sampled(looked, exact, accounts=counts[0]["accounts"]).to_pyarrow()["numbers"]
     known = indexed(fingerprints, groups(prompts, len(fingerprints)))
+    recurring = np.sort(exact.to_pyarrow()["template_id"].to_numpy())
+    engine.write(engine.memory(vocabulary_rows(known, recurring)), work / VOCABULARY)
     names = [*TEMPLATED_SCHEMA.names, "sketch", "text_id"]
     wanted = signals.select(*[name for name in names if name in signals.columns])
-    second = templated_batches(known, np.sort(exact.to_pyarrow()["template_id"].to_numpy()))
+    second = templated_batches(known, recurring)
     return Templated(engine.map_batches(wanted, second, TEMPLATED_SCHEMA, work / "templated"), exact)
+
+
+def vocabulary_rows(known: Vocabulary, exact: Ints) -> pa.Table:
+    """What later exchanges are recognised by: every fingerprint with its group, then every template (group null)."""
+    values = np.concatenate([known.fingerprints, exact])
+    numbers_of = np.concatenate([known.group, np.zeros(len(exact), np.int64)])
+    is_template = np.arange(len(values)) >= len(known.fingerprints)
+    return pa.table({"value": pa.array(values), "group": pa.array(numbers_of, mask=is_template)})
+
+
+def recognised(rows: pa.Table) -> tuple[Vocabulary, Ints]:
+    """The vocabulary, and the templates that recur as exact sets, of what `vocabulary_rows` gave; in any order."""
+    is_template = rows["group"].is_null()
+    words = rows.filter(pc.invert(is_template)).sort_by("value")
+    exact = np.sort(rows.filter(is_template)["value"].to_numpy())
+    return indexed(words["value"].to_numpy(), words["group"].to_numpy().astype(np.int64)), exact
 
 
 def vocabulary(signals: IbisTable) -> IbisTable:
@@ -134,7 +154,7 @@ def looks(known: Vocabulary, *, one_in: int = 1) -> BatchFunction:
     """
 
     def looked(batch: pa.RecordBatch) -> pa.RecordBatch:
-        found, ids, counts = _matched(batch, known)
+        found, ids, counts = _matched(batch["sketch"], known)
         bears = counts >= MIN_MATCHED
         texts = (batch["text_id"].fill_null(0).to_numpy().view(np.uint64) * _SPREAD) >> np.uint64(32)
         shown = bears & (texts % np.uint64(one_in) == 0)
@@ -161,25 +181,29 @@ def templated_batches(known: Vocabulary, exact: Ints) -> BatchFunction:
     `exact` are the templates, sorted, that recur as exact sets. Any other prompt has the template of the group that it
     rewords, where there is one; the names of groups are those of their first fingerprints.
     """
-    names = _names(known)
+    names = group_templates(known)
 
     def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
-        found, ids, counts = _matched(batch, known)
-        groups = np.empty(len(found), np.int64)
-        group_of(found, known, MIN_MATCHED, groups)
-        rewords = (groups != NO_GROUP) & ~_among(ids, exact)
-        ids = np.where(rewords, names[groups], ids)
         # Two prompts of one template carry the same item exactly when their whole texts are equal.
-        columns = {"template_id": pa.array(ids, mask=counts < MIN_MATCHED), "item_id": batch["text_id"]}
+        columns = {"template_id": template_ids(batch["sketch"], known, names, exact), "item_id": batch["text_id"]}
         arrays = [columns[name] if name in columns else batch[name] for name in TEMPLATED_SCHEMA.names]
         return pa.RecordBatch.from_arrays(arrays, schema=TEMPLATED_SCHEMA)
 
     return templated
 
 
-def _matched(batch: pa.RecordBatch, known: Vocabulary) -> tuple[Ints, Ints, Ints]:
+def template_ids(sketches: pa.Array | pa.ChunkedArray, known: Vocabulary, names: Ints, exact: Ints) -> pa.Array:
+    """The template of each sketch, null for none; `names` are those of the vocabulary's groups."""
+    found, ids, counts = _matched(sketches, known)
+    groups = np.empty(len(found), np.int64)
+    group_of(found, known, MIN_MATCHED, groups)
+    rewords = (groups != NO_GROUP) & ~_among(ids, exact)
+    return pa.array(np.where(rewords, names[groups], ids), mask=counts < MIN_MATCHED)
+
+
+def _matched(column: pa.Array | pa.ChunkedArray, known: Vocabulary) -> tuple[Ints, Ints, Ints]:
     """Numbers of the known fingerprints of each prompt (rows, size), their set ids and how many they are (rows,)."""
-    sketches = matrix(batch["sketch"], np.int64)
+    sketches = matrix(column, np.int64)
     found, ids = np.empty(sketches.shape, np.int64), np.empty(len(sketches), np.int64)
     counts = np.empty(len(sketches), np.int64)
     numbers(sketches, known, found)
@@ -187,7 +211,7 @@ def _matched(batch: pa.RecordBatch, known: Vocabulary) -> tuple[Ints, Ints, Ints
     return found, ids, counts
 
 
-def _names(known: Vocabulary) -> Ints:
+def group_templates(known: Vocabulary) -> Ints:
     """The template of each group: the mixed bits of its smallest fingerprint, last one for no group."""
     size = int(known.group.max(initial=NO_GROUP)) + 1
     first = np.full(size + 1, -1, np.int64)

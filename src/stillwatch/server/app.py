@@ -22,6 +22,8 @@ from stillwatch.server.alerts import routes as alert_routes
 from stillwatch.server.decisions import fast
 from stillwatch.server.decisions import jobs as decision_jobs
 from stillwatch.server.decisions import routes as decision_routes
+from stillwatch.server.detection import jobs as detection_jobs
+from stillwatch.server.detection import routes as detection_routes
 from stillwatch.server.jobs import Job, Jobs
 from stillwatch.server.operate import retention
 from stillwatch.server.operate import routes as operate_routes
@@ -42,6 +44,8 @@ PARTS: tuple[ModuleType, ...] = (
     account_jobs,
     alert_routes,
     alert_jobs,
+    detection_routes,
+    detection_jobs,
 )
 
 _STATUS: dict[type[Exception], int] = {

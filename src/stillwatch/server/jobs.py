@@ -20,12 +20,16 @@ LEASE_S = 60.0  # a process that died lets others go on after this
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A piece of work: its name, seconds between two starts, and whether only one process may do it at a time."""
+    """A piece of work: its name, seconds between two starts, and whether only one process may do it at a time.
+
+    `stop`, when there is one, cuts a run short: it is called once, when no job is to go on.
+    """
 
     name: str
     every_s: float
     run: Callable[[], None]
     is_shared: bool = True
+    stop: Callable[[], None] | None = None
 
 
 class Jobs:
@@ -50,8 +54,11 @@ class Jobs:
         self._wakes[name].set()
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """Let every job finish what it does, and no more."""
+        """Let every job finish what it does, and no more; those that can be cut short are."""
         self._stopped.set()
+        for job in self._jobs:
+            if job.stop is not None:
+                job.stop()
         for wake in self._wakes.values():
             wake.set()
         until = time.monotonic() + timeout_s

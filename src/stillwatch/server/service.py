@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import structlog
 
 from stillwatch import ingest
@@ -34,6 +35,7 @@ class Service:
     log: Any
     holder: str  # of leases: this process
     snapshot: Snapshot  # standing decisions in memory
+    observers: list[Callable[[pa.Table], None]] = field(default_factory=list)  # told of derived signals, cheaply
     stopping: threading.Event = field(default_factory=threading.Event)  # set when the service stops: streams end
 
     failures: Failures = field(default_factory=Failures)  # of addresses, to know a key

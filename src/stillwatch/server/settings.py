@@ -56,9 +56,10 @@ class Taking:
 
 @dataclass(frozen=True, slots=True)
 class Detecting:
-    """How often and over how many days campaigns are looked for."""
+    """How often and over how many days campaigns are looked for; a detection that takes longer is ended."""
 
     every_s: float = 300.0
+    at_most_s: float = 3600.0
     window_days: int = 30
     memory_limit: str = "4GB"
     threads: int = 0
@@ -206,6 +207,7 @@ def _checked(settings: ServerSettings) -> ServerSettings:
         raise SettingsError(f"[decisions] live: no such action: {', '.join(wrong)}. There are: {', '.join(ACTIONS)}.")
     for name, value in (
         ("detection.every_s", settings.detection.every_s),
+        ("detection.at_most_s", settings.detection.at_most_s),
         ("intake.fold_every_s", settings.intake.fold_every_s),
     ):
         if value <= 0:

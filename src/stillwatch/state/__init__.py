@@ -3,7 +3,7 @@
 from stillwatch.state.batches import Ingested, batch_id, ingested
 from stillwatch.state.compaction import Compacted, compacted
 from stillwatch.state.erasure import erased, retained
-from stillwatch.state.kept import Kept, kept, rolled
+from stillwatch.state.kept import Kept, kept, overlaid, rolled
 from stillwatch.state.manifest import Batch, Manifest, existing_manifest, exists, part_bytes, reading, work_folder
 from stillwatch.state.parts import PARTS, Rollups, Window
 
@@ -23,6 +23,7 @@ __all__ = [
     "exists",
     "ingested",
     "kept",
+    "overlaid",
     "part_bytes",
     "reading",
     "retained",

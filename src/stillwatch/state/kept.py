@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stillwatch import ingest
@@ -102,6 +103,14 @@ def _accounts(state: Path, manifest: Manifest, given: pa.Table) -> pa.Table:
     tables = [pq.read_table(path).select(schema.names).cast(schema) for path in paths if path.exists()]
     newest = with_sequence(given.cast(arrow_schema(ACCOUNTS)), manifest.next_sequence)
     return newest_accounts(pa.concat_tables([schema.empty_table(), *tables, newest])).drop_columns(SEQUENCE.name)
+
+
+def overlaid(accounts: pa.Table, newer: pa.Table) -> pa.Table:
+    """The accounts with every cell that `newer` fills in its place, and the accounts that only `newer` has."""
+    rest = [name for name in ACCOUNTS.names if name != "account_id"]
+    both = accounts.join(newer, "account_id", join_type="full outer", right_suffix="_newer")
+    columns = {name: pc.coalesce(both[f"{name}_newer"], both[name]) for name in rest}
+    return pa.table({"account_id": both["account_id"], **columns}).cast(arrow_schema(ACCOUNTS)).sort_by("account_id")
 
 
 def _rejected(state: Path, batches: Sequence[Batch]) -> pa.Table:

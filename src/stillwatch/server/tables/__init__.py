@@ -6,19 +6,23 @@ from stillwatch.server.tables.alerts import deliveries, outbox
 from stillwatch.server.tables.audit import audit
 from stillwatch.server.tables.base import Moment, metadata
 from stillwatch.server.tables.decisions import approvals, changes, decisions
+from stillwatch.server.tables.detection import analyst_verdicts, campaign_accounts, campaigns, detections
 from stillwatch.server.tables.holds import holds
 from stillwatch.server.tables.leases import leases
-
 
 __all__ = [
     "Moment",
     "accounts",
+    "analyst_verdicts",
     "api_keys",
     "approvals",
     "audit",
+    "campaign_accounts",
+    "campaigns",
     "changes",
     "decisions",
     "deliveries",
+    "detections",
     "holds",
     "leases",
     "metadata",

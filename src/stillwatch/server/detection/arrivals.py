@@ -1,0 +1,88 @@
+"""The job that looks at newcomers every second: loads the newest index, and attaches whom two kinds of evidence tie.
+
+Each process has its own: it keeps what it saw itself, and reads the index again when SQL has a newer detection.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from stillwatch.decisions.limits import VERIFIED
+from stillwatch.server.detection import findings, runs
+from stillwatch.server.detection.detector import output_folder
+from stillwatch.server.detection.hands import Attach
+from stillwatch.server.detection.newcomers import Newcomer, Newcomers
+from stillwatch.server.detection.recognition import read_index
+from stillwatch.server.detection.registrations import Trait, account_rows, registered_traits
+from stillwatch.server.service import Service
+
+SLACK_S = 60.0  # beyond two rounds of detection, until an attachment lapses by itself
+
+
+class Arrivals:
+    """Newcomers of this process, and what it takes to attach them."""
+
+    def __init__(self, service: Service, newcomers: Newcomers, attach: Attach) -> None:
+        """Nothing happens before `turn`."""
+        self._service, self._newcomers, self._attach = service, newcomers, attach
+
+    def turn(self) -> None:
+        """Load what is newer, and attach whom the evidence ties."""
+        self._load()
+        with self._service.database.read() as connection:
+            found = self._newcomers.found(lambda ids: self._registrations(connection, ids))
+            found = _spared(connection, found)
+        dropped = self._newcomers.dropped_rows()
+        if dropped:
+            self._service.log.warning("newcomers_not_looked_at", rows=dropped)
+        if found:
+            self._attached(found)
+
+    def _load(self) -> None:
+        with self._service.database.read() as connection:
+            newest = runs.newest_done(connection)
+        if newest is None or newest == self._newcomers.number:
+            return
+        index = read_index(output_folder(self._service.settings))
+        if index is not None and index.number == newest:
+            self._newcomers.load(index)
+
+    def _registrations(self, connection: sa.Connection, account_ids: Collection[str]) -> dict[str, list[Trait]]:
+        return registered_traits(account_rows(connection, account_ids), self._service.key)
+
+    def _attached(self, found: list[Newcomer]) -> None:
+        now = self._service.now()
+        until = now + timedelta(seconds=2 * self._service.settings.detection.every_s + SLACK_S)
+        try:
+            with self._service.database.write() as connection:
+                for newcomer in found:
+                    self._attach(
+                        connection,
+                        account_id=newcomer.account_id,
+                        campaign_id=newcomer.attachment.campaign_id,
+                        because=newcomer.attachment.because,
+                        evidence=newcomer.attachment.evidence,
+                        now=now,
+                        expires_at=until,
+                    )
+        except Exception:
+            self._newcomers.look_again(newcomer.account_id for newcomer in found)
+            raise
+        self._newcomers.settle(found)
+        self._service.log.info("newcomers_attached", accounts=len(found))
+
+
+def _spared(connection: sa.Connection, found: Iterable[Newcomer]) -> list[Newcomer]:
+    """Those whom nobody cleared, by themselves or with the campaign, and for whom no verified organisation answers."""
+    found = list(found)
+    if not found:
+        return found
+    ids = {newcomer.account_id for newcomer in found}
+    cleared = findings.cleared_subjects(connection, "account", ids)
+    campaigns = findings.cleared_subjects(connection, "campaign", {one.attachment.campaign_id for one in found})
+    rows = account_rows(connection, ids).select(["account_id", "verification_level"]).to_pylist()
+    verified = {row["account_id"] for row in rows if row["verification_level"] in VERIFIED}
+    return [
+        one for one in found if one.account_id not in cleared | verified and one.attachment.campaign_id not in campaigns
+    ]
