@@ -79,6 +79,7 @@ class Source:
         """
         headers = {"Accept": "text/event-stream", "Last-Event-ID": version}
         response = self._get(f"/v1/decisions/deltas?since={quote(version)}", headers)
+        yield None
         kind, told, data = "message", "", b""
         for line in _lines(_chunks(response)):
             field, _, value = line.partition(b":")

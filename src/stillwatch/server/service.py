@@ -13,6 +13,7 @@ import structlog
 from stillwatch import ingest
 from stillwatch.server import access
 from stillwatch.server.database import Database
+from stillwatch.server.gateways import Checks
 from stillwatch.server.settings import ServerSettings
 from stillwatch.settings import key_path, key_secret
 
@@ -29,6 +30,7 @@ class Service:
     now: Clock
     log: Any
     holder: str  # of leases: this process
+    checks: Checks  # answers to gateways that ask
 
     def principal(self, authorization: str, api_key: str) -> access.Principal | None:
         """Who asks, by `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
@@ -61,6 +63,7 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
             now=now,
             log=structlog.get_logger("stillwatch"),
             holder=f"{socket.gethostname()}:{os.getpid()}",
+            checks=Checks(settings.gateways),
         )
     finally:
         database.close()
