@@ -75,7 +75,7 @@ def test_a_suspended_account_is_refused_with_a_reference_and_nothing_more(
 ) -> None:
     decided.decide("a", "suspend")
     status, headers, body = ask(x_account_id="a")
-    assert (status, headers["x-stillwatch-reference"]) == (403, "decision-a")
+    assert status == 403
     assert headers["content-type"] == "application/json"
     assert "decision-a" in body
     assert "campaign" not in body + str(headers)

@@ -18,6 +18,7 @@ from envoy.type.v3 import http_status_pb2
 from stillwatch.errors import SettingsError
 from stillwatch.server.gateways.checks import KEY_HEADER, Answer, Asked, checked
 
+_FOR_CLIENTS = frozenset({"content-type", "retry-after", "x-stillwatch-check"})
 _GRACE_S = 5.0  # for answers under way when the service stops
 
 
@@ -120,7 +121,7 @@ def _refused(answer: Answer) -> Any:
     response = external_auth_pb2.CheckResponse(
         denied_response=external_auth_pb2.DeniedHttpResponse(
             status=http_status_pb2.HttpStatus(code=answer.status),
-            headers=_headers(answer.headers),
+            headers=_headers({name: value for name, value in answer.headers.items() if name in _FOR_CLIENTS}),
             body=answer.body.decode(),
         )
     )
