@@ -6,6 +6,7 @@ Misses: what we cannot answer (an unknown key, a fault of ours) is answered as a
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from stillwatch.server.settings import Checking
 
 KEY_HEADER = "x-stillwatch-key"
 KEY_LASTS_S = 10.0  # a key that was revoked is still taken so long
+_NOT_IN_HEADERS = re.compile(r"[^ !#-\[\]-~]")  # nor in JSON between quotes, where nginx puts it
 _MOST_KEYS = 1000
 _MOST_CHARACTERS = 1024  # of an account id
 
@@ -156,6 +158,7 @@ def _refused(refused: Refusal) -> dict[str, str]:
         "x-stillwatch-status": str(refused.status),
         "x-stillwatch-code": refused.code,
         "x-stillwatch-reference": refused.reference or "none",
+        "x-stillwatch-message": _NOT_IN_HEADERS.sub("?", refused.message),
         **refused.headers,
     }
 
