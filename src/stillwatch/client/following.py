@@ -153,7 +153,7 @@ class Following:
                 self._offset_s = told - now
         self._heard_at, self.is_connected = now, True
         if self.last_error is not None:
-            LOG.info("the decision service is back")
+            LOG.warning("the decision service is back")
             self.last_error = None
 
     def _load(self) -> None:

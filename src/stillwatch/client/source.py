@@ -156,8 +156,10 @@ def _plain(response: http.client.HTTPResponse) -> Iterator[bytes]:
     for chunk in _chunks(response):
         packed = chunk
         while packed:
+            if unpacker.eof:  # gzip may be several files, one after the other
+                unpacker = zlib.decompressobj(wbits=31)
             yield unpacker.decompress(packed, _CHUNK_BYTES)
-            packed = unpacker.unconsumed_tail
+            packed = unpacker.unconsumed_tail or unpacker.unused_data
     if not unpacker.eof:
         raise ValueError("the snapshot ended early")
 

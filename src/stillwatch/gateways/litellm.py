@@ -21,7 +21,7 @@ from litellm.proxy._types import ProxyException
 from stillwatch.client import NONE, Client, Decision, Limits, Rates, Refusal, Verifying, refusal
 from stillwatch.errors import SettingsError
 from stillwatch.gateways.replies import Shaping, Summariser
-from stillwatch.gateways.requests import shaped
+from stillwatch.gateways.requests import account_of, shaped
 
 LOG = logging.getLogger("stillwatch.gateway")
 
@@ -126,19 +126,6 @@ class Gateway(CustomLogger):
     def _limits(self, user: Any, data: Any) -> Limits | None:
         decision = self._decision(user, data)
         return decision.limits if decision.action == "shape" else None
-
-
-def account_of(user: Any, data: Any, account: str) -> str | None:
-    """The account of a request, as intake reads it from what the proxy logs (ingest/formats/litellm.py)."""
-    asked = data.get("user") if isinstance(data, Mapping) else None
-    if account == "key":
-        is_session = getattr(user, "is_session_token", False) and user.key_alias
-        found = (user.key_alias if is_session else user.api_key) or user.user_id or asked
-    elif account == "end_user":
-        found = getattr(user, "end_user_id", None) or asked
-    else:
-        found = user.team_id if account == "team" else user.user_id
-    return found if isinstance(found, str) else None
 
 
 def settings_of(environment: Mapping[str, str]) -> GatewaySettings:

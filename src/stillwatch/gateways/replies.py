@@ -71,7 +71,8 @@ class Shaping:
             for each in told:
                 yield each
         if self._buffer:
-            yield self._buffer
+            for each in await self._frames(b"\n\n"):
+                yield each
 
     async def events(self, event: Any) -> list[Any]:
         """What is passed on of one event of a stream."""

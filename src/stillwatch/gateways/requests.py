@@ -1,10 +1,10 @@
-"""A request made smaller, as a decision to shape says: shorter answers, no log-probabilities, no encrypted reasoning.
+"""Whose a request is, and how it is made smaller: shorter answers, no log-probabilities, no encrypted reasoning.
 
 Misses: lengths that a provider takes under other names, and Gemini's own routes where the client gives none; how many
         answers are asked for at once (`n`); the lines of a batch file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stillwatch.client import Limits
@@ -13,6 +13,19 @@ _LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutp
 _LOGPROBS = ("logprobs", "top_logprobs", "responseLogprobs", "response_logprobs", "prompt_logprobs")
 _INSIDE = ("extra_body", "generationConfig", "generation_config", "config")  # where clients may hide the same names
 _LEAST_THINKING = 1024  # tokens; providers refuse a smaller budget
+
+
+def account_of(user: Any, data: Any, account: str) -> str | None:
+    """The account of a request, as intake reads it from what the proxy logs (ingest/formats/litellm.py)."""
+    asked = data.get("user") if isinstance(data, Mapping) else None
+    if account == "key":
+        is_session = getattr(user, "is_session_token", False) and user.key_alias
+        found = (user.key_alias if is_session else user.api_key) or user.user_id or asked
+    elif account == "end_user":
+        found = getattr(user, "end_user_id", None) or asked
+    else:
+        found = user.team_id if account == "team" else user.user_id
+    return found if isinstance(found, str) else None
 
 
 def shaped(data: dict[str, Any], limits: Limits, call_type: str) -> None:

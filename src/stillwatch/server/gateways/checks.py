@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from starlette.concurrency import run_in_threadpool
+from fastapi.concurrency import run_in_threadpool
 
 from stillwatch.client import Decision, Limits, Rates, Refusal, Verifying, decision_of, refusal
 from stillwatch.errors import ServiceError
