@@ -7,7 +7,7 @@ GATEWAY_VENV := .venv-gateway
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test java check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal migration clean clean-all
+.PHONY: help install demo test java nginx check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal migration clean clean-all
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 FAST_TESTS := tests/test_shape.py tests/test_imports.py tests/test_docs.py tests/test_schemas.py
@@ -31,7 +31,7 @@ check: $(VENV)/.dev ## Lint, format, types, import contracts, shape, docs and sc
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(FAST_TESTS)
 
-test: $(VENV)/.dev $(VENV)/.spark $(GATEWAY_VENV)/.installed java ## Run every test, a real gateway and a Spark cluster included
+test: $(VENV)/.dev $(VENV)/.spark $(GATEWAY_VENV)/.installed java nginx ## Run every test, real gateways and a Spark cluster included
 	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev ## Run every benchmark in bench/ and print its figures
@@ -73,7 +73,7 @@ clean: ## Delete what the other targets made, environments excepted
 	find src tests scripts bench -type d -name __pycache__ -prune -exec rm -rf {} +
 
 clean-all: clean ## Delete the environments too
-	rm -rf $(VENV) $(GATEWAY_VENV)
+	rm -rf $(VENV) $(GATEWAY_VENV) .nginx
 
 # Locked requirements: hashed, for every platform and Python from 3.11 on, nothing younger than a week.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
@@ -112,6 +112,15 @@ java: ## Install Java 17 when there is none and apt-get may; the Spark tests are
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openjdk-17-jre-headless && exit 0; \
 	fi; \
 	echo "make: no Java 17: THE SPARK TESTS WILL BE SKIPPED. Install it (Debian, Ubuntu: apt install openjdk-17-jre-headless)" >&2
+
+nginx: ## Unpack Debian's nginx into .nginx when there is none and apt-get may; its tests are skipped without it
+	@if command -v nginx >/dev/null || test -x .nginx/usr/sbin/nginx; then exit 0; fi; \
+	if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then \
+		echo "Unpacking nginx for its tests"; mkdir -p .nginx; \
+		if test "$$(id -u)" = 0; then apt-get update -qq; fi; \
+		(cd .nginx && apt-get download -qq nginx && dpkg-deb -x nginx_*.deb . && usr/sbin/nginx -v) && exit 0; \
+	fi; \
+	echo "make: no nginx: ITS TESTS WILL BE SKIPPED. Install it (Debian, Ubuntu: apt install nginx)" >&2
 
 # --no-deps: the lock leaves out parts of litellm[proxy] on purpose (requirements/gateway-excluded.in).
 $(GATEWAY_VENV)/.installed: requirements/gateway.txt

@@ -1,1 +1,1 @@
-"""Adapters that run inside gateways: they import `stillwatch.client` and nothing heavy."""
+"""Plugins that run inside gateways: they load the gateway's own packages, our client, and nothing else of ours."""

@@ -24,6 +24,7 @@ from stillwatch.server.decisions import jobs as decision_jobs
 from stillwatch.server.decisions import routes as decision_routes
 from stillwatch.server.detection import jobs as detection_jobs
 from stillwatch.server.detection import routes as detection_routes
+from stillwatch.server.gateways import routes as gateway_routes
 from stillwatch.server.jobs import Job, Jobs
 from stillwatch.server.operate import retention
 from stillwatch.server.operate import routes as operate_routes
@@ -46,6 +47,7 @@ PARTS: tuple[ModuleType, ...] = (
     alert_jobs,
     detection_routes,
     detection_jobs,
+    gateway_routes,
 )
 
 _STATUS: dict[type[Exception], int] = {

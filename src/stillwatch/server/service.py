@@ -17,6 +17,7 @@ from stillwatch.server import access
 from stillwatch.server.database import Database, make_folder
 from stillwatch.server.decisions import Snapshot, snapshot_of
 from stillwatch.server.failures import Failures
+from stillwatch.server.gateways import Checks
 from stillwatch.server.settings import ServerSettings
 from stillwatch.server.tokens import Tokens
 from stillwatch.settings import key_path, key_secret
@@ -35,6 +36,7 @@ class Service:
     log: Any
     holder: str  # of leases: this process
     snapshot: Snapshot  # standing decisions in memory
+    checks: Checks  # answers to gateways that ask
     observers: list[Callable[[pa.Table], None]] = field(default_factory=list)  # told of derived signals, cheaply
     stopping: threading.Event = field(default_factory=threading.Event)  # set when the service stops: streams end
 
@@ -84,6 +86,7 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
             holder=f"{socket.gethostname()}:{os.getpid()}",
             tokens=tokens,
             snapshot=snapshot_of(database, settings.decisions, now=now),
+            checks=Checks(settings.gateways),
         )
     finally:
         database.close()

@@ -18,6 +18,7 @@ from stillwatch.records import ACTIONS
 PREFIX = "STILLWATCH_"
 MAX_PORT = 65_535
 TOKEN_CHARS = 20  # of a token that is given in the settings
+_PLACE = re.compile(r"(header|bearer_sha256):[A-Za-z0-9_-]+|metadata:[\w.-]+:[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,21 @@ class Deciding:
 
 
 @dataclass(frozen=True, slots=True)
+class Checking:
+    """How gateways that ask are answered: where a request says its account, and what an unverified account gets.
+
+    `account` is read in order: `header:NAME`, `bearer_sha256:HEADER` (hash of a bearer token),
+    `metadata:FILTER:KEY.KEY` (Envoy over gRPC). `verify` is `refuse` or `tell`. So many `processes` of the service
+    share the rate of a throttled account.
+    """
+
+    account: tuple[str, ...] = ("header:x-account-id",)
+    verify: str = "refuse"
+    verify_url: str = ""
+    processes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
     """Who is told of new and growing campaigns, and of verifications: webhooks (secret after a space) and mail."""
 
@@ -123,6 +139,7 @@ class ServerSettings:
     intake: Taking = field(default_factory=Taking)
     detection: Detecting = field(default_factory=Detecting)
     decisions: Deciding = field(default_factory=Deciding)
+    gateways: Checking = field(default_factory=Checking)
     alerts: Telling = field(default_factory=Telling)
     verification: Verifying = field(default_factory=Verifying)
     oidc: SigningIn = field(default_factory=SigningIn)
@@ -205,6 +222,7 @@ def _checked(settings: ServerSettings) -> ServerSettings:
     wrong = sorted(set(settings.decisions.live) - set(ACTIONS))
     if wrong:
         raise SettingsError(f"[decisions] live: no such action: {', '.join(wrong)}. There are: {', '.join(ACTIONS)}.")
+    _check_gateways(settings.gateways)
     for name, value in (
         ("detection.every_s", settings.detection.every_s),
         ("detection.at_most_s", settings.detection.at_most_s),
@@ -223,3 +241,16 @@ def _checked(settings: ServerSettings) -> ServerSettings:
     if settings.detection.window_days < 1:
         raise SettingsError(f"detection.window_days {settings.detection.window_days}: give at least 1")
     return settings
+
+
+def _check_gateways(gateways: Checking) -> None:
+    wrong = [place for place in gateways.account if not _PLACE.fullmatch(place)]
+    if wrong or not gateways.account:
+        raise SettingsError(
+            f"[gateways] account: {', '.join(wrong) or 'nothing'}: give header:NAME, bearer_sha256:HEADER or"
+            " metadata:FILTER:KEY.KEY"
+        )
+    if gateways.verify not in ("refuse", "tell"):
+        raise SettingsError(f"[gateways] verify {gateways.verify!r}: give refuse or tell")
+    if gateways.processes < 1:
+        raise SettingsError(f"[gateways] processes {gateways.processes}: give at least 1")

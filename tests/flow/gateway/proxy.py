@@ -48,7 +48,7 @@ def running(folder: Path, keys: list[str]) -> Iterator[Gateway]:
     """The proxy and its collector, both ended by their process ids on the way out. Their output stays in `folder`."""
     logs = folder / "logs"
     logs.mkdir(parents=True)
-    collector_port, port = _free_ports(2)
+    collector_port, port = free_ports(2)
     (folder / "collect.py").write_text(_block("python"), encoding="utf-8")
     (folder / "config.yaml").write_text(_config(), encoding="utf-8")
     (folder / "keys.txt").write_text("\n".join(keys), encoding="utf-8")
@@ -63,8 +63,8 @@ def running(folder: Path, keys: list[str]) -> Iterator[Gateway]:
         "--port",
         str(port),
     ]
-    with _process(collect, folder, {}), _process(serve, folder, _settings(folder, collector_port)) as proxy:
-        _wait_until_up(proxy, port, folder)
+    with process(collect, folder, {}), process(serve, folder, _settings(folder, collector_port)) as proxy:
+        wait_until_up(proxy, port, folder)
         yield Gateway(port, logs / "litellm.jsonl")
 
 
@@ -107,28 +107,34 @@ def _block(language: str) -> str:
 
 
 @contextlib.contextmanager
-def _process(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def process(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that writes into the folder, ended by its id on the way out."""
     name = Path(command[1] if command[0] == sys.executable else command[0]).stem
     with (folder / f"{name}.log").open("wb") as output:
-        process = subprocess.Popen(
+        started = subprocess.Popen(
             command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            yield process
+            yield started
         finally:
-            process.terminate()
+            started.terminate()
             try:
-                process.wait(timeout=20)
+                started.wait(timeout=20)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                started.kill()
+                started.wait()
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+def wait_until_up(proxy: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+    """Wait until the proxy answers.
+
+    Raises:
+        AssertionError: it ended, or it took too long.
+    """
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.25)
+            proxy.wait(timeout=0.25)
             break
         if _answers(port):
             return
@@ -146,7 +152,8 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody listens on."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
