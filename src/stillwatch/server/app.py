@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse
 
 from stillwatch import __version__
 from stillwatch.errors import InputError, ServiceError, StillwatchError, StoreError
+from stillwatch.server.intake.routes import router as intake
 from stillwatch.server.service import Service
 
 _STATUS: dict[type[Exception], int] = {
@@ -19,6 +20,7 @@ def application(service: Service) -> FastAPI:
     app = FastAPI(title="stillwatch", version=__version__, docs_url="/docs", redoc_url=None)
     app.state.service = service
     app.add_exception_handler(StillwatchError, _told)
+    app.include_router(intake)
     return app
 
 

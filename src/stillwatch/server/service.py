@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import structlog
 
 from stillwatch import ingest
 from stillwatch.server import access
 from stillwatch.server.database import Database
+from stillwatch.server.gate import Gate
+from stillwatch.server.journal import Journal
 from stillwatch.server.settings import ServerSettings
 from stillwatch.settings import key_path, key_secret
 
@@ -29,6 +32,9 @@ class Service:
     now: Clock
     log: Any
     holder: str  # of leases: this process
+    journal: Journal  # what was acknowledged and is not folded yet
+    gate: Gate  # what is on its way in
+    observers: list[Callable[[pa.Table], None]]  # told of signals once they are durable, in the request's thread
 
     def principal(self, authorization: str, api_key: str) -> access.Principal | None:
         """Who asks, by `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
@@ -52,6 +58,8 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
     """
     settings.storage.state.mkdir(parents=True, exist_ok=True)
     database = Database(settings.storage.database_url)
+    journal = Journal(settings.storage.state / "journal", now)
+    gate = Gate(settings.intake.max_pending_bytes, journal.pending_bytes)
     try:
         database.make()
         yield Service(
@@ -61,6 +69,11 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
             now=now,
             log=structlog.get_logger("stillwatch"),
             holder=f"{socket.gethostname()}:{os.getpid()}",
+            journal=journal,
+            gate=gate,
+            observers=[],
         )
     finally:
+        gate.close()
+        journal.close()
         database.close()

@@ -4,24 +4,32 @@ from stillwatch.state.batches import Ingested, batch_id, ingested
 from stillwatch.state.compaction import Compacted, compacted
 from stillwatch.state.erasure import erased
 from stillwatch.state.kept import Kept, kept, rolled
+from stillwatch.state.kernels import kernels
 from stillwatch.state.manifest import Batch, Manifest, existing_manifest, part_bytes, reading, work_folder
 from stillwatch.state.parts import PARTS, Rollups, Window
+from stillwatch.state.stream import STREAM, Piece, Segment, folded, folded_names
 
 __all__ = [
     "PARTS",
+    "STREAM",
     "Batch",
     "Compacted",
     "Ingested",
     "Kept",
     "Manifest",
+    "Piece",
     "Rollups",
+    "Segment",
     "Window",
     "batch_id",
     "compacted",
     "erased",
     "existing_manifest",
+    "folded",
+    "folded_names",
     "ingested",
     "kept",
+    "kernels",
     "part_bytes",
     "reading",
     "rolled",
