@@ -5,7 +5,6 @@ import zlib
 from collections.abc import AsyncIterator
 
 from fastapi import HTTPException, Request
-from starlette.requests import ClientDisconnect
 
 from stillwatch.server.gate import Full, Passage
 from stillwatch.server.settings import Taking
@@ -31,14 +30,23 @@ async def received(request: Request, passage: Passage, limits: Taking) -> bytes:
         raise too_large(limits)
     try:
         async with asyncio.timeout(limits.body_timeout_s):
-            pieces = await _pieces(request.stream(), passage, limits)
+            pieces = await _pieces(_stream(request), passage, limits)
     except TimeoutError as error:
         raise HTTPException(408, f"the body was not here after {limits.body_timeout_s:g} s", _CLOSE) from error
-    except ClientDisconnect as error:
-        raise HTTPException(400, "the body ended early", _CLOSE) from error
     except Full as error:
         raise busy() from error
     return b"".join(pieces)
+
+
+async def _stream(request: Request) -> AsyncIterator[bytes]:
+    """The pieces of a body; 400 when the sender is gone before its end, which only a log will tell."""
+    is_open = True
+    while is_open:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise HTTPException(400, "the body ended early", _CLOSE)
+        yield message.get("body", b"")
+        is_open = message.get("more_body", False)
 
 
 async def _pieces(stream: AsyncIterator[bytes], passage: Passage, limits: Taking) -> list[bytes]:
