@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,25 +17,29 @@ from stillwatch.ingest import Key, wire
 from stillwatch.ingest.bodies import sent_documents, sent_exchanges, sent_log_records, sent_spans
 from stillwatch.ingest.documents import parsed
 from stillwatch.records import EXCHANGES, arrow_schema
+from stillwatch.signals import inputs
 
 KEY = Key(b"a key of the tests, 32 bytes long")
 LATEST = datetime(2026, 4, 1, tzinfo=UTC)
 SCHEMA = arrow_schema(EXCHANGES)
+KEPT = pa.schema([SCHEMA.field(name) for name in inputs()])  # what a service needs; read column by column
 Rows = tuple[list[dict[str, Any]], list[str]]
 
 
-def rows_of(slices: Any) -> Rows:
+def rows_of(slices: Any, schema: pa.Schema = SCHEMA) -> Rows:
     """Exchanges in the order of their ids, and reasons of rejected rows."""
-    sent = list(sent_exchanges(slices, "otlp", key=KEY, schema=SCHEMA, latest=LATEST))
+    sent = list(sent_exchanges(slices, "otlp", key=KEY, schema=schema, latest=LATEST))
     rows = [row for batch, _, _ in sent for row in batch.to_pylist()]
     reasons = [one.reason for _, rejections, _ in sent for one in rejections]
     return sorted(rows, key=lambda row: (row["exchange_id"], str(row))), sorted(reasons)
 
 
-def both(document: str) -> tuple[Rows, Rows]:
+def both(document: str, schema: pa.Schema = SCHEMA) -> tuple[Rows, Rows]:
+    """From protobuf and from JSON, these columns."""
     content = otlp_bytes.request(parsed(document.encode()))
     read = sent_log_records if "resourceLogs" in document else sent_spans
-    return rows_of(read(content)), rows_of(sent_documents(document.encode(), "otlp"))
+    from_json = rows_of(sent_documents(document.encode(), "otlp"), schema)
+    return rows_of(read(content, schema.names), schema), from_json
 
 
 EVENT = {
@@ -82,8 +87,9 @@ DOCUMENTS = {
 
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
-def test_protobuf_gives_the_exchanges_of_json(document: str) -> None:
-    from_protobuf, from_json = both(document)
+@pytest.mark.parametrize("schema", [SCHEMA, KEPT], ids=["all columns", "kept columns"])
+def test_protobuf_gives_the_exchanges_of_json(document: str, schema: pa.Schema) -> None:
+    from_protobuf, from_json = both(document, schema)
     assert from_protobuf == from_json
     assert from_json != ([], [])
 
@@ -145,15 +151,16 @@ SPANS = st.fixed_dictionaries(
 )
 def test_any_span_is_the_same_exchange_in_both_forms(plain: list[dict[str, Any]], shared: dict[str, Any]) -> None:
     document = json_form.spans(*({"attributes": one} for one in plain), resource=shared)
-    from_protobuf, from_json = both(document)
-    assert from_protobuf == from_json
+    for schema in (SCHEMA, KEPT):
+        from_protobuf, from_json = both(document, schema)
+        assert from_protobuf == from_json
 
 
 def test_a_request_cut_anywhere_is_told_with_its_place_and_never_half_read() -> None:
     content = otlp_bytes.request(parsed(DOCUMENTS["new names"].encode()))
     for end in range(1, len(content)):
         with pytest.raises(InputError, match="no sense at byte"):
-            list(sent_spans(content[:end]))
+            list(sent_spans(content[:end], SCHEMA.names))
 
 
 def test_damaged_bytes_are_refused_or_read_and_never_worse() -> None:
@@ -164,7 +171,7 @@ def test_damaged_bytes_are_refused_or_read_and_never_worse() -> None:
         for _ in range(3):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         try:
-            rows_of(sent_spans(bytes(damaged)))
+            rows_of(sent_spans(bytes(damaged), KEPT.names), KEPT)
         except InputError:
             refused += 1
     assert refused > 100
@@ -174,13 +181,13 @@ def test_a_body_of_nothing_but_empty_records_is_refused_before_it_is_large() -> 
     scope = b"\x12\x00" * 10_000
     inner = b"\x12" + _size(scope) + scope
     with pytest.raises(InputError):
-        list(sent_spans(b"\x0a" + _size(inner) + inner))
+        list(sent_spans(b"\x0a" + _size(inner) + inner, KEPT.names))
 
 
 def test_bytes_that_are_no_utf_8_become_replacement_characters() -> None:
     document = json_form.spans({"attributes": {**OLD, "gen_ai.request.model": "modelX"}})
     content = otlp_bytes.request(parsed(document.encode())).replace(b"modelX", b"model\xff")
-    assert rows_of(sent_spans(content))[0][0]["model"] == "model\ufffd"
+    assert rows_of(sent_spans(content, KEPT.names), KEPT)[0][0]["model"] == "model\ufffd"
 
 
 def test_tables_that_were_too_small_are_made_again() -> None:

@@ -4,7 +4,7 @@ Arrow streams are taken with the column types that tables of logs have. What cou
 (compressed buffers, nested types, views) is refused, because a sender is not an operator.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from stillwatch.ingest.otlp_protobuf import log_slices, span_slices
 from stillwatch.ingest.readers import MAX_ROWS, Raw, Rejection, Source, document_slices
 from stillwatch.ingest.reading import converted
 from stillwatch.ingest.sniffing import formats
+from stillwatch.records import EXCHANGES
 
 Sent = tuple[pa.RecordBatch, Sequence[Rejection], int]  # exchanges, rejections, how many of these nobody could parse
 _LEAST_ROW_BYTES = 12  # of an account and a time
@@ -32,22 +33,22 @@ def sent_documents(content: bytes, format_name: str) -> Iterator[Raw]:
     return document_slices(iter([content]), rows, _source())
 
 
-def sent_spans(content: bytes) -> Iterator[Raw]:
-    """Raw slices of an ExportTraceServiceRequest.
+def sent_spans(content: bytes, needed: Collection[str]) -> Iterator[Raw]:
+    """Raw slices of an ExportTraceServiceRequest, with at least the columns needed.
 
     Raises:
         InputError: it is not protobuf of that shape; says where.
     """
-    return span_slices(content, _source())
+    return span_slices(content, _source(needed))
 
 
-def sent_log_records(content: bytes) -> Iterator[Raw]:
-    """Raw slices of an ExportLogsServiceRequest.
+def sent_log_records(content: bytes, needed: Collection[str]) -> Iterator[Raw]:
+    """Raw slices of an ExportLogsServiceRequest, with at least the columns needed.
 
     Raises:
         InputError: it is not protobuf of that shape; says where.
     """
-    return log_slices(content, _source())
+    return log_slices(content, _source(needed))
 
 
 def sent_arrow(content: bytes, max_bytes: int) -> Iterator[Raw]:
@@ -87,8 +88,8 @@ def sent_exchanges(
             unparsed = 0
 
 
-def _source() -> Source:
-    return Source(Path())
+def _source(needed: Collection[str] = EXCHANGES.names) -> Source:
+    return Source(Path(), needed=frozenset(needed))
 
 
 def _columns(schema: pa.Schema) -> dict[str, str]:

@@ -4,30 +4,23 @@ Misses: an attribute that no reader of ours asks for by name and that is no GenA
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 from stillwatch.errors import InputError
-from stillwatch.ingest import attributes as otel
 from stillwatch.ingest import wire
-from stillwatch.ingest.access_logs import BODIES, COMMON
-from stillwatch.ingest.formats import envoy, otlp
-from stillwatch.ingest.readers import Gathering, Raw, Row, Source
+from stillwatch.ingest.formats import otlp
+from stillwatch.ingest.otlp_columns import KEYS, MADE, NAMES, plain_records
+from stillwatch.ingest.readers import Gathering, Raw, Source
 
 _MOST_DEPTH = 64  # of a value inside a value
 _UNSIGNED = 2**64
-
-
-def _asked() -> list[str]:
-    """Every attribute that a reader of OTLP asks for."""
-    lists = (otel.ACCOUNTS, otel.END_USERS, otel.INPUTS, otel.OUTPUTS, otel.SYSTEMS, otel.TOOLS, otel.STATUSES)
-    columns = (*otel.ALIASES.values(), *COMMON.values(), *envoy.NAMES.values())
-    found = {name for names in (*lists, *columns) for name in names}
-    return sorted(found | set(BODIES) | envoy.SIGNS | {"event.name"})
-
-
-_KEYS = _asked()
-_NAMES = wire.Names.of(_KEYS)
+_SLICE_ROWS = 16_384
 
 
 def span_slices(content: bytes, source: Source) -> Iterator[Raw]:
@@ -36,7 +29,7 @@ def span_slices(content: bytes, source: Source) -> Iterator[Raw]:
     Raises:
         InputError: it is none; says where.
     """
-    return _slices(otlp.span_rows(_records(content, is_log=False)), source)
+    return _slices(content, source, is_log=False)
 
 
 def log_slices(content: bytes, source: Source) -> Iterator[Raw]:
@@ -45,40 +38,61 @@ def log_slices(content: bytes, source: Source) -> Iterator[Raw]:
     Raises:
         InputError: it is none; says where.
     """
-    return _slices(otlp.log_rows(_records(content, is_log=True)), source)
+    return _slices(content, source, is_log=True)
 
 
-def _slices(rows: Iterable[Row], source: Source) -> Iterator[Raw]:
-    gathering, number = Gathering(), 0
-    for number, row in enumerate(rows, start=1):
-        gathering.add(number, (row,), 0)
-        if gathering.is_full():
-            yield gathering.taken(source.columns)
-    if gathering.rows or not number:
-        yield gathering.taken(source.columns)
-
-
-def _records(content: bytes, *, is_log: bool) -> Iterator[otlp.Record]:
+def _slices(content: bytes, source: Source, *, is_log: bool) -> Iterator[Raw]:
+    """The plain records column by column, where these columns are all that is wanted; then the others one by one."""
     try:
-        yield from _made(content, wire.walked(content, _NAMES, is_log=is_log))
+        walked = wire.walked(content, NAMES, is_log=is_log)
+        is_done = np.zeros(len(walked.records), bool)
+        if source.needed <= MADE:
+            with suppress(pa.ArrowInvalid, UnicodeDecodeError):  # a text that is no UTF-8: one by one
+                plain, is_done = plain_records(content, walked, is_log=is_log)
+                yield from _cut(plain)
+        if not is_done.all():
+            yield from _gathered(content, walked, is_done, source, is_log=is_log)
     except wire.Torn as torn:
         raise InputError(f"not an OTLP export request in protobuf: it makes no sense at byte {torn.at}") from torn
 
 
-def _made(content: bytes, walked: wire.Walked) -> Iterator[otlp.Record]:
+def _cut(raw: Raw) -> Iterator[Raw]:
+    for start in range(0, len(raw.lines), _SLICE_ROWS):
+        columns = {name: values[start : start + _SLICE_ROWS] for name, values in raw.columns.items()}
+        yield Raw(columns, raw.lines[start : start + _SLICE_ROWS])
+
+
+def _gathered(
+    content: bytes, walked: wire.Walked, is_done: npt.NDArray[np.bool_], source: Source, *, is_log: bool
+) -> Iterator[Raw]:
+    records = _records(content, walked, is_done)
+    gathering = Gathering()
+    for number, row in enumerate(otlp.log_rows(records) if is_log else otlp.span_rows(records), start=1):
+        gathering.add(number, (row,), 0)
+        if gathering.is_full():
+            yield gathering.taken(source.columns)
+    if gathering.rows:
+        yield gathering.taken(source.columns)
+
+
+def _records(content: bytes, walked: wire.Walked, is_done: npt.NDArray[np.bool_]) -> Iterator[otlp.Record]:
+    """The records that are not done."""
     shared: list[dict[str, Any]] = [{} for _ in range(walked.resources)]
     own: list[dict[str, Any]] = [{} for _ in range(len(walked.records))]
     told: list[dict[str, Any]] = [{} for _ in range(len(walked.events))]
-    columns = [column.tolist() for column in walked.pairs.T]  # a list of rows would be as many lists to collect
+    owners = walked.pairs[:, wire.OWNER]
+    pairs = walked.pairs[(owners < 0) | ~is_done[owners]] if is_done.any() else walked.pairs
+    columns = [column.tolist() for column in pairs.T]  # a list of rows would be as many lists to collect
     for owner, event, key, first, last, kind, value, stop in zip(*columns, strict=True):
-        name = _KEYS[key] if key >= 0 else _text(content, first, last)
+        name = KEYS[key] if key >= 0 else _text(content, first, last)
         holder = told[event] if event >= 0 else own[owner] if owner >= 0 else shared[-1 - owner]
         holder[name] = _text(content, value, stop) if kind == wire.STRING else _value(content, kind, value, stop)
     events: dict[int, list[tuple[str, dict[str, Any]]]] = {}
     for (owner, first, last), inner in zip(walked.events.tolist(), told, strict=True):
         events.setdefault(owner, []).append((_text(content, first, last), inner))
-    for number, (row, found) in enumerate(zip(walked.records.tolist(), own, strict=True)):
-        made = _record(content, row, {**shared[row[wire.RESOURCE]], **found})
+    for number in np.flatnonzero(~is_done).tolist():
+        row = walked.records[number].tolist()
+        made = _record(content, row, {**shared[row[wire.RESOURCE]], **own[number]})
         for name, inner in events.get(number, ()):
             otlp.with_event(made, name, inner)
         yield made

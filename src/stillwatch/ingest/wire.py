@@ -120,7 +120,7 @@ def any_value(content: bytes, start: int, stop: int) -> tuple[int, int, int]:
     Raises:
         Torn: it is none.
     """
-    kind, first, last, after = _any(np.frombuffer(content, np.uint8), start, stop)
+    kind, first, last, after = any_field(np.frombuffer(content, np.uint8), start, stop)
     if after < 0:
         raise Torn(start)
     return int(kind), int(first), int(last)
@@ -134,7 +134,7 @@ def members(content: bytes, start: int, stop: int, wanted: int) -> Iterator[tupl
     """
     data, at = np.frombuffer(content, np.uint8), start
     while at < stop:
-        number, wire, first, last, after = _field(data, at, stop)
+        number, wire, first, last, after = field(data, at, stop)
         if after < 0:
             raise Torn(at)
         if number == wanted and wire == _LENGTH:
@@ -165,7 +165,7 @@ def _varint(data: Bytes, at: int, end: int) -> tuple[np.int64, int]:
 
 
 @njit(nogil=True, cache=True)
-def _field(data: Bytes, at: int, end: int) -> tuple[np.int64, np.int64, np.int64, np.int64, int]:
+def field(data: Bytes, at: int, end: int) -> tuple[np.int64, np.int64, np.int64, np.int64, int]:
     """Number, wire type, value (of a span of bytes: start and stop) and what comes after it, -1 when it is torn."""
     tag, at = _varint(data, at, end)
     if at < 0 or tag >> 3 <= 0:
@@ -193,11 +193,11 @@ def _fixed64(data: Bytes, at: int) -> np.int64:
 
 
 @njit(nogil=True, cache=True)
-def _any(data: Bytes, at: int, end: int) -> tuple[np.int64, np.int64, np.int64, int]:
+def any_field(data: Bytes, at: int, end: int) -> tuple[np.int64, np.int64, np.int64, int]:
     """Kind of an AnyValue and its value: the number itself, or start and stop; the last field is -1 when it is torn."""
     kind, first, second = np.int64(0), np.int64(0), np.int64(0)
     while at < end:
-        number, wire, start, stop, at = _field(data, at, end)
+        number, wire, start, stop, at = field(data, at, end)
         if at < 0:
             return kind, first, second, -1
         if number in (BOOL, INT) and wire == _VARINT:
@@ -236,13 +236,13 @@ def _pair(data: Bytes, at: int, end: int, owner: int, event: int, into: _Tables)
     """Take in a KeyValue; -1 when it is torn."""
     first, last, kind, value, stop_of_value = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     while at < end:
-        number, wire, start, stop, at = _field(data, at, end)
+        number, wire, start, stop, at = field(data, at, end)
         if at < 0:
             return -1
         if number == 1 and wire == _LENGTH:
             first, last = start, stop
         elif number == 2 and wire == _LENGTH:
-            kind, value, stop_of_value, after = _any(data, start, stop)
+            kind, value, stop_of_value, after = any_field(data, start, stop)
             if after < 0:
                 return -1
     key = _known(data, first, last, into)
@@ -265,7 +265,7 @@ def _event(data: Bytes, at: int, end: int, owner: int, into: _Tables) -> int:
     into.counts[2] += 1
     first, last = np.int64(0), np.int64(0)
     while at < end:
-        number, wire, start, stop, at = _field(data, at, end)
+        number, wire, start, stop, at = field(data, at, end)
         if at < 0:
             return -1
         if number == 2 and wire == _LENGTH:
@@ -281,7 +281,7 @@ def _event(data: Bytes, at: int, end: int, owner: int, into: _Tables) -> int:
 def _status(data: Bytes, at: int, end: int) -> tuple[np.int64, int]:
     code = np.int64(0)
     while at < end:
-        number, wire, value, _, at = _field(data, at, end)
+        number, wire, value, _, at = field(data, at, end)
         if at < 0:
             return code, -1
         if number == 3 and wire == _VARINT:
@@ -293,7 +293,7 @@ def _status(data: Bytes, at: int, end: int) -> tuple[np.int64, int]:
 def _span(data: Bytes, at: int, end: int, row: int, found: Ints, into: _Tables) -> int:
     """Take in a span; -1 when it is torn."""
     while at < end:
-        number, wire, start, stop, at = _field(data, at, end)
+        number, wire, start, stop, at = field(data, at, end)
         if at < 0:
             return -1
         if wire == _FIXED64 and number == 7:
@@ -320,7 +320,7 @@ def _span(data: Bytes, at: int, end: int, row: int, found: Ints, into: _Tables) 
 def _log_record(data: Bytes, at: int, end: int, row: int, found: Ints, into: _Tables) -> int:
     """Take in a log record; -1 when it is torn."""
     while at < end:
-        number, wire, start, stop, at = _field(data, at, end)
+        number, wire, start, stop, at = field(data, at, end)
         if at < 0:
             return -1
         if wire == _FIXED64 and number == 1:
@@ -333,7 +333,7 @@ def _log_record(data: Bytes, at: int, end: int, row: int, found: Ints, into: _Ta
         if number == 6:
             after = _pair(data, start, stop, row, -1, into)
         elif number == 5:
-            found[BODY_KIND], found[BODY], found[BODY + 1], after = _any(data, start, stop)
+            found[BODY_KIND], found[BODY], found[BODY + 1], after = any_field(data, start, stop)
         elif number == 9:
             found[TRACE], found[TRACE + 1] = start, stop
         elif number == 10:
@@ -349,7 +349,7 @@ def _log_record(data: Bytes, at: int, end: int, row: int, found: Ints, into: _Ta
 def _attributes(data: Bytes, at: int, end: int, resource: int, into: _Tables) -> int:
     """Take in the attributes of a resource, whose owner is its number below 0; -1 when they are torn."""
     while at < end:
-        number, wire, start, stop, at = _field(data, at, end)
+        number, wire, start, stop, at = field(data, at, end)
         if at < 0 or (number == 1 and wire == _LENGTH and _pair(data, start, stop, -1 - resource, -1, into) < 0):
             return -1
     return 0
@@ -361,7 +361,7 @@ def _scope(data: Bytes, at: int, end: int, is_log: bool, resource: int, into: _T
     spare = np.zeros(RECORD_COLUMNS, np.int64)
     while at < end:
         before = at
-        number, wire, start, stop, at = _field(data, at, end)
+        number, wire, start, stop, at = field(data, at, end)
         if at < 0:
             return -1 - before
         if number != 2 or wire != _LENGTH:
@@ -385,7 +385,7 @@ def _walk(data: Bytes, is_log: bool, into: _Tables) -> int:
     at, end = 0, len(data)
     while at < end:
         before = at
-        number, wire, inner, last, at = _field(data, at, end)
+        number, wire, inner, last, at = field(data, at, end)
         if at < 0:
             return before
         if number != 1 or wire != _LENGTH:
@@ -394,7 +394,7 @@ def _walk(data: Bytes, is_log: bool, into: _Tables) -> int:
         into.counts[3] += 1
         while inner < last:
             before = inner
-            number, wire, start, stop, inner = _field(data, inner, last)
+            number, wire, start, stop, inner = field(data, inner, last)
             if inner < 0:
                 return before
             if number == 1 and wire == _LENGTH and _attributes(data, start, stop, resource, into) < 0:

@@ -133,10 +133,15 @@ def _records(
                 yield shared, record
 
 
+def is_around(operation: str) -> bool:
+    """Whether an operation is one around exchanges."""
+    return any(word in operation for word in _AROUND)
+
+
 def _is_exchange(found: Mapping[str, Any]) -> bool:
     operation = found.get("gen_ai.operation.name")
     if isinstance(operation, str) and operation:
-        return not any(word in operation for word in _AROUND)
+        return not is_around(operation)
     return any(name.startswith(("gen_ai.request.", "gen_ai.response.", "gen_ai.usage.")) for name in found)
 
 
@@ -184,10 +189,15 @@ def _content(found: Mapping[str, Any], messages: list[tuple[str, Any]]) -> tuple
             "tools": otel.content(found, otel.TOOLS),
         }
     )
+    return {name: value for name, value in request.items() if name != "model"}, answered_columns(answered)
+
+
+def answered_columns(answered: Json) -> dict[str, Any]:
+    """What the messages of an answer say, or its text."""
     response = response_columns(answered if isinstance(answered, str) else {"output": answered})
     if isinstance(answered, list) and answered and isinstance(answered[0], dict):
         response["finish_reason"] = answered[0].get("finish_reason")
-    return {name: value for name, value in request.items() if name != "model"}, response
+    return response
 
 
 FORMAT = Format(

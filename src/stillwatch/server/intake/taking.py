@@ -24,6 +24,7 @@ from stillwatch.records import SIGNALS, arrow_schema
 from stillwatch.server.access import Principal
 from stillwatch.server.journal import Frame, Header
 from stillwatch.server.service import Service
+from stillwatch.signals import inputs
 
 AHEAD = timedelta(days=1)  # clocks differ; what is further ahead is no time of a request
 MOST_REASONS = 1_000  # rejected rows of one part of a body that are listed; the others are counted
@@ -39,8 +40,8 @@ class Kind:
     slices: Callable[[bytes, int], Iterator[Raw]]
 
 
-SPANS = Kind("spans", "otlp", lambda content, _: sent_spans(content))
-LOG_RECORDS = Kind("log records", "otlp", lambda content, _: sent_log_records(content))
+SPANS = Kind("spans", "otlp", lambda content, _: sent_spans(content, inputs()))
+LOG_RECORDS = Kind("log records", "otlp", lambda content, _: sent_log_records(content, inputs()))
 OTLP_JSON = Kind("otlp json", "otlp", lambda content, _: sent_documents(content, "otlp"))
 LITELLM = Kind("litellm", "litellm", lambda content, _: sent_documents(content, "litellm"))
 LINES = Kind("lines", "jsonl", lambda content, _: sent_documents(content, "jsonl"))
