@@ -1,7 +1,7 @@
 """Partial rollups on disk: batches of logs go in once each, detection reads what they merge to."""
 
 from stillwatch.state.batches import Ingested, batch_id, ingested
-from stillwatch.state.compaction import Compacted, compacted
+from stillwatch.state.compaction import Compacted, compacted, streams_merged
 from stillwatch.state.erasure import erased
 from stillwatch.state.kept import Kept, kept, rolled
 from stillwatch.state.kernels import kernels
@@ -33,5 +33,6 @@ __all__ = [
     "part_bytes",
     "reading",
     "rolled",
+    "streams_merged",
     "work_folder",
 ]

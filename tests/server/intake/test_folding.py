@@ -20,7 +20,7 @@ from stillwatch.errors import StoreError
 from stillwatch.server import ServerSettings, Service, opened
 from stillwatch.server.intake import fold, folding
 from stillwatch.server.settings import Storing
-from stillwatch.state import existing_manifest
+from stillwatch.state import compaction, existing_manifest
 
 Headers = Callable[..., dict[str, str]]
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -48,21 +48,27 @@ def sender(service: Service, client: TestClient, key_for: Headers, clock: Clock)
 
 
 def test_the_state_after_a_stream_is_the_state_after_a_batch(
-    service: Service, sender: Callable[[list[Any]], None], clock: Clock, tmp_path: Path
+    service: Service,
+    sender: Callable[[list[Any]], None],
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(compaction, "FAN_IN", 3)
     rows = planted.exchanges()
     world = planted.write(tmp_path / "world", rows)
-    told, rng, start = plain(rows), random.Random(4), 0
+    told, rng, start, folds = plain(rows), random.Random(4), 0, 0
     while start < len(told):
-        size = rng.choice((40, 700, 2_500))
+        size = rng.choice((40, 700, 1_500))
         sender(told[max(0, start - rng.choice((0, 30))) : start + size])  # some of it for the second time
         clock.pass_by(seconds=1)
         start += size
-        if rng.random() < 0.3:
+        if rng.random() < 0.6:
             fold(service)
+            folds += 1
     fold(service)
     state, logs = service.settings.storage.state, sorted((world / "logs").iterdir())
-    assert len(existing_manifest(state).batches) > 2
+    assert folds > len(existing_manifest(state).batches) > 1
     assert bodies.journaled(service) == []
     assert worlds.merged(state, tmp_path / "merged") == worlds.rolled(logs, tmp_path / "rolled")
     worlds.ingested(tmp_path / "batch", *logs)
@@ -168,7 +174,6 @@ with opened(ServerSettings(storage=Storing(state=Path(sys.argv[2])))) as service
 @pytest.mark.parametrize(
     "where",
     [
-        "stillwatch.state.batches.write_parts",
         "stillwatch.state.batches.move_in",
         "stillwatch.state.batches.write_manifest",
         "Path.unlink",
@@ -192,3 +197,19 @@ def test_killed_in_mid_fold_nothing_is_lost_and_nothing_counts_twice(
     assert sum(batch.exchanges for batch in existing_manifest(state).batches) == 55
     assert bodies.journaled(service) == []
     assert {path.name for path in (state / "parts").iterdir()} == set(existing_manifest(state).folders)
+
+
+def test_folders_of_a_stream_stay_few_and_their_records_short(
+    service: Service, sender: Callable[[list[Any]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "FAN_IN", 3)
+    for number in range(4):
+        sender(bodies.rows(10, first=10 * number))
+        fold(service)
+    state = service.settings.storage.state
+    held = existing_manifest(state)
+    assert [(batch.exchanges, len(batch.inputs)) for batch in held.batches] == [(30, 1), (10, 1)]
+    assert {path.name for path in (state / "parts").iterdir()} == set(held.folders)
+    sender(bodies.rows(30))  # all of it is still known
+    fold(service)
+    assert existing_manifest(state).batches[-1].exchanges == 0

@@ -1,6 +1,7 @@
 """What the journal holds goes into the state as a batch, by the same code as `stillwatch ingest`."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -27,26 +28,34 @@ def fold(service: Service) -> None:
     with finished_segments(service.journal.folder) as paths:
         if not paths:
             return
-        _fold(service, folder, paths)
-        for path in paths:
-            path.unlink()
+        with _engine(service, folder) as (engine, work):
+            _fold(service, folder, paths, engine, work)
+            for path in paths:
+                path.unlink()
+            pending = {path.name for path in service.journal.folder.iterdir()}
+            state.streams_merged(folder, engine, work=work, pending=pending)
 
 
-def _fold(service: Service, folder: Path, paths: list[Path]) -> None:
-    for path in paths:
-        if torn := torn_bytes(path):
-            service.log.warning("torn_segment", segment=path.name, bytes=torn)
-    seen: set[tuple[str, int]] = set()
-    segments = [state.Segment(path.name, partial(_pieces, path, service, seen)) for path in paths]
+@contextmanager
+def _engine(service: Service, folder: Path) -> Iterator[tuple[EmbeddedEngine, Path]]:
     limits = service.settings.detection
     with (
         state.work_folder(folder) as work,
         EmbeddedEngine(work, memory_limit=limits.memory_limit, threads=limits.threads or None) as engine,
     ):
-        batch = state.folded(folder, segments, engine, key=service.key, work=work)
-        if batch is not None:
-            told = {"exchanges": batch.exchanges, "duplicates": batch.duplicates, "rejected": batch.rejected}
-            service.log.info("folded", segments=len(paths), **told)
+        yield engine, work
+
+
+def _fold(service: Service, folder: Path, paths: list[Path], engine: EmbeddedEngine, work: Path) -> None:
+    for path in paths:
+        if torn := torn_bytes(path):
+            service.log.warning("torn_segment", segment=path.name, bytes=torn)
+    seen: set[tuple[str, int]] = set()
+    segments = [state.Segment(path.name, partial(_pieces, path, service, seen)) for path in paths]
+    batch = state.folded(folder, segments, engine, key=service.key, work=work)
+    if batch is not None:
+        told = {"exchanges": batch.exchanges, "duplicates": batch.duplicates, "rejected": batch.rejected}
+        service.log.info("folded", segments=len(paths), **told)
 
 
 def _pieces(path: Path, service: Service, seen: set[tuple[str, int]]) -> Iterator[state.Piece]:

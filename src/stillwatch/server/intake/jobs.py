@@ -3,6 +3,7 @@
 from functools import partial
 
 from stillwatch.server.intake.folding import fold
+from stillwatch.server.intake.watching import Watch
 from stillwatch.server.jobs import Job
 from stillwatch.server.service import Service
 
@@ -13,4 +14,5 @@ def jobs(service: Service) -> list[Job]:
     return [
         Job("rotate", every_s, service.journal.rotate, is_shared=False),
         Job("fold", every_s, partial(fold, service)),
+        *([Job("watch", every_s, Watch(service).look)] if service.settings.intake.watch else []),
     ]
