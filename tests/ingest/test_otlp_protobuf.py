@@ -71,6 +71,9 @@ DOCUMENTS = {
     "new names": json_form.spans({"attributes": json_form.NEW}),
     "old names": json_form.spans({"attributes": OLD}),
     "events": json_form.spans({"attributes": {"user.id": "a1", "gen_ai.request.model": "m"}, "events": [EVENT]}),
+    "odd prompt": json_form.spans(
+        {"attributes": {"user.id": "a1", "gen_ai.request.model": "m", "gen_ai.completion": 5}, "events": [EVENT]}
+    ),
     "failure": json_form.spans({"attributes": OLD, "status": {"code": 2}}),
     "resource": json_form.spans({"attributes": {"gen_ai.request.model": "m"}}, resource={"llm.account.id": "a1"}),
     "no account": json_form.spans({"attributes": {"gen_ai.request.model": "m"}}),

@@ -7,11 +7,10 @@ from stillwatch.state.kept import Kept, kept, rolled
 from stillwatch.state.kernels import kernels
 from stillwatch.state.manifest import Batch, Manifest, existing_manifest, part_bytes, reading, work_folder
 from stillwatch.state.parts import PARTS, Rollups, Window
-from stillwatch.state.stream import STREAM, Piece, Segment, folded, folded_names
+from stillwatch.state.stream import Piece, Segment, folded
 
 __all__ = [
     "PARTS",
-    "STREAM",
     "Batch",
     "Compacted",
     "Ingested",
@@ -26,7 +25,6 @@ __all__ = [
     "erased",
     "existing_manifest",
     "folded",
-    "folded_names",
     "ingested",
     "kept",
     "kernels",

@@ -17,7 +17,7 @@ from stillwatch.errors import StoreError
 from stillwatch.intake import NUMBERED_SIGNALS, Intake, without_repeats
 from stillwatch.records import ACCOUNTS, REJECTED, arrow_schema
 from stillwatch.state.batches import Place, checked_manifest, committed, finished_parts
-from stillwatch.state.manifest import Batch, Manifest, manifest_of, writing
+from stillwatch.state.manifest import Batch, Manifest, writing
 
 STREAM = "stream-"  # begins the id of such a batch
 
@@ -55,16 +55,6 @@ def folded(state: Path, segments: Sequence[Segment], engine: Engine, *, key: ing
         if _folded_names(held) & {segment.name for segment in news}:
             raise StoreError(f"{state}: another process folded the same segments; what is left is folded next time.")
         return committed(_name(news), taken, finished, Place(state, held, engine, work), accounts_id=None)
-
-
-def folded_names(state: Path, key_id: str) -> set[str]:
-    """The segments that are in the state.
-
-    Raises:
-        StoreError: the state is damaged, or was made under another key.
-    """
-    held = manifest_of(state, key_id)
-    return set() if held is None else _folded_names(held)
 
 
 def _folded_names(held: Manifest) -> set[str]:

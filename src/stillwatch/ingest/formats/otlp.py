@@ -11,7 +11,7 @@ from typing import Any
 
 from stillwatch.ingest import attributes as otel
 from stillwatch.ingest.access_logs import access_row
-from stillwatch.ingest.documents import Json
+from stillwatch.ingest.documents import ODD_SHAPE, Json
 from stillwatch.ingest.formats import envoy
 from stillwatch.ingest.messages import request_columns, response_columns
 from stillwatch.ingest.readers import Format, Head, Row, Source, document_reader
@@ -147,7 +147,10 @@ def _is_exchange(found: Mapping[str, Any]) -> bool:
 
 def _row(record: Record) -> Row:
     found = record.found
-    request, response = _content(found, record.messages)
+    try:
+        request, response = _content(found, record.messages)
+    except ODD_SHAPE:  # clients write it, and must not be able to hide the request with it
+        request, response = {}, {}
     account = otel.first(found, otel.ACCOUNTS)
     named = {column: otel.first(found, names) for column, names in otel.ALIASES.items()}
     users = otel.first(found, otel.END_USERS)
