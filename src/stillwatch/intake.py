@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +61,7 @@ def intake(
     accounts, rejected_accounts = account_rows(settings, key)
     tally = Tally()
     batches = _batches(files, settings, key, tally, progress)
-    schema = _encoded(arrow_schema(SIGNALS), SIGNALS.names)
-    numbered = schema.append(ingest.EXCHANGE_KEY)
-    derived = engine.map_batches(batches, _numbered_signals(key, schema), numbered, work / "signals")
+    derived = engine.map_batches(batches, partial(numbered_signals, key=key), NUMBERED_SIGNALS, work / "signals")
     derived, duplicates = without_repeats(derived, tally.ids.repeated(), engine, work)
     rejected = pa.Table.from_batches(tally.rejected, arrow_schema(REJECTED))
     return Intake(
@@ -81,9 +80,9 @@ def intake(
     )
 
 
-def _numbered_signals(key: ingest.Key, schema: pa.Schema) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+def numbered_signals(batch: pa.RecordBatch, key: ingest.Key) -> pa.RecordBatch:
     """The signals of a batch, each exchange with the number under the key that outlives its id."""
-    return lambda batch: ingest.with_exchange_keys(signals(batch, schema), key)
+    return ingest.with_exchange_keys(signals(batch, _SIGNALS), key)
 
 
 def without_repeats(
@@ -150,7 +149,7 @@ def _batches(
         input_format=settings.input_format,
         field_map=field_map_of(settings),
         started_at=settings.started_at,
-        schema=_encoded(arrow_schema(EXCHANGES), inputs()),
+        schema=exchanges_schema(),
         threads=settings.threads or os.cpu_count() or 1,
     )
     for batch in batches:
@@ -168,6 +167,11 @@ def _batches(
                 sample(batch.exchanges, lots, tally)
             yield batch.exchanges
     progress("ingest", total, total)
+
+
+def exchanges_schema() -> pa.Schema:
+    """The columns of exchanges that signals keep or read, texts as dictionaries."""
+    return _encoded(arrow_schema(EXCHANGES), inputs())
 
 
 def _encoded(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
@@ -198,3 +202,7 @@ def thin(tally: Tally) -> None:
         tally.sample_one_in *= 2
         tally.lots = {name: lot for name, lot in tally.lots.items() if lot % tally.sample_one_in == 0}
         tally.exemplars = {name: tally.exemplars[name] for name in tally.lots}
+
+
+_SIGNALS = _encoded(arrow_schema(SIGNALS), SIGNALS.names)
+NUMBERED_SIGNALS = _SIGNALS.append(ingest.EXCHANGE_KEY)  # as a batch is read from files, and as a stream keeps it

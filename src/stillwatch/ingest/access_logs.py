@@ -32,12 +32,12 @@ COMMON: Mapping[str, tuple[str, ...]] = {
     "finish_reason": ("finish_reason",),
     "metadata": ("metadata",),
 }
-_BODIES = ("request_body", "response_body")
+BODIES = ("request_body", "response_body")
 
 
 def access_row(entry: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """The columns of one access-log entry: those of its bodies where it has them, overruled by its own fields."""
-    bodies = [_body(entry.get(name)) for name in _BODIES]
+    bodies = [_body(entry.get(name)) for name in BODIES]
     asked = request_columns(bodies[0]) if bodies[0] else {}
     answered = response_columns(bodies[1]) if bodies[1] else {}
     found = {column: field(entry, candidates) for column, candidates in {**COMMON, **names}.items()}

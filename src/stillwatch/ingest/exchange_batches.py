@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -12,20 +13,25 @@ from stillwatch.ingest.cells import typed_columns
 from stillwatch.ingest.keys import Key, hashed, hashed_addresses, hashed_lists, present
 from stillwatch.ingest.readers import Raw, Rejection
 from stillwatch.ingest.times import ACCEPTED
-from stillwatch.records import EXCHANGES, REJECTED, arrow_schema
+from stillwatch.records import EXCHANGES, REJECTED, TIMESTAMP, arrow_schema
 
 UNKNOWN_MODEL = "unknown"
+AHEAD = "its time lies more than a day ahead of the clock here"
 _SCHEMA = arrow_schema(EXCHANGES)
 _REJECTED = arrow_schema(REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Where account and time were looked for, in words for a rejection, and the operator's constants."""
+    """Where account and time were looked for, in words for a rejection, and the operator's constants.
+
+    `latest` is the last moment an exchange may have; null when any will do, as in logs of the past.
+    """
 
     account_field: str
     clock: str
     constants: Mapping[str, Any]
+    latest: datetime | None = None
 
 
 def exchange_batch(
@@ -38,20 +44,35 @@ def exchange_batch(
     columns = _columns(raw, looked, schema.names)
     if columns["exchange_id"].null_count:  # an id is made from the whole row
         columns = _columns(raw, looked, EXCHANGES.names)
-    rejections = list(raw.rejections)
-    if columns["account_id"].null_count or columns["started_at"].null_count:
-        has_account, has_time = columns["account_id"].is_valid(), columns["started_at"].is_valid()
-        rejections += _why(raw.lines.filter(pc.invert(has_account)), f"no account: looked for {looked.account_field}")
-        late = pc.and_(has_account, pc.invert(has_time))
-        rejections += _why(raw.lines.filter(late), f"no usable time: looked for {looked.clock}; accepted is {ACCEPTED}")
-        is_good = pc.and_(has_account, has_time)
-        columns = {name: values.filter(is_good) for name, values in columns.items()}
+    columns, refused = _usable(columns, raw.lines, looked)
+    rejections = [*raw.rejections, *refused]
     if columns["model"].null_count:
         columns["model"] = pc.fill_null(columns["model"].cast(pa.string()), UNKNOWN_MODEL)
     columns = _with_identifiers(columns, key)
     columns["exchange_id"] = _with_ids(columns)
     arrays = [_as(columns[field.name], field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema), rejections
+
+
+def _usable(
+    columns: Mapping[str, pa.Array], lines: pa.Array, looked: Looked
+) -> tuple[dict[str, pa.Array], list[Rejection]]:
+    """The rows with an account and a time we can use, and why the others have none."""
+    has_account, has_time = columns["account_id"].is_valid(), columns["started_at"].is_valid()
+    is_good = pc.and_(has_account, has_time)
+    no_time = pc.and_(has_account, pc.invert(has_time))
+    reasons = [
+        (pc.invert(has_account), f"no account: looked for {looked.account_field}"),
+        (no_time, f"no usable time: looked for {looked.clock}; accepted is {ACCEPTED}"),
+    ]
+    if looked.latest is not None:
+        is_ahead = pc.greater(columns["started_at"], pa.scalar(looked.latest, TIMESTAMP)).fill_null(False)
+        reasons.append((pc.and_(is_good, is_ahead), AHEAD))
+        is_good = pc.and_(is_good, pc.invert(is_ahead))
+    if pc.all(is_good).as_py():
+        return dict(columns), []
+    rejections = [found for which, reason in reasons for found in _why(lines.filter(which), reason)]
+    return {name: values.filter(is_good) for name, values in columns.items()}, rejections
 
 
 def _columns(raw: Raw, looked: Looked, names: Sequence[str]) -> dict[str, pa.Array]:

@@ -15,6 +15,7 @@ _WITHHELD = frozenset({"redacted-by-litellm", "redacted by litellm", "[redacted]
 _IMAGES = frozenset({"image", "image_url", "input_image", "inline_data", "inlineData"})
 _SIGNED = frozenset({"thinking", "reasoning", "reasoning.text", "signature_delta"})
 _SEALED = frozenset({"redacted_thinking", "reasoning.encrypted"})
+_PLAIN_TURN, _PLAIN_PART = frozenset({"role", "content", "parts"}), frozenset({"type", "text", "content"})
 _TEXTS = frozenset({"text", "input_text", "output_text", None})
 _USAGE = {
     "input_tokens": ("prompt_tokens", "input_tokens", "inputTokens", "promptTokenCount"),
@@ -51,6 +52,7 @@ def response_columns(body: Json) -> dict[str, Any]:
 
 def _request_columns(body: Mapping[str, Any]) -> dict[str, Any]:
     turns = _turns(body)
+    richer = [turn for turn in turns if not _is_plain(turn)]
     users = [turn for turn in turns if turn.get("role") in ("user", "human")]
     systems = [turn.get("content") for turn in turns if turn.get("role") in ("system", "developer")]
     system = [_text(part) for part in (body.get("system"), body.get("instructions"), _gemini_system(body), *systems)]
@@ -63,8 +65,8 @@ def _request_columns(body: Mapping[str, Any]) -> dict[str, Any]:
         "system_prompt": "\n".join(part for part in system if part) or None,
         "turn_count": len(turns) or (1 if plain else None),
         "tool_count": len(tools) if isinstance(tools, list) else 0 if turns else None,
-        "image_count": sum(_images(turn.get("content", turn.get("parts"))) for turn in turns) if turns else None,
-        "reasoning_replayed": [artefact for turn in turns for artefact in _artefacts(turn)] or None,
+        "image_count": sum(_images(turn.get("content", turn.get("parts"))) for turn in richer) if turns else None,
+        "reasoning_replayed": [artefact for turn in richer for artefact in _artefacts(turn)] or None,
     }
 
 
@@ -106,6 +108,16 @@ def _turns(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         if isinstance(turns, list) and turns:
             return [turn if isinstance(turn, dict) else {"role": "user", "content": turn} for turn in turns]
     return []
+
+
+def _is_plain(turn: Mapping[str, Any]) -> bool:
+    """Whether a turn is text and nothing else, as most are: it need not be searched for images and artefacts."""
+    if not turn.keys() <= _PLAIN_TURN:
+        return False
+    content = turn.get("content", turn.get("parts"))
+    if not isinstance(content, list):
+        return isinstance(content, str)
+    return all(isinstance(p, dict) and p.keys() <= _PLAIN_PART and p.get("type") == "text" for p in content)
 
 
 def _gemini_system(body: Mapping[str, Any]) -> Json:

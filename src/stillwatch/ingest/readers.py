@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ class Format:
     """One log format. `account_field` and `clock` say in words what its page says at length.
 
     `parts` cuts a file into pieces that threads may read side by side; null: it has to be read from start to end.
+    `rows` are the exchanges of one JSON document, where the format is made of such: they may come without a file.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Format:
     recognises: Callable[[Head], bool]
     read: Callable[[Source], Iterator[Raw]]
     parts: Callable[[Source], Iterator[Part]] | None = None
+    rows: Callable[[Any, Source], Iterable[Row]] | None = None
 
 
 @dataclass(slots=True)
@@ -140,12 +143,15 @@ class Gathering:
 
 def document_reader(rows: Callable[[Any, Source], Iterable[Row]]) -> Callable[[Source], Iterator[Raw]]:
     """A reader of JSON files from a function that turns one document into its exchanges."""
+    return lambda source: document_slices(chunks(source.path, source.position), rows, source)
 
-    def read(source: Source) -> Iterator[Raw]:
-        found = documents(chunks(source.path, source.position))
-        return gathered(found, lambda document, gathering: _add(document, gathering, rows, source), source.columns)
 
-    return read
+def document_slices(
+    content: Iterator[bytes], rows: Callable[[Any, Source], Iterable[Row]], source: Source
+) -> Iterator[Raw]:
+    """Raw slices of JSON documents that come in pieces, wherever from."""
+    add = partial(_add, rows=rows, source=source)
+    return gathered(documents(content), add, source.columns)
 
 
 def gathered(items: Iterator[Any], add: Callable[[Any, Gathering], None], wanted: Sequence[str]) -> Iterator[Raw]:

@@ -25,6 +25,8 @@ from stillwatch.server.decisions import routes as decision_routes
 from stillwatch.server.detection import jobs as detection_jobs
 from stillwatch.server.detection import routes as detection_routes
 from stillwatch.server.gateways import routes as gateway_routes
+from stillwatch.server.intake import jobs as intake_jobs
+from stillwatch.server.intake import routes as intake_routes
 from stillwatch.server.jobs import Job, Jobs
 from stillwatch.server.operate import retention
 from stillwatch.server.operate import routes as operate_routes
@@ -35,6 +37,8 @@ from stillwatch.server.service import Service
 # Modules of the parts, each with any of: `router`, routes; `jobs(service)`, a list of jobs; `running(service)`, a
 # context that is held while jobs run; `http_protocol(service)`, a protocol of uvicorn that answers before any route.
 PARTS: tuple[ModuleType, ...] = (
+    intake_routes,
+    intake_jobs,
     operate_routes,
     operate_subjects,
     retention,

@@ -17,7 +17,9 @@ from stillwatch.server import access
 from stillwatch.server.database import Database, make_folder
 from stillwatch.server.decisions import Snapshot, snapshot_of
 from stillwatch.server.failures import Failures
+from stillwatch.server.gate import Gate
 from stillwatch.server.gateways import Checks
+from stillwatch.server.journal import Journal
 from stillwatch.server.settings import ServerSettings
 from stillwatch.server.tokens import Tokens
 from stillwatch.settings import key_path, key_secret
@@ -35,6 +37,8 @@ class Service:
     now: Clock
     log: Any
     holder: str  # of leases: this process
+    journal: Journal  # what was acknowledged and is not folded yet
+    gate: Gate  # what is on its way in
     snapshot: Snapshot  # standing decisions in memory
     checks: Checks  # answers to gateways that ask
     observers: list[Callable[[pa.Table], None]] = field(default_factory=list)  # told of derived signals, cheaply
@@ -75,6 +79,8 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
     make_folder(settings.storage.state)
     database = Database(settings.storage.database_url)
     tokens = Tokens(settings.oidc) if settings.oidc.issuer else None
+    journal = Journal(settings.storage.state / "journal", now)
+    gate = Gate(settings.intake.max_pending_bytes, journal.pending_bytes)
     try:
         database.make()
         yield Service(
@@ -87,8 +93,12 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
             tokens=tokens,
             snapshot=snapshot_of(database, settings.decisions, now=now),
             checks=Checks(settings.gateways),
+            journal=journal,
+            gate=gate,
         )
     finally:
+        gate.close()
+        journal.close()
         database.close()
         if tokens is not None:
             tokens.close()

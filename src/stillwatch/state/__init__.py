@@ -1,11 +1,13 @@
 """Partial rollups on disk: batches of logs go in once each, detection reads what they merge to."""
 
 from stillwatch.state.batches import Ingested, batch_id, ingested
-from stillwatch.state.compaction import Compacted, compacted
+from stillwatch.state.compaction import Compacted, compacted, streams_merged
 from stillwatch.state.erasure import erased, retained
 from stillwatch.state.kept import Kept, kept, overlaid, rolled
+from stillwatch.state.kernels import kernels
 from stillwatch.state.manifest import Batch, Manifest, existing_manifest, exists, part_bytes, reading, work_folder
 from stillwatch.state.parts import PARTS, Rollups, Window
+from stillwatch.state.stream import Piece, Segment, folded
 
 __all__ = [
     "PARTS",
@@ -14,19 +16,24 @@ __all__ = [
     "Ingested",
     "Kept",
     "Manifest",
+    "Piece",
     "Rollups",
+    "Segment",
     "Window",
     "batch_id",
     "compacted",
     "erased",
     "existing_manifest",
     "exists",
+    "folded",
     "ingested",
     "kept",
+    "kernels",
     "overlaid",
     "part_bytes",
     "reading",
     "retained",
     "rolled",
+    "streams_merged",
     "work_folder",
 ]

@@ -79,12 +79,13 @@ def ingested(
         taken = intake(settings, engine, key=key, work=work, progress=progress)
         _refuse(taken, state, settings)
         progress("rollups", 0, 0)
-        finished = _finished(taken.signals, engine, work / "batch")
+        finished = finished_parts(taken.signals, engine, work / "batch")
         with writing(state):
             held = checked_manifest(state, key)
             known = held.batch(name)  # unless another writer was faster with the same batch
             if known is None:
-                batch = _committed(name, taken, finished, _Place(state, held, engine, work), settings)
+                place = Place(state, held, engine, work)
+                batch = committed(name, taken, finished, place, accounts_id=_accounts_id(settings))
                 return Ingested(batch, was_known=False, has_new_accounts=batch.accounts_id is not None)
     return Ingested(known, was_known=True, has_new_accounts=_with_new_accounts(state, settings, key))
 
@@ -127,7 +128,7 @@ def _refuse(taken: Intake, state: Path, settings: Settings) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where a batch goes: the state, what it holds, and what to work with."""
 
     state: Path
@@ -136,7 +137,7 @@ class _Place:
     work: Path
 
 
-def _committed(name: str, taken: Intake, finished: Path, into: _Place, settings: Settings) -> Batch:
+def committed(name: str, taken: Intake, finished: Path, into: Place, *, accounts_id: str | None) -> Batch:
     """The batch, in the state: steps 3 of the module summary."""
     signals, engine = taken.signals, into.engine
     repeated = _repeated(finished, into)
@@ -144,7 +145,7 @@ def _committed(name: str, taken: Intake, finished: Path, into: _Place, settings:
     if repeated is not None and surplus:
         kept = signals.anti_join(repeated, signals.exchange_key == repeated.exchange_id)
         signals = engine.write(kept, into.work / "new.parquet")
-        finished = _finished(signals, engine, into.work / "batch_without_duplicates")
+        finished = finished_parts(signals, engine, into.work / "batch_without_duplicates")
     batch = Batch(
         batch_id=name,
         folder="",
@@ -156,7 +157,7 @@ def _committed(name: str, taken: Intake, finished: Path, into: _Place, settings:
         rejected=taken.rejected.num_rows,
         columns=tuple(sorted(filled_columns(signals))),
         inputs=tuple(taken.inputs),
-        accounts_id=_accounts_id(settings),
+        accounts_id=accounts_id,
     )
     pq.write_table(taken.rejected, finished / REJECTED_ROWS, compression="zstd")
     if batch.accounts_id is not None:
@@ -171,7 +172,8 @@ def _added(state: Path, held: Manifest, batch: Batch, finished: Path) -> Batch:
     return batch
 
 
-def _finished(signals: IbisTable, engine: Engine, folder: Path) -> Path:
+def finished_parts(signals: IbisTable, engine: Engine, folder: Path) -> Path:
+    """A new folder with the partial rollups of the signals."""
     folder.mkdir()
     write_parts(signals, engine, folder)
     return folder
@@ -182,7 +184,7 @@ def _days(activity: IbisTable) -> tuple[int, ...]:
     return tuple(sorted(found["day"].to_pylist()))
 
 
-def _repeated(finished: Path, into: _Place) -> IbisTable | None:
+def _repeated(finished: Path, into: Place) -> IbisTable | None:
     """Numbers of the exchanges that stand in another batch on a day at most LOOK_BACK_DAYS away; None without any."""
     new = _numbered(into.engine.read(path_of(finished, "content")))
     ends = new.aggregate(first=new.day.min(), last=new.day.max()).to_pyarrow().to_pylist()[0]

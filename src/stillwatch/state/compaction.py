@@ -1,11 +1,15 @@
-"""Folders of one week become one folder: fewer files to open, fewer embeddings, the same answers.
+"""Folders of one week, or of a stream, become one folder: fewer files to open, fewer embeddings, the same answers.
 
-Why:    hourly batches make 168 folders a week, and each of them keeps eight embeddings of an account and day.
+Why:    hourly batches make 168 folders a week, a stream thousands a day, and each keeps eight embeddings of an account
+        and day.
 Misses: a batch that spans two weeks stays as it is.
-Source: own. The manifest changes in one step, so a crash leaves either the small folders or the large one.
+Source: folders of one size are merged as in O'Neil et al., "The log-structured merge-tree (LSM-tree)", Acta Informatica
+        33 (1996). The manifest changes in one step, so a crash leaves either the small folders or the large one.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +20,12 @@ import pyarrow.parquet as pq
 from stillwatch import rollups
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.state.batches import ACCOUNT_ROWS, REJECTED_ROWS, newest_accounts, write_accounts
-from stillwatch.state.manifest import Manifest, existing_manifest, folder_of, move_in, write_manifest, writing
+from stillwatch.state.manifest import Batch, Manifest, existing_manifest, folder_of, move_in, write_manifest, writing
 from stillwatch.state.parts import PARTS, path_of
+from stillwatch.state.stream import STREAM
 
 FIRST_MONDAY = 4  # days since 1970
+FAN_IN = 8  # folders of streams that become one: each row is written again once for every eightfold
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,60 @@ def compacted(state: Path, engine: Engine, *, work: Path) -> Compacted:
         if moved:
             write_manifest(state, _with_folders(manifest, moved))
         return Compacted(len(manifest.folders), len({moved.get(name, name) for name in manifest.folders}))
+
+
+def streams_merged(state: Path, engine: Engine, *, work: Path, pending: Collection[str]) -> int:
+    """Merge folders of streams that are of one size, FAN_IN at a time, until there are fewer; how many were merged.
+
+    A stream leaves a small folder every few seconds. Of the segments in their records only those `pending`, whose file
+    is still there, have to be known by name.
+    """
+    count = 0
+    with writing(state):
+        while (units := _alike(existing_manifest(state))) and (manifest := existing_manifest(state)):
+            finished = work / f"streams-{count}"
+            finished.mkdir()
+            _merge([folder_of(state, unit[0].folder) for unit in units], finished, engine)
+            merged = [batch for unit in units for batch in unit]
+            one = _as_one(merged, move_in(state, finished), pending)
+            others = tuple(batch for batch in manifest.batches if batch not in merged)
+            write_manifest(state, replace(manifest, batches=(*others, one)))
+            count += len(units)
+    return count
+
+
+def _alike(manifest: Manifest) -> list[list[Batch]]:
+    """FAN_IN folders of streams of about one size, oldest first, each with its batches; none when there are fewer."""
+    folders: dict[str, list[Batch]] = {}
+    for batch in sorted(manifest.batches, key=lambda batch: batch.sequence):
+        folders.setdefault(batch.folder, []).append(batch)
+    tiers: dict[int, list[list[Batch]]] = {}
+    for unit in folders.values():
+        if all(batch.batch_id.startswith(STREAM) for batch in unit):
+            size = sum(batch.exchanges for batch in unit)
+            tiers.setdefault(int(math.log(size + 1, FAN_IN)), []).append(unit)
+    full = (tiers[tier] for tier in sorted(tiers) if len(tiers[tier]) >= FAN_IN)
+    return next(full, [])[:FAN_IN]
+
+
+def _as_one(batches: Sequence[Batch], folder: str, pending: Collection[str]) -> Batch:
+    """The record of several batches that are one now."""
+    told = hashlib.sha256("\n".join(batch.batch_id for batch in batches).encode()).hexdigest()[:24]
+    inputs = [entry for batch in batches for entry in batch.inputs]
+    known = [entry for entry in inputs if entry["file"] in pending]
+    rest = [entry for entry in inputs if entry["file"] not in pending]
+    sums = {name: sum(int(entry[name]) for entry in rest) for name in ("rows", "rejected")}
+    return replace(
+        max(batches, key=lambda batch: batch.sequence),
+        batch_id=STREAM + told,
+        folder=folder,
+        days=tuple(sorted({day for batch in batches for day in batch.days})),
+        exchanges=sum(batch.exchanges for batch in batches),
+        duplicates=sum(batch.duplicates for batch in batches),
+        rejected=sum(batch.rejected for batch in batches),
+        columns=tuple(sorted({name for batch in batches for name in batch.columns})),
+        inputs=(*known, {"file": "stream", **sums}),
+    )
 
 
 def _weeks(state: Path, manifest: Manifest) -> list[list[str]]:

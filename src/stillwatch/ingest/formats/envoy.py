@@ -11,10 +11,10 @@ from typing import Any
 from stillwatch.ingest.access_logs import access_row
 from stillwatch.ingest.readers import Format, Head, Row, Source, document_reader
 
-_SIGNS = frozenset(
+SIGNS = frozenset(
     {"response_flags", "response_code_details", "downstream_remote_address", "upstream_cluster", "route_name"}
 )
-_NAMES = {
+NAMES = {
     "started_at": ("start_time",),
     # The peer Envoy settled on comes first. Of a forwarded-for list only the last hop was written by a proxy.
     "client_ip": ("downstream_remote_address_without_port", "downstream_remote_address", "x-forwarded-for"),
@@ -22,11 +22,11 @@ _NAMES = {
 
 
 def _recognises(head: Head) -> bool:
-    return any("start_time" in document and len(_SIGNS & document.keys()) >= 2 for document in head.documents)
+    return any("start_time" in document and len(SIGNS & document.keys()) >= 2 for document in head.documents)
 
 
 def _rows(entry: Mapping[str, Any], source: Source) -> Iterable[Row]:
-    yield access_row(entry, _NAMES)
+    yield access_row(entry, NAMES)
 
 
 FORMAT = Format(

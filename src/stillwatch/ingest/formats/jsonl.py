@@ -23,4 +23,5 @@ FORMAT = Format(
     clock="started_at",
     recognises=_recognises,
     read=document_reader(_rows),
+    rows=_rows,
 )

@@ -75,4 +75,5 @@ FORMAT = Format(
     clock="startTime",
     recognises=_recognises,
     read=document_reader(_rows),
+    rows=_rows,
 )

@@ -1,0 +1,109 @@
+"""Signals that came one request at a time, into a state: as one batch, by the same code as a batch of files.
+
+The batch is named by the segments it was made of, and its `inputs` name them: a process that is killed between the
+commit and the removal of a segment finds on its next run that the segment is in.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from stillwatch import ingest, rollups
+from stillwatch.engines.base import Engine
+from stillwatch.errors import StoreError
+from stillwatch.intake import NUMBERED_SIGNALS, Intake, without_repeats
+from stillwatch.records import ACCOUNTS, REJECTED, arrow_schema
+from stillwatch.state.batches import Place, checked_manifest, committed, finished_parts
+from stillwatch.state.manifest import Batch, Manifest, writing
+
+STREAM = "stream-"  # begins the id of such a batch
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Signals as in `intake.NUMBERED_SIGNALS`, and the rows rejected beside them, as in `records.REJECTED`."""
+
+    signals: pa.RecordBatch
+    rejected: pa.RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Pieces that are folded together or not at all, under a name that no other has."""
+
+    name: str
+    pieces: Callable[[], Iterator[Piece]]
+
+
+def folded(state: Path, segments: Sequence[Segment], engine: Engine, *, key: ingest.Key, work: Path) -> Batch | None:
+    """Take the segments that are not in yet into the state; null when all are. `work` lies in the state.
+
+    Raises:
+        StoreError: the state was made under another key, by another version or by other kernels.
+    """
+    known = _folded_names(checked_manifest(state, key))
+    news = [segment for segment in segments if segment.name not in known]
+    if not news:
+        return None
+    taken = _taken(news, engine, key, work)
+    finished = finished_parts(taken.signals, engine, work / "batch")
+    with writing(state):
+        held = checked_manifest(state, key)
+        if _folded_names(held) & {segment.name for segment in news}:
+            raise StoreError(f"{state}: another process folded the same segments; what is left is folded next time.")
+        return committed(_name(news), taken, finished, Place(state, held, engine, work), accounts_id=None)
+
+
+def _folded_names(held: Manifest) -> set[str]:
+    streams = (batch for batch in held.batches if batch.batch_id.startswith(STREAM))
+    return {str(entry["file"]) for batch in streams for entry in batch.inputs}
+
+
+def _name(segments: Sequence[Segment]) -> str:
+    told = "\n".join(sorted(segment.name for segment in segments))
+    return STREAM + hashlib.sha256(told.encode()).hexdigest()[:24]
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What one segment held."""
+
+    name: str
+    rows: int = 0
+    rejected: int = 0
+
+    def entry(self) -> dict[str, object]:
+        """The segment as an input of its batch."""
+        return {"file": self.name, "rows": self.rows, "rejected": self.rejected}
+
+
+def _taken(segments: Sequence[Segment], engine: Engine, key: ingest.Key, work: Path) -> Intake:
+    """The signals of the segments, each exchange once."""
+    counts = [_Counts(segment.name) for segment in segments]
+    ids, rejected = rollups.SeenIds(), [pa.RecordBatch.from_pylist([], arrow_schema(REJECTED))]
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for segment, count in zip(segments, counts, strict=True):
+            for piece in segment.pieces():
+                count.rows += piece.signals.num_rows
+                count.rejected += piece.rejected.num_rows
+                rejected.append(piece.rejected)
+                ids.add(rollups.id_hashes(piece.signals["exchange_id"]))
+                yield piece.signals
+
+    derived = engine.map_batches(batches(), lambda batch: batch, NUMBERED_SIGNALS, work / "signals")
+    derived, duplicates = without_repeats(derived, ids.repeated(), engine, work)
+    return Intake(
+        signals=derived,
+        accounts=arrow_schema(ACCOUNTS).empty_table(),
+        key=key,
+        work=work,
+        inputs=[count.entry() for count in counts],
+        exchanges=sum(count.rows for count in counts) - duplicates,
+        duplicates=duplicates,
+        rejected=pa.Table.from_batches(rejected),
+        exemplars={},
+    )
