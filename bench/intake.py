@@ -37,7 +37,7 @@ from stillwatch.ingest.otlp_columns import NAMES
 from stillwatch.intake import exchanges_schema, numbered_signals
 from stillwatch.server import ServerSettings, application, opened
 from stillwatch.server.access import made_key
-from stillwatch.server.intake import jobs
+from stillwatch.server.intake.jobs import jobs
 from stillwatch.server.jobs import Jobs
 from stillwatch.server.journal import Frame, Header, Journal
 from stillwatch.server.service import utc_now

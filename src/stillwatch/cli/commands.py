@@ -326,7 +326,8 @@ def policy_backtest(
     if output is Format.json:
         typer.echo(json_text(tried.as_json()))
         return
-    print_rows(f"{tried.policy} beside {tried.in_use}", COLUMNS, tried.rows(), output)
+    rows = [[str(cell) for cell in row] for row in tried.rows()]
+    print_rows(f"{tried.policy} beside {tried.in_use}", COLUMNS, rows, output)
     for told in tried.not_known:
         say(told)
 

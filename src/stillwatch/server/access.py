@@ -24,7 +24,9 @@ from stillwatch.server.tables import api_keys
 
 ROLES = ("ingest", "enforcer", "analyst", "approver", "admin")
 # The only routes without a role: they tell nothing that is not in this repository, or prove who sends in another way.
-OPEN = frozenset({"/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
+OPEN = frozenset(
+    {"/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/v1/webhooks/verification"}
+)
 KEY_PREFIX = "sw_"
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 

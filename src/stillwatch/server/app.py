@@ -45,12 +45,12 @@ PARTS: tuple[ModuleType, ...] = (
     decision_routes,
     decision_jobs,
     fast,
+    detection_routes,  # before the accounts, whose ids may hold slashes
+    detection_jobs,
     account_routes,
     account_jobs,
     alert_routes,
     alert_jobs,
-    detection_routes,
-    detection_jobs,
     gateway_routes,
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from stillwatch.server import ServerSettings, application, opened
-from stillwatch.server.intake import jobs
+from stillwatch.server.intake.jobs import jobs
 from stillwatch.server.jobs import Jobs
 from stillwatch.server.settings import Detecting, Storing, Taking
 

@@ -8,7 +8,7 @@ from tests.server.conftest import Clock
 from tests.server.intake import bodies
 
 from stillwatch.server import ServerSettings, Service, opened
-from stillwatch.server.intake import jobs
+from stillwatch.server.intake.jobs import jobs
 from stillwatch.server.intake.watching import Watch
 from stillwatch.server.settings import Storing, Taking
 from stillwatch.state.manifest import manifest_of

@@ -1,7 +1,6 @@
 """The jobs of detection: one process detects; every process looks at its own newcomers."""
 
-from importlib import import_module
-
+from stillwatch.server import alerts, decisions
 from stillwatch.server.detection.arrivals import Arrivals
 from stillwatch.server.detection.detector import Detector
 from stillwatch.server.detection.hands import Hands
@@ -29,5 +28,4 @@ def jobs(service: Service, hands: Hands | None = None) -> list[Job]:
 
 def _standing_hands() -> Hands:
     """The parts of this service that decide and tell."""
-    decisions, alerts = import_module("stillwatch.server.decisions"), import_module("stillwatch.server.alerts")
     return Hands(decisions.reconcile, decisions.attach, alerts.tell)
