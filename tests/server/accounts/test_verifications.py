@@ -376,6 +376,7 @@ def decisions(service: Service) -> sa.Table:
         "decisions",
         sa.MetaData(),
         *(sa.Column(name, sa.String(500)) for name in names),
+        sa.Column("created_at", Moment),
         sa.Column("expires_at", Moment),
     )
     made.create(service.database.engine)
@@ -402,3 +403,23 @@ def test_live_decisions_to_verify_become_requests_once(service: Service, decisio
         columns = (verifications.c.account_id, verifications.c.check, verifications.c.decision_id)
         found = sorted(connection.execute(sa.select(*columns)).all())
     assert found == [("a-1", "phone", "d-1"), ("a-3", "identity", "d-3")]
+
+
+def test_a_pass_serves_the_decisions_that_were_taken_before_it(
+    service: Service, people: People, decisions: sa.Table
+) -> None:
+    def ask() -> int:
+        with service.database.write() as connection:
+            return ask_as_decided(connection, decisions, default_check="identity", now=service.now())
+
+    with service.database.write() as connection:
+        connection.execute(decisions.insert(), [decided(decisions, name) for name in ("d-1", "d-2")])
+    assert ask() == 2
+    (asked,) = people.get("analyst", "/v1/verifications")["verifications"]
+    people.step("ingest", asked["verification_id"], "start")
+    people.step("analyst", asked["verification_id"], "result", result="passed", because="Called back.")
+    assert ask() == 0
+    service.now.pass_by(days=1)  # type: ignore[attr-defined]
+    with service.database.write() as connection:
+        connection.execute(decisions.insert(), [decided(decisions, "d-3", created_at=service.now())])
+    assert ask() == 1  # what is decided later is a question of its own

@@ -16,13 +16,18 @@ MOST_AT_ONCE = 500
 def ask_as_decided(connection: sa.Connection, decisions: sa.Table, *, default_check: str, now: datetime) -> int:
     """Ask for the check of every active decision to verify that nobody was asked for yet; how many were.
 
-    `default_check` is asked where a decision names none. A decision asks once, and an open request serves all.
+    `default_check` is asked where a decision names none. A decision asks once; an open request serves all, and so does
+    a pass since the decision was taken.
     """
     check = sa.func.coalesce(decisions.c.check, default_check)
     is_asked = sa.exists().where(
         verifications.c.account_id == decisions.c.account_id,
         verifications.c.check == check,
-        sa.or_(verifications.c.decision_id == decisions.c.decision_id, verifications.c.state.in_(OPEN)),
+        sa.or_(
+            verifications.c.decision_id == decisions.c.decision_id,
+            verifications.c.state.in_(OPEN),
+            (verifications.c.state == "passed") & (verifications.c.decided_at >= decisions.c.created_at),
+        ),
     )
     due = (
         sa.select(decisions.c.decision_id, decisions.c.account_id, check.label("check"), decisions.c.because)

@@ -42,7 +42,8 @@ def tell(
 ) -> None:
     """Queue one message: within the caller's transaction when given its connection (and `now`), else in one of its own.
 
-    Facts are numbers, truths, short texts and lists of them; anything else is left out.
+    Facts are numbers, truths, short texts and lists of them; anything else is left out. The subject is a campaign or an
+    account; of `decision.made` it is the account that the facts name, or else a campaign.
 
     Raises:
         ValueError: there is no such kind, or a connection comes without the moment.
@@ -60,7 +61,8 @@ def tell(
 
 def _queue(connection: sa.Connection, kind: str, subject: str, facts: Mapping[str, Any], now: datetime) -> None:
     row = {"message_id": f"msg_{uuid4().hex}", "kind": kind, "subject": subject[:_SUBJECT_CHARS], "at": now}
-    about = "campaign" if kind.startswith("campaign.") else "account"
+    is_of_campaign = kind.startswith("campaign.") or (kind == "decision.made" and "account_id" not in facts)
+    about = "campaign" if is_of_campaign else "account"
     connection.execute(outbox.insert().values(**row, subject_kind=about, facts=plain(facts), is_routed=False))
 
 
