@@ -16,6 +16,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class Following:
         self.table: Table | None = None
         self.is_connected = False
         self.failures = 0
+        self.fail_opens = 0  # lookups that had to let somebody pass unseen
+        self._told_of = 0
         self.last_error: str | None = None
         self._load()
 
@@ -93,6 +96,7 @@ class Following:
         if table is None:
             raise ValueError("the service says that nothing changed, but was told of nothing")
         self._polls = False
+        self._tell_of_fail_opens(source)
         try:
             for number, change in enumerate(source.changes(table.version), 1):
                 self._heard(source)
@@ -106,6 +110,14 @@ class Following:
         except (TimeoutError, UnavailableError):
             self._polls = True
             raise
+
+    def _tell_of_fail_opens(self, source: Source) -> None:
+        """Once it is back, let the service count whom we let pass without it."""
+        untold = self.fail_opens - self._told_of
+        if untold:
+            with suppress(UnavailableError):  # a service that does not count them
+                source.tell_of_fail_opens(untold)
+            self._told_of += untold
 
     def _fetch(self, source: Source, known: Table | None) -> None:
         """The snapshot, in place of what was known unless that is still its version.

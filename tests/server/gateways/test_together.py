@@ -22,7 +22,9 @@ REASON = "Planted by a test of the gateways."
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     """A service of the real time, which its HTTP replies tell as well; verify and throttle are live."""
-    settings = ServerSettings(storage=Storing(state=tmp_path / "state"), decisions=Deciding(live=("verify", "throttle")))
+    settings = ServerSettings(
+        storage=Storing(state=tmp_path / "state"), decisions=Deciding(live=("verify", "throttle"))
+    )
     with opened(settings) as held:
         yield held
 
