@@ -50,6 +50,7 @@ class Following:
         self.failures = 0
         self.fail_opens = 0  # lookups that had to let somebody pass unseen
         self._told_of = 0
+        self._has_warned = False
         self.last_error: str | None = None
         self._load()
 
@@ -154,7 +155,9 @@ class Following:
             held = kept(row)
         except (ValueError, TypeError) as error:
             self.failures += 1
-            LOG.warning("a decision cannot be read, and is not applied: %s", error)
+            if not self._has_warned:
+                LOG.warning("decisions that cannot be read are not applied; the first: %s", error)
+            self._has_warned = True
         table.put(str(row["account_id"]), held)
 
     def _heard(self, source: Source) -> None:
