@@ -47,6 +47,7 @@ class Peer:
         self.is_silent = False  # the stream is opened but holds everything back
         self.has_stream = True
         self.truncates = False
+        self.fail_opens: list[int] = []
         self.requests: list[tuple[str, int]] = []
         self.followers: list[queue.SimpleQueue[bytes | None]] = []
         self.lock = threading.Lock()
@@ -121,6 +122,14 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path)
         status = self._answer(path.path, parse_qs(path.query).get("since", [""])[0])
         self.peer.requests.append((path.path, status))
+
+    def do_POST(self) -> None:
+        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/v1/fail-opens" and self.headers["Authorization"] == f"Bearer {KEY}":
+            self.peer.fail_opens.append(told["count"])
+            self._reply(204, b"")
+        else:
+            self._reply(404, b"")
 
     def _answer(self, path: str, since: str) -> int:
         if self.headers["Authorization"] != f"Bearer {KEY}":

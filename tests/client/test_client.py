@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -87,6 +88,21 @@ def test_without_service_and_copy_everybody_passes_and_it_is_counted(client_of: 
     assert client.decision("b") is NONE
     assert client.health().fail_opens == 2
     assert client.health().age_s is None
+
+
+def test_whom_it_let_pass_unseen_is_told_to_the_service_once(client_of: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    client = client_of(f"http://127.0.0.1:{port}")
+    assert [client.decision(account) for account in "abc"] == [NONE] * 3
+    peer = Peer()
+    with peers.running(peer, port):
+        assert client.wait(20)
+        assert becomes(lambda: bool(peer.followers))
+        peer.cut()
+        assert becomes(lambda: len(peer.followers) == 2)
+        assert peer.fail_opens == [3]
+        client.close()
 
 
 def test_a_lookup_never_raises_whatever_it_is_given(peer: Peer, client_of: Start) -> None:

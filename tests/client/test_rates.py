@@ -93,3 +93,11 @@ def test_the_quiet_are_forgotten_before_the_busy() -> None:
     outcomes = Counter(rates.wait_s("busy", 6) > 0 for _ in range(3))
     assert outcomes == {True: 3}
     assert len(rates) == 2
+
+
+@pytest.mark.parametrize("now", [0.0, 0.1, 12345.678, 31850.123456789, 1e7 / 3, 4e8 / 7])
+@pytest.mark.parametrize("per_minute", [0.01, 0.3, 1, 3, 7, 59])
+def test_a_first_request_is_served_however_times_are_rounded(now: float, per_minute: float) -> None:
+    clock = Clock()
+    clock.now = now
+    assert Rates(clock=clock).wait_s("a", per_minute) == 0

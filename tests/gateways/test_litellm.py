@@ -20,6 +20,8 @@ from tests.flow.gateway import proxy
 from tests.gateways import upstream
 from tests.gateways.upstream import ANSWER, SIGNATURE, THOUGHT
 
+from stillwatch.ingest.formats.litellm import _rows
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "gateways" / "litellm.md"
 KEYS = tuple(f"sk-account-{name}" for name in ("ordinary", "suspended", "unverified", "throttled", "shaped", "summed"))
@@ -28,6 +30,13 @@ CHAT = {"model": "thinker", "messages": [{"role": "user", "content": "What is it
 RESPONSES = {"model": "thinker", "input": "What is it?"}
 MESSAGES = {"model": "claude", "max_tokens": 4000, "messages": CHAT["messages"]}
 ROUTES = {"/v1/chat/completions": CHAT, "/v1/responses": RESPONSES, "/v1/messages": MESSAGES}
+LOGGING = """
+callback_settings:
+  stillwatch:
+    callback_type: generic_api
+    endpoint: os.environ/STILLWATCH_COLLECTOR
+    headers: {}
+"""
 SUMMARIES = """
 import pathlib, sys
 
@@ -51,6 +60,7 @@ class Gateway:
 
     port: int
     sent: list[dict[str, Any]]  # to the model
+    logged: list[dict[str, Any]]  # what intake would read
     folder: Path
 
     def ask(self, key: str, path: str, **more: Any) -> tuple[int, dict[str, str], str]:
@@ -72,7 +82,7 @@ def running(folder: Path, service_url: str, **environment: str) -> Iterator[Gate
     settings = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]
     exported = dict(re.findall(r"export (\w+)=(\S+)", page))
     with ExitStack() as held:
-        model_port, sent = held.enter_context(upstream.running())
+        model_port, sent, logged = held.enter_context(upstream.running())
         (port,) = proxy.free_ports(1)
         base = f"http://127.0.0.1:{model_port}"
         models = f"""
@@ -83,7 +93,8 @@ model_list:
   - model_name: claude
     litellm_params: {{model: anthropic/claude-sonnet-4-5, api_key: unused, api_base: "{base}"}}
 """
-        (folder / "config.yaml").write_text(settings + models)
+        both = settings.replace("[", '["stillwatch", ', 1)
+        (folder / "config.yaml").write_text(both + LOGGING + models)
         (folder / "keys.txt").write_text("\n".join(KEYS))
         (folder / "summaries.py").write_text(SUMMARIES)
         shutil.copy(Path(proxy.__file__).with_name("known_keys.py"), folder)
@@ -91,6 +102,8 @@ model_list:
             **exported,
             "STILLWATCH_GATEWAY_URL": service_url,
             "STILLWATCH_GATEWAY_KEY": peers.KEY,
+            "STILLWATCH_COLLECTOR": base + upstream.LOG,
+            "DEFAULT_BATCH_SIZE": "1",
             "KNOWN_KEYS_FILE": str(folder / "keys.txt"),
             "LITELLM_MASTER_KEY": "sk-" + secrets.token_hex(32),
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -100,7 +113,7 @@ model_list:
         command = [str(proxy.ENVIRONMENT / "bin" / "litellm"), "--config", "config.yaml", "--host", "127.0.0.1"]
         started = held.enter_context(proxy.process([*command, "--port", str(port)], folder, told))
         proxy.wait_until_up(started, port, folder)
-        yield Gateway(port, sent, folder)
+        yield Gateway(port, sent, logged, folder)
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +194,13 @@ def test_a_shaped_account_gets_short_answers_without_reasoning_and_probabilities
     asked = gateway.sent[-1]
     assert {asked[name] for name in asked if "max_" in name} == {64}
     assert [name for name in asked if "logprobs" in name] == []
+
+
+def test_the_proxy_logs_the_accounts_that_it_asks_about(gateway: Gateway) -> None:
+    gateway.ask(SHAPED, "/v1/chat/completions")
+    gateway.ask(SUSPENDED, "/v1/chat/completions")
+    expected = {account(SHAPED), account(SUSPENDED)}
+    assert becomes(lambda: expected <= {read["account_id"] for log in gateway.logged for read in _rows(log, None)})
 
 
 def test_no_way_around_the_limits(gateway: Gateway) -> None:

@@ -58,7 +58,6 @@ class Client:
             SettingsError: the URL is none of HTTP, or the key holds what no key holds.
         """
         self._place, self._silence_s = (url, key), silence_s
-        self._fail_opens = 0
         self._is_closed = False
         self._thread: threading.Thread | None = None
         self._source = Source(url, key, timeout_s=silence_s)
@@ -74,12 +73,12 @@ class Client:
                 self._start()
             table = self._following.table
             if table is None:
-                self._fail_opens += 1  # two threads in the same instant may count one
+                self._following.fail_opens += 1  # two threads in the same instant may count one
                 return NONE
             held = table.get(account_id)
             return NONE if held is None else made(held, self._following.now_s())
         except Exception:  # whatever is wrong with us, the request goes on
-            self._fail_opens += 1
+            self._following.fail_opens += 1
             return NONE
 
     def wait(self, timeout_s: float) -> bool:
@@ -91,7 +90,7 @@ class Client:
         held = self._following
         version, accounts = (held.table.version, held.table.count) if held.table is not None else (None, 0)
         return Health(
-            held.age_s(), version, accounts, held.is_connected, self._fail_opens, held.failures, held.last_error
+            held.age_s(), version, accounts, held.is_connected, held.fail_opens, held.failures, held.last_error
         )
 
     def close(self) -> None:

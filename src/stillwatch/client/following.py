@@ -16,6 +16,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -47,6 +48,9 @@ class Following:
         self.table: Table | None = None
         self.is_connected = False
         self.failures = 0
+        self.fail_opens = 0  # lookups that had to let somebody pass unseen
+        self._told_of = 0
+        self._has_warned = False
         self.last_error: str | None = None
         self._load()
 
@@ -93,6 +97,7 @@ class Following:
         if table is None:
             raise ValueError("the service says that nothing changed, but was told of nothing")
         self._polls = False
+        self._tell_of_fail_opens(source)
         try:
             for number, change in enumerate(source.changes(table.version), 1):
                 self._heard(source)
@@ -106,6 +111,14 @@ class Following:
         except (TimeoutError, UnavailableError):
             self._polls = True
             raise
+
+    def _tell_of_fail_opens(self, source: Source) -> None:
+        """Once it is back, let the service count whom we let pass without it."""
+        untold = self.fail_opens - self._told_of
+        if untold:
+            with suppress(UnavailableError):  # a service that does not count them
+                source.tell_of_fail_opens(untold)
+            self._told_of += untold
 
     def _fetch(self, source: Source, known: Table | None) -> None:
         """The snapshot, in place of what was known unless that is still its version.
@@ -142,7 +155,9 @@ class Following:
             held = kept(row)
         except (ValueError, TypeError) as error:
             self.failures += 1
-            LOG.warning("a decision cannot be read, and is not applied: %s", error)
+            if not self._has_warned:
+                LOG.warning("decisions that cannot be read are not applied; the first: %s", error)
+            self._has_warned = True
         table.put(str(row["account_id"]), held)
 
     def _heard(self, source: Source) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 BURST_S = 10.0  # what a quiet account may send at once: as much as in this many seconds
 
+_ROUNDING_S = 1e-6  # of sums of times since the machine started
+
 
 class Rates:
     """For each account the time at which its bucket is full again [s, monotonic]."""
@@ -31,7 +33,7 @@ class Rates:
             now = self._clock()
             full_at = max(self._full_at.pop(account_id, now), now)
             wait = full_at + apart_s - now - max(apart_s, BURST_S)
-            if wait > 0:
+            if wait > _ROUNDING_S:
                 self._full_at[account_id] = full_at
                 return wait
             if len(self._full_at) >= self._max_accounts:

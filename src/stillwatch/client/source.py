@@ -1,6 +1,7 @@
 """The service as a client reads it: one connection at a time, the whole snapshot or the changes since a version."""
 
 import http.client
+import json
 import os
 import socket
 import zlib
@@ -14,6 +15,7 @@ from stillwatch.errors import ServiceError, SettingsError
 
 _CHUNK_BYTES = 1 << 16
 _MAX_LINE_BYTES = 1 << 20
+_MOST_TOLD = 1_000_000
 
 
 class UnavailableError(ServiceError):
@@ -65,7 +67,7 @@ class Source:
         headers = {"Accept-Encoding": "gzip"}
         if version is not None:
             headers["If-None-Match"] = f'"{version}"'
-        response = self._get("/v1/decisions/snapshot", headers)
+        response = self._answer("GET", "/v1/decisions/snapshot", headers)
         if response.status == 304:
             return None
         return _lines(_plain(response))
@@ -78,7 +80,7 @@ class Source:
             ValueError: the answer is no text of lines.
         """
         headers = {"Accept": "text/event-stream", "Last-Event-ID": version}
-        response = self._get(f"/v1/decisions/deltas?since={quote(version)}", headers)
+        response = self._answer("GET", f"/v1/decisions/deltas?since={quote(version)}", headers)
         yield None
         kind, told, data = "message", "", b""
         for line in _lines(_chunks(response)):
@@ -97,6 +99,15 @@ class Source:
             elif field == b"data":
                 data = data + b"\n" + value if data else value
 
+    def tell_of_fail_opens(self, count: int) -> None:
+        """Let the service count how many passed unseen.
+
+        Raises:
+            OSError, http.client.HTTPException, UnavailableError: there was no answer, or another.
+        """
+        told = json.dumps({"count": min(count, _MOST_TOLD)}).encode()
+        self._answer("POST", "/v1/fail-opens", {"Content-Type": "application/json"}, told).close()
+
     def stop(self) -> None:
         """Wake whoever waits for the service, from any thread; nothing is read any more."""
         self._is_stopped = True
@@ -112,14 +123,17 @@ class Source:
             with suppress(OSError):
                 os.close(held.detach())
 
-    def _get(self, path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    def _answer(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
+    ) -> http.client.HTTPResponse:
         connection = self._kind(self._host, self._port, timeout=self._timeout_s)
         try:
             connection.connect()
             self._socket = connection.sock
             if self._is_stopped:
                 raise ConnectionAbortedError("the client was closed")
-            connection.request("GET", self._path + path, headers={**self._headers, **headers, "Connection": "close"})
+            sent = {**self._headers, **headers, "Connection": "close"}
+            connection.request(method, self._path + path, body, sent)
             response = connection.getresponse()
             self._socket.close()  # in truth when the response is, which holds it until then
         except BaseException:
@@ -128,7 +142,7 @@ class Source:
         self.date = response.getheader("Date", "")
         if response.status != 200:
             response.close()
-        if response.status not in (200, 304):
+        if response.status not in (200, 204, 304):
             after = response.getheader("Retry-After", "")
             raise UnavailableError(response.status, float(after) if after.isdecimal() else 0.0)
         return response

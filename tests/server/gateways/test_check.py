@@ -123,6 +123,17 @@ def test_a_key_without_the_role_is_a_failure_and_no_refusal(
     assert ask(analyst, x_account_id="a")[0] == 503
 
 
+def test_whoever_asks_with_the_usual_headers_is_told_what_is_wrong_with_the_key(
+    http: TestClient, decided: Decided, key_for: Callable[..., Headers]
+) -> None:
+    decided.decide("a", "suspend")
+    asked = {"x-account-id": "a"}
+    assert http.get("/v1/check", headers=asked).status_code == 401
+    assert http.get("/v1/check", headers={**asked, **key_for("analyst")}).status_code == 403
+    refused = http.get("/v1/check", headers={**asked, **key_for("enforcer")})
+    assert refused.headers["x-stillwatch-code"] == "account_suspended"
+
+
 def test_a_fault_of_ours_is_a_failure_and_no_refusal(ask: Callable[..., Reply], decided: Decided) -> None:
     decided.fails = True
     assert ask(x_account_id="a")[0] == 503

@@ -32,7 +32,7 @@ class Authorization(external_auth_pb2_grpc.AuthorizationServicer):
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802  # the name in the protocol
         """Whether to serve a request; UNAVAILABLE when we cannot tell, so that Envoy's failure mode decides."""
         told = dict(context.invocation_metadata() or ())
-        answer = await checked(self._service, str(told.get(KEY_HEADER, "")), _asked(request))
+        answer = await checked(self._service, _asked(request), key=str(told.get(KEY_HEADER, "")))
         if answer.status == 503:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "nothing is known: let the request pass")
         return _served(answer) if answer.status == 200 else _refused(answer)

@@ -3,8 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from stillwatch.server.access import requires
 from stillwatch.server.gateways.authorization import running
 from stillwatch.server.gateways.checks import KEY_HEADER, Answer, Asked, checked
 
@@ -13,14 +15,21 @@ __all__ = ["router", "running"]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
 REFUSE_WITH = "x-stillwatch-refuse-with"  # of a gateway that passes on this status only, as nginx does with 403
 
+_enforcer = requires("enforcer")
+
 router = APIRouter(tags=["gateways"], include_in_schema=False)
 
 
 async def answered(request: Request) -> Answer:
-    """The answer to the gateway. It must never be why a request fails, so a wrong key is a failure and no refusal."""
-    headers = request.headers
+    """The answer to a gateway. It must never be why a request fails: a wrong key in its header is a failure of ours.
+
+    Whoever asks with the usual headers instead is told 401 and 403, as everywhere.
+    """
+    headers, service = request.headers, request.app.state.service
     asked = Asked(header=lambda name: headers.get(name, ""))
-    return await checked(request.app.state.service, headers.get(KEY_HEADER, ""), asked)
+    if KEY_HEADER in headers:
+        return await checked(service, asked, key=headers[KEY_HEADER])
+    return await checked(service, asked, principal=await run_in_threadpool(_enforcer, request))
 
 
 answered.roles = ("enforcer",)  # type: ignore[attr-defined]  # it asks for the role itself, as `requires` does
