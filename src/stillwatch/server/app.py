@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 
 from stillwatch import __version__
 from stillwatch.errors import InputError, ServiceError, StillwatchError, StoreError
+from stillwatch.server.decisions.brakes import router as brakes
 from stillwatch.server.decisions.routes import router as decisions
 from stillwatch.server.service import Service
 
@@ -25,6 +26,7 @@ def application(service: Service) -> FastAPI:
     app.add_exception_handler(StillwatchError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.include_router(decisions)
+    app.include_router(brakes)
     return app
 
 

@@ -23,7 +23,7 @@ from stillwatch.decisions import Countermeasures
 from stillwatch.server.database import Database
 from stillwatch.server.decisions import ledger
 from stillwatch.server.decisions.parts import Choice, Held, Part, Parts, Standing, chosen, nothing, row
-from stillwatch.server.tables import decisions
+from stillwatch.server.tables import brakes, decisions
 
 RING = 100_000  # changed rows that can be followed; who is further behind reads the whole snapshot again
 _BATCH = 50  # rows changed in one go, about half a millisecond; then whoever answers requests gets a turn
@@ -35,7 +35,9 @@ class Snapshot:
 
     def __init__(self, countermeasures: Countermeasures, *, live: Collection[str], now: Callable[[], datetime]) -> None:
         """Nothing is known before `refresh`."""
-        self._now, self._live = now, frozenset(live)
+        self._now = now
+        self._named = self._live = frozenset(live)
+        self._braked: frozenset[str] = frozenset()
         self._lock, self._refreshing = threading.RLock(), threading.Lock()
         self._rows: dict[bytes, bytes] = {}
         self._several: dict[bytes, Held] = {}
@@ -93,9 +95,10 @@ class Snapshot:
             self._tell()
 
     def act_on(self, live: Collection[str]) -> None:
-        """Change which actions are live, at once and for every account; a new epoch, so that everybody reads anew."""
+        """Change which actions are live, less those with the brake on; a new epoch, so that everybody reads anew."""
         with self._lock:
-            self._live = frozenset(live)
+            self._named = frozenset(live)
+            self._live = self._named - self._braked
             keys = iter(list(self._rows))
             while batch := list(islice(keys, _BATCH)):
                 for key in batch:
@@ -146,6 +149,10 @@ class Snapshot:
         self._tell()
 
     def _follow(self, connection: sa.Connection) -> None:
+        braked = frozenset(connection.execute(sa.select(brakes.c.action)).scalars())
+        if braked != self._braked:
+            self._braked = braked
+            self.act_on(self._named)
         chosen_rows = sa.select(decisions.c.decision_id, decisions.c.account_id, decisions.c.state)
         columns = chosen_rows.add_columns(*(decisions.c[name] for name in _COLUMNS))
         if self._seen == 0 and not self._rows:
