@@ -207,7 +207,7 @@ def test_a_version_that_never_was_is_not_known(service: Service, reconciled: Run
 def test_a_version_too_old_is_not_known(
     service: Service, reconciled: Run, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    monkeypatch.setattr("stillwatch.server.decisions.snapshot.RING", 2)
+    monkeypatch.setattr("stillwatch.server.decisions.versions.RING", 2)
     reconciled(campaign(recommended("throttle", ["a", "b", "c"])))
     snapshot = snapshot_of(service.database, Deciding(), now=clock)
     epoch = snapshot.version.partition("-")[0]

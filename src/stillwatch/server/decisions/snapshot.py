@@ -3,16 +3,14 @@
     _rows     account id -> decision id (10 bytes) and part id (6 bytes), which say what is told
     _several  account id -> all standing decisions, for the few accounts that have more than one
     _lapses   moment -> accounts whose row changes then
-    _ring     the accounts whose row changed last, in order; the newest is change `_number`
+    versions  the accounts whose row changed last, in order
 
 Readers take no lock: a row is replaced as a whole, its part is there before it, and expiry is looked at when reading.
 """
 
 import heapq
-import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from itertools import islice
@@ -23,9 +21,9 @@ from stillwatch.decisions import Countermeasures
 from stillwatch.server.database import Database
 from stillwatch.server.decisions import ledger
 from stillwatch.server.decisions.parts import Choice, Held, Part, Parts, Standing, chosen, nothing, row
+from stillwatch.server.decisions.versions import Versions
 from stillwatch.server.tables import brakes, decisions
 
-RING = 100_000  # changed rows that can be followed; who is further behind reads the whole snapshot again
 _BATCH = 50  # rows changed in one go, about half a millisecond; then whoever answers requests gets a turn
 _COLUMNS = (*Standing._fields[:5], "created_at", "expires_at")
 
@@ -43,11 +41,8 @@ class Snapshot:
         self._several: dict[bytes, Held] = {}
         self._parts = Parts(countermeasures)
         self._lapses = _Lapses()
-        self._epoch, self._number = secrets.token_hex(6), 0
-        self._ring: deque[bytes] = deque(maxlen=RING)
         self._seen = 0  # the newest change in SQL that is in here
-        self._listeners: set[Callable[[], None]] = set()
-        self.is_hung_up = False
+        self.versions = Versions()
 
     def __len__(self) -> int:
         """Accounts with a row."""
@@ -56,7 +51,7 @@ class Snapshot:
     @property
     def version(self) -> str:
         """Moves with every changed row; its first half is new in every process."""
-        return f"{self._epoch}-{self._number}"
+        return str(self.versions)
 
     def reply(self, account_id: bytes, namespace: bytes = b"") -> bytes:
         """What is told of an account now, as JSON; the namespace goes before the id to find it, and is not told."""
@@ -92,7 +87,7 @@ class Snapshot:
             time.sleep(0)
             changed = True
         if changed:
-            self._tell()
+            self.versions.tell()
 
     def act_on(self, live: Collection[str]) -> None:
         """Change which actions are live, less those with the brake on; a new epoch, so that everybody reads anew."""
@@ -104,9 +99,8 @@ class Snapshot:
                 for key in batch:
                     self._show(key, self._held(key))
                 time.sleep(0)
-            self._epoch, self._number = secrets.token_hex(6), 0
-            self._ring.clear()
-        self._tell()
+            self.versions.start_anew()
+        self.versions.tell()
 
     def whole(self, namespace: bytes = b"") -> tuple[str, int, Iterator[bytes]]:
         """The version, the number of rows and the rows of this moment, for accounts of a namespace (empty: all)."""
@@ -118,35 +112,12 @@ class Snapshot:
 
     def since(self, version: str, namespace: bytes = b"") -> tuple[str, list[tuple[str, bytes]]] | None:
         """The version now, and rows changed after another one, each with where it leads to; None: it is not known."""
-        epoch, _, number = version.partition("-")
         with self._lock:
-            current = self.version
-            if epoch != self._epoch or not number.isascii() or not number.isdigit():
-                return None
-            missed = self._number - int(number)
-            if not 0 <= missed <= len(self._ring):
-                return None
-            newest: dict[bytes, int] = {}
-            for at, key in enumerate(islice(self._ring, len(self._ring) - missed, None), int(number) + 1):
-                newest.pop(key, None)
-                newest[key] = at
-        mine = ((key, at) for key, at in newest.items() if key.startswith(namespace))
-        return current, [(f"{epoch}-{at}", self.reply(key[len(namespace) :], namespace)) for key, at in mine]
-
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called, in any thread, after rows changed; returns what ends that."""
-        self._listeners.add(listener)
-        return lambda: self._listeners.discard(listener)
-
-    @property
-    def followers(self) -> int:
-        """How many streams of deltas are open."""
-        return len(self._listeners)
-
-    def hang_up(self) -> None:
-        """End every stream of deltas: the process is about to stop."""
-        self.is_hung_up = True
-        self._tell()
+            current, changed = self.version, self.versions.after(version)
+        if changed is None:
+            return None
+        mine = ((at, key) for at, key in changed if key.startswith(namespace))
+        return current, [(at, self.reply(key[len(namespace) :], namespace)) for at, key in mine]
 
     def _follow(self, connection: sa.Connection) -> None:
         braked = frozenset(connection.execute(sa.select(brakes.c.action)).scalars())
@@ -168,7 +139,7 @@ class Snapshot:
                     stands = state == "active" and standing.expires_at > now
                     self._note(account_id.encode(), bytes.fromhex(decision_id), standing if stands else None)
             time.sleep(0)
-        self._tell()
+        self.versions.tell()
 
     def _note(self, key: bytes, decision_id: bytes, standing: Standing | None) -> None:
         """Note that a decision stands, or that it does no more."""
@@ -199,8 +170,7 @@ class Snapshot:
             self._lapses.add(choice[1].until, key)
         if before is not None:
             self._parts.given_back(before[ledger.ID_BYTES :])
-        self._number += 1
-        self._ring.append(key)
+        self.versions.note(key)
 
     def _held(self, key: bytes) -> Held:
         several = self._several.get(key)
@@ -218,10 +188,6 @@ class Snapshot:
         with self._lock:
             choice: tuple[bytes, Choice] | None = chosen(self._held(key), self._live, self._now())
             return row(account_id, choice[0], self._parts.build(choice[1])) if choice else nothing(account_id)
-
-    def _tell(self) -> None:
-        for listener in tuple(self._listeners):
-            listener()
 
 
 class _Lapses:
