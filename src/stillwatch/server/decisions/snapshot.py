@@ -68,9 +68,9 @@ class Snapshot:
         """Take in what changed in SQL since the last time, and let lapse what is over."""
         with self._refreshing:
             with database.read() as connection:
-                newest = ledger.newest_change(connection)
+                newest, deleted = ledger.newest_changes(connection)
                 if newest != self._seen:
-                    self._follow(connection)
+                    self._follow(connection, is_whole=self._seen == 0 or deleted > self._seen)
                     self._seen = newest
             self.lapse()
 
@@ -119,18 +119,16 @@ class Snapshot:
         mine = ((at, key) for at, key in changed if key.startswith(namespace))
         return current, [(at, self.reply(key[len(namespace) :], namespace)) for at, key in mine]
 
-    def _follow(self, connection: sa.Connection) -> None:
+    def _follow(self, connection: sa.Connection, *, is_whole: bool) -> None:
         braked = frozenset(connection.execute(sa.select(brakes.c.action)).scalars())
         if braked != self._braked:
             self._braked = braked
             self.act_on(self._named)
-        chosen_rows = sa.select(decisions.c.decision_id, decisions.c.account_id, decisions.c.state)
-        columns = chosen_rows.add_columns(*(decisions.c[name] for name in _COLUMNS))
-        if self._seen == 0 and not self._rows:
-            mine = columns.where(decisions.c.state == "active")
-        else:
-            mine = columns.where(decisions.c.changed > self._seen)
-        result = iter(connection.execution_options(yield_per=1_000).execute(mine))
+        news = decisions.c.state == "active" if is_whole else decisions.c.changed > self._seen
+        columns = sa.select(*(decisions.c[name] for name in ("decision_id", "account_id", "state", *_COLUMNS)))
+        result = iter(connection.execution_options(yield_per=1_000).execute(columns.where(news)))
+        before = set(self._rows) if is_whole else set()
+        there: set[bytes] = set()
         now = self._now()
         while batch := list(islice(result, _BATCH)):
             with self._lock:
@@ -138,8 +136,16 @@ class Snapshot:
                     standing = Standing(*values)
                     stands = state == "active" and standing.expires_at > now
                     self._note(account_id.encode(), bytes.fromhex(decision_id), standing if stands else None)
+            there.update(bytes.fromhex(one[0]) for one in batch if before)
             time.sleep(0)
+        self._keep(before, there)
         self.versions.tell()
+
+    def _keep(self, keys: Collection[bytes], there: Collection[bytes]) -> None:
+        """Of these accounts, keep the decisions that are there."""
+        with self._lock:
+            for key in keys:
+                self._show(key, [one for one in self._held(key) if one[0] in there])
 
     def _note(self, key: bytes, decision_id: bytes, standing: Standing | None) -> None:
         """Note that a decision stands, or that it does no more."""
