@@ -19,7 +19,7 @@ from stillwatch.server.accounts import jobs as account_jobs
 from stillwatch.server.accounts import routes as account_routes
 from stillwatch.server.alerts import jobs as alert_jobs
 from stillwatch.server.alerts import routes as alert_routes
-from stillwatch.server.decisions import fast
+from stillwatch.server.decisions import brakes, fast
 from stillwatch.server.decisions import jobs as decision_jobs
 from stillwatch.server.decisions import routes as decision_routes
 from stillwatch.server.detection import jobs as detection_jobs
@@ -44,6 +44,7 @@ PARTS: tuple[ModuleType, ...] = (
     retention,
     decision_routes,
     decision_jobs,
+    brakes,
     fast,
     detection_routes,  # before the accounts, whose ids may hold slashes
     detection_jobs,

@@ -420,4 +420,4 @@ def test_streams_end_when_the_server_stops(service: Service, key_for: Keys) -> N
             stream = held.enter_context(Stream(connection, "/v1/decisions/deltas", key_for("enforcer")))
             stream.until(b"reset")
         stream.until(b"never")  # comes back because the line ends
-    assert service.snapshot.followers == 0
+    assert service.snapshot.versions.followers == 0

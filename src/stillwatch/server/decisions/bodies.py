@@ -57,7 +57,7 @@ class ByHand(_Body):
 
 
 class Undoing(_Body):
-    """Why a decision is undone."""
+    """Why a decision is undone, or an action stopped or let go on."""
 
     because: Reason
 
@@ -73,6 +73,17 @@ class ApprovingCampaign(_Body):
 
     campaign_id: CampaignId
     action: Action
+
+
+class Acting(BaseModel):
+    """Whether an action is done, and who stopped it, when and why."""
+
+    action: Action
+    is_live: bool
+    is_named: bool
+    braked_by: str | None
+    braked_at: datetime | None
+    braked_because: str | None
 
 
 class Row(BaseModel):

@@ -24,11 +24,11 @@ async def deltas(
     """Changes after a version for as long as the client listens, the process runs and `may_go_on` says so."""
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()
-    quiet = snapshot.listen(lambda: _wake(loop, changed))
+    quiet = snapshot.versions.listen(lambda: _wake(loop, changed))
     try:
         yield b"retry: 2000\n\n"
         version = since
-        while not snapshot.is_hung_up:
+        while not snapshot.versions.is_hung_up:
             changed.clear()
             if version != snapshot.version:
                 missed = await run_in_threadpool(snapshot.since, version, namespace)

@@ -78,7 +78,7 @@ class _Fast(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Let the connection end, and streams of deltas with it."""
-        self.snapshot.hang_up()
+        self.snapshot.versions.hang_up()
         super().shutdown()
 
     def _owes_nothing(self) -> bool:

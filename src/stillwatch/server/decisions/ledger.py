@@ -18,24 +18,32 @@ from stillwatch.server.tables.decisions import ACCOUNT_ID_CHARACTERS
 
 OPEN = ("proposed", "active")
 ID_BYTES = 10
+_CHANGED, _DELETED = "decisions", "deleted decisions"  # names in the table of changes
 _CHUNK = 2_000  # rows a statement touches; SQLite and PostgreSQL both bound the values of one
 
 
 def next_change(connection: sa.Connection) -> int:
     """The number of the change this transaction makes: followers read every row that bears a number new to them."""
     audit.hold(connection)
-    raised = changes.update().where(changes.c.name == "decisions").values(number=changes.c.number + 1)
-    number = connection.execute(raised.returning(changes.c.number)).scalar()
-    if number is None:
-        number = 1
-        connection.execute(changes.insert().values(name="decisions", number=number))
-    return int(number)
+    number = newest_changes(connection)[0] + 1
+    _set_number(connection, _CHANGED, number)
+    return number
 
 
-def newest_change(connection: sa.Connection) -> int:
-    """The number of the newest change; 0 when there was none."""
-    number = connection.execute(sa.select(changes.c.number).where(changes.c.name == "decisions")).scalar()
-    return int(number or 0)
+def newest_changes(connection: sa.Connection) -> tuple[int, int]:
+    """The numbers of the newest change and of the newest deletion; 0 when there was none."""
+    numbers = {row.name: row.number for row in connection.execute(sa.select(changes))}
+    return numbers.get(_CHANGED, 0), numbers.get(_DELETED, 0)
+
+
+def tell_of_deletions(connection: sa.Connection) -> None:
+    """Let followers know that rows were deleted, as by an erasure: they compare everything once."""
+    _set_number(connection, _DELETED, next_change(connection))
+
+
+def _set_number(connection: sa.Connection, name: str, number: int) -> None:
+    connection.execute(changes.delete().where(changes.c.name == name))
+    connection.execute(changes.insert().values(name=name, number=number))
 
 
 def new_id() -> str:

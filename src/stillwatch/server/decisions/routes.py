@@ -77,7 +77,7 @@ async def follow(
 ) -> StreamingResponse:
     """Changed rows as server-sent events, from a version on."""
     service = request.app.state.service
-    if service.snapshot.followers >= _MOST_STREAMS:
+    if service.snapshot.versions.followers >= _MOST_STREAMS:
         raise ServiceError(f"{_MOST_STREAMS} clients follow decisions already. Try again later.")
     given = request.headers.get("authorization", ""), request.headers.get("x-api-key", "")
 

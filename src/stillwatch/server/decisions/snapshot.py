@@ -3,16 +3,14 @@
     _rows     account id -> decision id (10 bytes) and part id (6 bytes), which say what is told
     _several  account id -> all standing decisions, for the few accounts that have more than one
     _lapses   moment -> accounts whose row changes then
-    _ring     the accounts whose row changed last, in order; the newest is change `_number`
+    versions  the accounts whose row changed last, in order
 
 Readers take no lock: a row is replaced as a whole, its part is there before it, and expiry is looked at when reading.
 """
 
 import heapq
-import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from itertools import islice
@@ -23,9 +21,9 @@ from stillwatch.decisions import Countermeasures
 from stillwatch.server.database import Database
 from stillwatch.server.decisions import ledger
 from stillwatch.server.decisions.parts import Choice, Held, Part, Parts, Standing, chosen, nothing, row
-from stillwatch.server.tables import decisions
+from stillwatch.server.decisions.versions import Versions
+from stillwatch.server.tables import brakes, decisions
 
-RING = 100_000  # changed rows that can be followed; who is further behind reads the whole snapshot again
 _BATCH = 50  # rows changed in one go, about half a millisecond; then whoever answers requests gets a turn
 _COLUMNS = (*Standing._fields[:5], "created_at", "expires_at")
 
@@ -35,17 +33,16 @@ class Snapshot:
 
     def __init__(self, countermeasures: Countermeasures, *, live: Collection[str], now: Callable[[], datetime]) -> None:
         """Nothing is known before `refresh`."""
-        self._now, self._live = now, frozenset(live)
+        self._now = now
+        self._named = self._live = frozenset(live)
+        self._braked: frozenset[str] = frozenset()
         self._lock, self._refreshing = threading.RLock(), threading.Lock()
         self._rows: dict[bytes, bytes] = {}
         self._several: dict[bytes, Held] = {}
         self._parts = Parts(countermeasures)
         self._lapses = _Lapses()
-        self._epoch, self._number = secrets.token_hex(6), 0
-        self._ring: deque[bytes] = deque(maxlen=RING)
         self._seen = 0  # the newest change in SQL that is in here
-        self._listeners: set[Callable[[], None]] = set()
-        self.is_hung_up = False
+        self.versions = Versions()
 
     def __len__(self) -> int:
         """Accounts with a row."""
@@ -54,7 +51,7 @@ class Snapshot:
     @property
     def version(self) -> str:
         """Moves with every changed row; its first half is new in every process."""
-        return f"{self._epoch}-{self._number}"
+        return str(self.versions)
 
     def reply(self, account_id: bytes, namespace: bytes = b"") -> bytes:
         """What is told of an account now, as JSON; the namespace goes before the id to find it, and is not told."""
@@ -71,9 +68,9 @@ class Snapshot:
         """Take in what changed in SQL since the last time, and let lapse what is over."""
         with self._refreshing:
             with database.read() as connection:
-                newest = ledger.newest_change(connection)
+                newest, deleted = ledger.newest_changes(connection)
                 if newest != self._seen:
-                    self._follow(connection)
+                    self._follow(connection, is_whole=self._seen == 0 or deleted > self._seen)
                     self._seen = newest
             self.lapse()
 
@@ -90,20 +87,20 @@ class Snapshot:
             time.sleep(0)
             changed = True
         if changed:
-            self._tell()
+            self.versions.tell()
 
     def act_on(self, live: Collection[str]) -> None:
-        """Change which actions are live, at once and for every account; a new epoch, so that everybody reads anew."""
+        """Change which actions are live, less those with the brake on; a new epoch, so that everybody reads anew."""
         with self._lock:
-            self._live = frozenset(live)
+            self._named = frozenset(live)
+            self._live = self._named - self._braked
             keys = iter(list(self._rows))
             while batch := list(islice(keys, _BATCH)):
                 for key in batch:
                     self._show(key, self._held(key))
                 time.sleep(0)
-            self._epoch, self._number = secrets.token_hex(6), 0
-            self._ring.clear()
-        self._tell()
+            self.versions.start_anew()
+        self.versions.tell()
 
     def whole(self, namespace: bytes = b"") -> tuple[str, int, Iterator[bytes]]:
         """The version, the number of rows and the rows of this moment, for accounts of a namespace (empty: all)."""
@@ -115,44 +112,23 @@ class Snapshot:
 
     def since(self, version: str, namespace: bytes = b"") -> tuple[str, list[tuple[str, bytes]]] | None:
         """The version now, and rows changed after another one, each with where it leads to; None: it is not known."""
-        epoch, _, number = version.partition("-")
         with self._lock:
-            current = self.version
-            if epoch != self._epoch or not number.isascii() or not number.isdigit():
-                return None
-            missed = self._number - int(number)
-            if not 0 <= missed <= len(self._ring):
-                return None
-            newest: dict[bytes, int] = {}
-            for at, key in enumerate(islice(self._ring, len(self._ring) - missed, None), int(number) + 1):
-                newest.pop(key, None)
-                newest[key] = at
-        mine = ((key, at) for key, at in newest.items() if key.startswith(namespace))
-        return current, [(f"{epoch}-{at}", self.reply(key[len(namespace) :], namespace)) for key, at in mine]
+            current, changed = self.version, self.versions.after(version)
+        if changed is None:
+            return None
+        mine = ((at, key) for at, key in changed if key.startswith(namespace))
+        return current, [(at, self.reply(key[len(namespace) :], namespace)) for at, key in mine]
 
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called, in any thread, after rows changed; returns what ends that."""
-        self._listeners.add(listener)
-        return lambda: self._listeners.discard(listener)
-
-    @property
-    def followers(self) -> int:
-        """How many streams of deltas are open."""
-        return len(self._listeners)
-
-    def hang_up(self) -> None:
-        """End every stream of deltas: the process is about to stop."""
-        self.is_hung_up = True
-        self._tell()
-
-    def _follow(self, connection: sa.Connection) -> None:
-        chosen_rows = sa.select(decisions.c.decision_id, decisions.c.account_id, decisions.c.state)
-        columns = chosen_rows.add_columns(*(decisions.c[name] for name in _COLUMNS))
-        if self._seen == 0 and not self._rows:
-            mine = columns.where(decisions.c.state == "active")
-        else:
-            mine = columns.where(decisions.c.changed > self._seen)
-        result = iter(connection.execution_options(yield_per=1_000).execute(mine))
+    def _follow(self, connection: sa.Connection, *, is_whole: bool) -> None:
+        braked = frozenset(connection.execute(sa.select(brakes.c.action)).scalars())
+        if braked != self._braked:
+            self._braked = braked
+            self.act_on(self._named)
+        news = decisions.c.state == "active" if is_whole else decisions.c.changed > self._seen
+        columns = sa.select(*(decisions.c[name] for name in ("decision_id", "account_id", "state", *_COLUMNS)))
+        result = iter(connection.execution_options(yield_per=1_000).execute(columns.where(news)))
+        before = set(self._rows) if is_whole else set()
+        there: set[bytes] = set()
         now = self._now()
         while batch := list(islice(result, _BATCH)):
             with self._lock:
@@ -160,8 +136,16 @@ class Snapshot:
                     standing = Standing(*values)
                     stands = state == "active" and standing.expires_at > now
                     self._note(account_id.encode(), bytes.fromhex(decision_id), standing if stands else None)
+            there.update(bytes.fromhex(one[0]) for one in batch if before)
             time.sleep(0)
-        self._tell()
+        self._keep(before, there)
+        self.versions.tell()
+
+    def _keep(self, keys: Collection[bytes], there: Collection[bytes]) -> None:
+        """Of these accounts, keep the decisions that are there."""
+        with self._lock:
+            for key in keys:
+                self._show(key, [one for one in self._held(key) if one[0] in there])
 
     def _note(self, key: bytes, decision_id: bytes, standing: Standing | None) -> None:
         """Note that a decision stands, or that it does no more."""
@@ -192,8 +176,7 @@ class Snapshot:
             self._lapses.add(choice[1].until, key)
         if before is not None:
             self._parts.given_back(before[ledger.ID_BYTES :])
-        self._number += 1
-        self._ring.append(key)
+        self.versions.note(key)
 
     def _held(self, key: bytes) -> Held:
         several = self._several.get(key)
@@ -211,10 +194,6 @@ class Snapshot:
         with self._lock:
             choice: tuple[bytes, Choice] | None = chosen(self._held(key), self._live, self._now())
             return row(account_id, choice[0], self._parts.build(choice[1])) if choice else nothing(account_id)
-
-    def _tell(self) -> None:
-        for listener in tuple(self._listeners):
-            listener()
 
 
 class _Lapses:

@@ -5,7 +5,7 @@ from stillwatch.server.tables.accounts import accounts, verifications, webhook_r
 from stillwatch.server.tables.alerts import deliveries, outbox
 from stillwatch.server.tables.audit import audit
 from stillwatch.server.tables.base import Moment, metadata
-from stillwatch.server.tables.decisions import approvals, changes, decisions
+from stillwatch.server.tables.decisions import approvals, brakes, changes, decisions
 from stillwatch.server.tables.detection import analyst_verdicts, campaign_accounts, campaigns, detections
 from stillwatch.server.tables.holds import holds
 from stillwatch.server.tables.leases import leases
@@ -17,6 +17,7 @@ __all__ = [
     "api_keys",
     "approvals",
     "audit",
+    "brakes",
     "campaign_accounts",
     "campaigns",
     "changes",

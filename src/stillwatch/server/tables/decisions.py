@@ -44,6 +44,16 @@ approvals = Table(
     Column("at", Moment, nullable=False),
 )
 
+# One row per action that somebody stopped, whatever the settings say: it is in shadow for everybody.
+brakes = Table(
+    "brakes",
+    metadata,
+    Column("action", String(20), primary_key=True),
+    Column("principal", String(250), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("because", Text, nullable=False),
+)
+
 # One row per thing that others follow: the number of its newest change.
 changes = Table(
     "changes",
