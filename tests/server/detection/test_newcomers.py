@@ -62,7 +62,7 @@ def asking(account_id: str, wording: str, address: str = HOME, *, seed: int = 1)
 
 
 def often(account_id: str, wording: str, address: str = HOME) -> list[worlds.Row]:
-    """Several requests: which of a wording's fingerprints a sketch keeps hangs on the item, so one may be a rewording."""
+    """Several requests: which fingerprints a sketch keeps hangs on the item, so that one may be a rewording."""
     return [asking(account_id, wording, address, seed=seed) for seed in range(20)]
 
 
