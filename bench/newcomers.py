@@ -36,6 +36,14 @@ from stillwatch.state import Window
 from stillwatch.upkeep import take_in
 
 ROWS = 500  # of a streamed batch
+SUMMED = (
+    "campaigns",
+    "hostile_newcomers",
+    "hostile_attached",
+    "to_their_own",
+    "innocent_newcomers",
+    "innocent_attached",
+)
 
 
 def main() -> None:
@@ -55,7 +63,7 @@ def main() -> None:
                 world = Path(folder) / "world"
                 simulate(world, scenario=name, scale=chosen.scale, seed=seed)
                 told = measured(world, Path(folder), held_out=chosen.held_out, first_days=chosen.first_days, seed=seed)
-            sums.update({key: value for key, value in told.items() if isinstance(value, int)})
+            sums.update({key: told[key] for key in SUMMED})
             print(name, seed, told, flush=True)
     rate = 1_000_000 * sums["innocent_attached"] / max(sums["innocent_newcomers"], 1)
     print(f"in all {dict(sums)}; innocent newcomers attached per million: {rate:.1f}")
@@ -108,7 +116,7 @@ def _told(
         "hostile_attached": len(right),
         "to_their_own": sum(open_to[campaign] == truth[name]["campaign"] for name, (_, campaign) in right.items()),
         "requests_median": median(after) if after else None,
-        "requests_90th": after[int(0.9 * (len(after) - 1))] if after else None,
+        "requests_most": after[-1] if after else None,
         "innocent_newcomers": len(innocent),
         "innocent_attached": len(wrong),
         "wrong_segments": dict(Counter(truth[name]["segment"] for name in wrong)),

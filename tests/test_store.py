@@ -42,7 +42,7 @@ def test_a_crash_between_writing_and_replacing_leaves_the_old_file(
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.write_text(tmp_path / "a.txt", "old")
-    monkeypatch.setattr(Path, "write_text", power_cut)
+    monkeypatch.setattr(Path, "write_bytes", power_cut)
     with pytest.raises(Crash):
         store.write_text(tmp_path / "a.txt", "new")
     assert (tmp_path / "a.txt").read_bytes() == b"old"

@@ -5,7 +5,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from tests.server.detection import worlds
 from tests.server.detection.test_detector import wait_until
-from tests.server.detection.test_newcomers import EXIT, OWN, asking
+from tests.server.detection.test_newcomers import EXIT, OWN, often
 from tests.server.detection.worlds import Recorded
 
 from stillwatch.server import Service
@@ -21,7 +21,7 @@ def test_a_newcomer_is_attached_within_seconds_while_the_jobs_run(service: Servi
         jobs(service, recorded.hands), service.database, holder=service.holder, now=service.now, log=service.log
     )
     (tmp_path / "rows").mkdir()
-    rows = worlds.derived([asking("new", OWN, EXIT)], tmp_path / "rows")
+    rows = worlds.derived(often("new", OWN, EXIT), tmp_path / "rows")
     running.start()
     try:
 

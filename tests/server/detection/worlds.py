@@ -51,7 +51,8 @@ class Recorded:
     def _attach(self, _connection: sa.Connection, **told: Any) -> None:
         self.attached.append(told)
 
-    def _tell(self, _service: Any, kind: str, subject: str, facts: Row) -> None:
+    def _tell(self, _connection: sa.Connection, kind: str, subject: str, facts: Row, *, now: datetime) -> None:
+        assert now.tzinfo is not None
         self.told.append((kind, subject, facts))
 
 

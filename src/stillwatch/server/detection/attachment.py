@@ -13,8 +13,9 @@ from math import log2
 
 from stillwatch.membership import MAX_GROUP_BITS, MIN_GROUPS, times_commoner
 from stillwatch.records import KINDS
-from stillwatch.server.detection.recognition import Index, is_durable
+from stillwatch.server.detection.recognition import COSTLY, Index, is_durable
 
+LOOSE = ("rewording",)  # kinds that whoever uses a few sentences of a text may hold as well
 STANDING_BITS = 3.0  # learned weight from which a trait counts at all, as for the durability of evidence
 
 
@@ -69,6 +70,7 @@ class Attachment:
 
 _WORDS = {
     "template": "a prompt template",
+    "rewording": "a prompt template, in other words each time,",
     "system_prompt": "a system prompt",
     "ip": "an address",
     "ip_prefix": "a network",
@@ -91,9 +93,17 @@ def attachment(index: Index, values: Collection[int]) -> Attachment | None:
     found = []
     for home in sorted({int(index.home[value]) for value in values}):
         ties = _ties(index, [value for value in values if index.home[value] == home])
-        if len(ties) >= MIN_GROUPS and any(is_durable(tie.kind) for tie in ties):
+        if _suffice(ties):
             found.append(Attachment(str(index.campaign_ids[home]), int(index.sizes[home]), ties))
     return min(found, key=lambda one: (-sum(tie.bits for tie in one.ties), one.campaign_id)) if found else None
+
+
+def _suffice(ties: Collection[Tie]) -> bool:
+    """Whether enough groups tie the newcomer, one of them durable; a rewording counts beside something costly only."""
+    durable = [tie for tie in ties if is_durable(tie.kind)]
+    others = {tie.group for tie in ties}
+    strict = any(tie.kind not in LOOSE for tie in durable)
+    return len(others) >= MIN_GROUPS and bool(durable) and (strict or not others.isdisjoint(COSTLY))
 
 
 def _ties(index: Index, values: Collection[int]) -> tuple[Tie, ...]:
@@ -102,9 +112,14 @@ def _ties(index: Index, values: Collection[int]) -> tuple[Tie, ...]:
     for value in sorted(values):
         tie = _tie(index, value)
         stands = min(tie.weight_bits, tie.bits) >= STANDING_BITS
-        if stands and (tie.group not in best or tie.bits > best[tie.group].bits):
+        if stands and (tie.group not in best or _rank(tie) > _rank(best[tie.group])):
             best[tie.group] = tie
     return tuple(sorted(best.values(), key=lambda tie: (-tie.bits, tie.kind)))
+
+
+def _rank(tie: Tie) -> tuple[bool, float]:
+    """The most telling last; a rewording gives way to anything of its group."""
+    return tie.kind not in LOOSE, tie.bits
 
 
 def _tie(index: Index, value: int) -> Tie:

@@ -4,7 +4,7 @@
 2. Verdicts of analysts and accounts, with what they proved, are handed to the child as tables.
 3. The child is ended when the service stops or when it takes too long; a child that fails leaves everything as it was.
 4. Campaigns, members, the record of the run and the decisions change in one transaction.
-5. People are told afterwards, at least once: what was told is noted once the message is queued.
+5. What people are to be told is queued afterwards, once, in the transaction that notes it as told.
 """
 
 import json
@@ -160,12 +160,10 @@ class Detector:
         log("detection_ended", number=number, outcome=end.outcome, **told)
 
     def _tell(self) -> None:
-        """Tell people what is news; what cannot be told now is told after the next detection."""
-        with self._service.database.read() as connection:
-            every = findings.news(connection)
-        for news in every:
-            self._hands.tell(self._service, news.kind, news.campaign_id, news.facts)
-            with self._service.database.write() as connection:
+        """Queue what is news, once; what cannot be queued now is after the next detection."""
+        with self._service.database.write() as connection:
+            for news in findings.news(connection):
+                self._hands.tell(connection, news.kind, news.campaign_id, news.facts, now=self._service.now())
                 findings.told(connection, news)
 
 

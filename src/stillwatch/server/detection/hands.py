@@ -36,9 +36,11 @@ class Attach(Protocol):
 
 
 class Tell(Protocol):
-    """Tells people of a campaign; it is queued durably before it is sent."""
+    """Queues what people are to be told of a campaign, in the caller's transaction."""
 
-    def __call__(self, service: Any, kind: str, subject: str, facts: dict[str, Any], /) -> object:
+    def __call__(
+        self, connection: sa.Connection, kind: str, subject: str, facts: dict[str, Any], /, *, now: datetime
+    ) -> object:
         """Kinds are campaign.opened and campaign.grew; the subject is the campaign's id."""
 
 

@@ -216,7 +216,7 @@ class Recogniser:
         """What accounts that the detection did not see show of the campaigns; the columns in READ, texts plain."""
         if not len(self.index.values) or not rows.num_rows:
             return []
-        shown = [self._template(rows), self._system_prompt(rows), *self._addresses(rows)]
+        shown = [*self._wordings(rows), *self._addresses(rows)]
         places = np.stack(shown)
         hits = np.flatnonzero((places >= 0).any(axis=0))
         if not len(hits):
@@ -260,16 +260,16 @@ class Recogniser:
         """Kind and value, as they outlive the index."""
         return str(self.index.kinds[value]), str(self.index.values[value])
 
-    def _template(self, rows: pa.Table) -> Ints:
-        if "template" not in self._numbers:
-            return np.full(rows.num_rows, -1, np.int64)
-        ids = linkage.template_ids(rows["sketch"], self._known, self._names, self.index.exact)
-        return self._numbered("template", ids)
-
-    def _system_prompt(self, rows: pa.Table) -> Ints:
-        if "system_prompt" not in self._numbers:
-            return np.full(rows.num_rows, -1, np.int64)
-        return self._numbered("system_prompt", rows["system_prompt_id"])
+    def _wordings(self, rows: pa.Table) -> list[Ints]:
+        """Places of the template and of the system prompt of each row, kind by kind; one at least."""
+        found = [np.full(rows.num_rows, -1, np.int64)]
+        kinds = [kind for kind in self._numbers if kind != "system_prompt"]  # their values are ids of templates
+        if kinds:
+            ids = linkage.template_ids(rows["sketch"], self._known, self._names, self.index.exact)
+            found += [self._numbered(kind, ids) for kind in kinds]
+        if "system_prompt" in self._numbers:
+            found.append(self._numbered("system_prompt", rows["system_prompt_id"]))
+        return found
 
     def _numbered(self, kind: str, ids: pa.Array | pa.ChunkedArray) -> Ints:
         """The place of each number in the index, -1 for none."""
