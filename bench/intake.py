@@ -48,7 +48,8 @@ from stillwatch.state.manifest import manifest_of
 SPANS_PER_BODY = 500  # a full batch of an SDK is 512
 PROMPT_BYTES = 1_000
 ACCOUNTS = 20_000
-_WORDS = [f"{stem}{ending}" for stem in ("stone", "river", "cloud", "market", "engine") for ending in range(1_000)]
+_SYLLABLES = ("ka", "lo", "mer", "tin", "su", "vel", "dor", "pa", "ni", "gra", "fen", "ro", "bil", "tas", "we", "ly")
+_WORDS = [a + b + c for a in _SYLLABLES for b in _SYLLABLES for c in (*_SYLLABLES, "")]  # no digits: they count as one
 
 
 @dataclass
