@@ -10,6 +10,7 @@ CPU-second times the cores is what a machine of one's own would do.
 import argparse
 import http.client
 import json
+import math
 import os
 import random
 import socket
@@ -48,7 +49,9 @@ from stillwatch.state.manifest import manifest_of
 SPANS_PER_BODY = 500  # a full batch of an SDK is 512
 PROMPT_BYTES = 1_000
 ACCOUNTS = 20_000
-_WORDS = [f"{stem}{ending}" for stem in ("stone", "river", "cloud", "market", "engine") for ending in range(1_000)]
+WARM_BODIES = 10  # of each process: the first ones load and compile
+_SYLLABLES = ("ka", "lo", "mer", "tin", "su", "vel", "dor", "pa", "ni", "gra", "fen", "ro", "bil", "tas", "we", "ly")
+_WORDS = [a + b + c for a in _SYLLABLES for b in _SYLLABLES for c in (*_SYLLABLES, "")]  # no digits: they count as one
 
 
 @dataclass
@@ -155,6 +158,7 @@ class Load:
     ports: list[int]
     headers: dict[str, str]
     until: float
+    enough: float = math.inf
     acknowledged: int = 0
     refused: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -163,7 +167,7 @@ class Load:
         """Send bodies to one process until the time is over."""
         connection = http.client.HTTPConnection("127.0.0.1", self.ports[number % len(self.ports)], timeout=120)
         sequence = number << 40
-        while time.monotonic() < self.until:
+        while time.monotonic() < self.until and self.acknowledged < self.enough:
             sequence += 1
             connection.request("POST", "/v1/traces", body.numbered(sequence), self.headers)
             reply = connection.getresponse()
@@ -229,8 +233,10 @@ def loaded(folder: Path, processes: int, senders: int, seconds: float) -> None:
     with ExitStack() as held:
         running = [held.enter_context(serving(state)) for _ in range(processes)]
         ports = [port for _, port in running]
-        warm = Load(ports, headers, time.monotonic() + 3)
+        warm = Load(ports, headers, time.monotonic() + 120, enough=WARM_BODIES * processes * SPANS_PER_BODY)
         _run(warm, bodies)
+        while manifest_of(state) is None:  # the first fold loads and compiles as much again
+            time.sleep(0.5)
         before, began = [cpu_s(pid) for pid, _ in running], time.monotonic()
         load = Load(ports, headers, began + seconds)
         _run(load, bodies, first=senders)

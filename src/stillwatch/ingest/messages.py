@@ -55,7 +55,8 @@ def _request_columns(body: Mapping[str, Any]) -> dict[str, Any]:
     richer = [turn for turn in turns if not _is_plain(turn)]
     users = [turn for turn in turns if turn.get("role") in ("user", "human")]
     systems = [turn.get("content") for turn in turns if turn.get("role") in ("system", "developer")]
-    system = [_text(part) for part in (body.get("system"), body.get("instructions"), _gemini_system(body), *systems)]
+    instructions = (body.get("system"), body.get("instructions"), _gemini_system(body), *systems)
+    system = [_text(part) for part in instructions if part is not None]
     texts = (_text(turn.get("content", turn.get("parts"))) for turn in reversed(users))
     tools = body.get("tools") or body.get("functions") or (body.get("toolConfig") or {}).get("tools")
     plain = body.get("prompt") or body.get("inputText")

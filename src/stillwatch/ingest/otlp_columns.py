@@ -55,8 +55,6 @@ _INDEXED = (b"gen_ai.prompt.", b"gen_ai.completion.")
 _SAYS_EXCHANGE = (b"gen_ai.request.", b"gen_ai.response.", b"gen_ai.usage.")
 _PREFIXES = np.frombuffer(b"".join((*_INDEXED, *_SAYS_EXCHANGE)), np.uint8)
 _PREFIX_EDGES = np.cumsum([0, *map(len, (*_INDEXED, *_SAYS_EXCHANGE))])
-# A completion without any of these holds no reasoning artefact; an escape could spell them.
-_MARKS = (b"ignature", b"ncrypted", b"edacted", b"\\u")
 
 
 def _asked() -> list[str]:
@@ -201,7 +199,7 @@ class _Found:
     ) -> tuple[Json, ...]:
         request = request_columns({"messages": self._json(*asked), "system": self._json(*systems)})
         issued, given = None, self.content[slice(*answered)] if answered[0] >= 0 else b""
-        if given and (reason is None or any(mark in given for mark in _MARKS)):
+        if given and (reason is None or _may_hold_artefacts(given)):
             response = otlp.answered_columns(self._json(*answered))
             issued = response.get("reasoning_issued")
             reason = response.get("finish_reason") if reason is None else reason
@@ -219,6 +217,11 @@ class _Found:
             except (ValueError, RecursionError):
                 pass
         return raw.decode()
+
+
+def _may_hold_artefacts(given: bytes) -> bool:
+    """Whether a reasoning artefact may be in a completion: its field or its type is named, or an escape could do so."""
+    return b"ignature" in given or b"ncrypted" in given or b"edacted" in given or b"\\u" in given
 
 
 _CONTENTS = ("inputs", "outputs", "systems")

@@ -173,6 +173,14 @@ def finished_segments(folder: Path) -> Iterator[list[Path]]:
         yield found
 
 
+def remove(paths: Sequence[Path]) -> None:
+    """Remove segments that are in the state; none comes back after a power failure."""
+    for path in paths:
+        path.unlink()
+    for folder in {path.parent for path in paths}:
+        _sync(folder)
+
+
 def frames(path: Path) -> Iterator[Frame]:
     """The frames of a segment, up to one that was torn.
 

@@ -14,6 +14,7 @@ from tests.ingest import otlp_bytes
 from tests.server.conftest import NOON, Clock
 from tests.server.intake import bodies
 
+from stillwatch.errors import ServiceError
 from stillwatch.server import ServerSettings, Service, application, opened
 from stillwatch.server.settings import Storing, Taking
 
@@ -283,3 +284,17 @@ def test_a_full_disk_acknowledges_nothing_and_ends(
     assert sorted(row["exchange_id"] for row in bodies.signals(service)) == [
         row["exchange_id"] for row in bodies.rows(4)
     ]
+
+
+def test_a_database_that_is_gone_is_told_to_come_again(
+    service: Service, client: TestClient, key_for: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {**key_for("ingest"), **LINES}
+
+    def gone() -> None:
+        raise ServiceError("the database does not answer")
+
+    monkeypatch.setattr(service.database, "read", gone)
+    reply = client.post("/v1/exchanges", content=bodies.lines(bodies.rows(1)), headers=headers)
+    assert (reply.status_code, "retry-after" in reply.headers) == (503, True)
+    assert bodies.signals(service) == []

@@ -11,7 +11,7 @@ from stillwatch import state
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.errors import StoreError
 from stillwatch.records import REJECTED, arrow_schema
-from stillwatch.server.journal import Frame, finished_segments, frames, torn_bytes
+from stillwatch.server.journal import Frame, finished_segments, frames, remove, torn_bytes
 from stillwatch.server.service import Service
 
 _REJECTED = arrow_schema(REJECTED)
@@ -30,8 +30,7 @@ def fold(service: Service) -> None:
             return
         with _engine(service, folder) as (engine, work):
             _fold(service, folder, paths, engine, work)
-            for path in paths:
-                path.unlink()
+            remove(paths)
             pending = {path.name for path in service.journal.folder.iterdir()}
             state.streams_merged(folder, engine, work=work, pending=pending)
 
