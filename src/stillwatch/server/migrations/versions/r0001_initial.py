@@ -83,6 +83,14 @@ def upgrade() -> None:
         info={"retention": None, "since": None},
     )
     op.create_table(
+        "brakes",
+        sa.Column("action", sa.String(length=20), nullable=False),
+        sa.Column("principal", sa.String(length=250), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.Column("because", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("action", name=op.f("pk_brakes")),
+    )
+    op.create_table(
         "campaign_accounts",
         sa.Column("campaign_id", sa.String(length=64), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
