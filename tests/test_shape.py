@@ -102,7 +102,8 @@ def name_of(path: Path) -> str:
 def test_modules_functions_classes_and_signatures_stay_small(path: Path) -> None:
     module = tree(path)
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
-    long = {f.name: body_lines(f) for f in functions(module) if body_lines(f) > FUNCTION_LINES}
+    is_list = path.parent.name == "versions"  # a step of the database's schema is one list of tables, written by a tool
+    long = {f.name: body_lines(f) for f in functions(module) if body_lines(f) > FUNCTION_LINES and not is_list}
     wide = {f.name: parameter_count(f) for f in functions(module) if parameter_count(f) > PARAMETERS}
     classes = [node for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
     big = {c.name: c for c in classes if (c.end_lineno or 0) - c.lineno + 1 > CLASS_LINES}
