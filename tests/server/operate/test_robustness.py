@@ -1,5 +1,6 @@
 """Whatever a client sends, within the specification or not, the service answers and it is never its own fault."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,15 @@ from stillwatch.server.access import ROLES, made_key, requires
 from stillwatch.server.settings import Storing
 
 EXAMPLES = 12  # of each operation and each way of asking; the lead of a release raises it
+TIMEOUT_S = 180  # kernels are compiled by the first exchange that comes in
 STREAMS = r"/deltas$"  # have no end
+RAW = ("application/x-ndjson", "application/vnd.apache.arrow.stream", "application/x-protobuf")
+
+
+@schemathesis.serializer(*RAW)
+def as_bytes(_context: Any, value: Any) -> bytes:
+    """What was made for a body of another kind than JSON, as it is, or as JSON where it is no bytes."""
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +69,7 @@ def failures(api: Any, headers: dict[str, str], examples: int) -> list[str]:
         )
         @given(case=operation.as_strategy())
         def asks(case: Any) -> None:
-            reply = case.call(headers=headers)
+            reply = case.call(headers=headers, timeout=TIMEOUT_S)
             if reply.status_code >= 500:
                 found.append(f"{reply.status_code} {case.as_curl_command()}")
 

@@ -5,13 +5,19 @@ The path is never told: it may hold the id of an account.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import HTTPException
 
 from stillwatch.server import metrics
 from stillwatch.server.logging import failure
+
+Scope = MutableMapping[str, Any]  # of ASGI, as are the four below
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET = frozenset({"GET", "HEAD", "OPTIONS"})  # told in the log only when they fail
@@ -23,7 +29,7 @@ _CLOSE = {"Connection": "close"}  # what is left of the body is not read
 class Requests:
     """Middleware over the whole application."""
 
-    def __init__(self, app: ASGIApp, *, log: Any, max_body_bytes: int, body_timeout_s: float) -> None:
+    def __init__(self, app: Application, *, log: Any, max_body_bytes: int, body_timeout_s: float) -> None:
         """Bodies longer than so many bytes, or not there after so many seconds, are refused."""
         self._app, self._log = app, log
         self._max_body_bytes, self._body_timeout_s = max_body_bytes, body_timeout_s
