@@ -1,6 +1,7 @@
 """The fast path tells what the route tells, byte for byte, however requests arrive."""
 
 import random
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -250,3 +251,81 @@ def test_garbage_after_fast_answers_is_refused(port: int, key: dict[str, str], s
     with connected(port) as connection:
         connection.sendall(request("/v1/decisions/a", key) + b"\x16\x03\x01 no http\r\n\r\n")
         assert [status for status, _, _ in answers(connection, 3)] == [200, 400]
+
+
+def test_a_fast_request_behind_a_slow_one_waits_for_its_turn(port: int, key: dict[str, str], seen: list[bytes]) -> None:
+    is_warm(seen, port, key)
+    with connected(port) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(30):
+            connection.sendall(request("/v1/decisions/a", {"X-API-Key": "sw_unknown"}))  # asks the database
+            connection.sendall(request("/v1/decisions/a", key))
+            assert [status for status, _, _ in answers(connection, 2)] == [401, 200]
+
+
+SMUGGLED = "GET /v1/decisions/smuggled HTTP/1.1\r\nHost: here\r\n"
+
+
+def test_a_body_that_looks_like_a_request_is_a_body(port: int, key: dict[str, str], seen: list[bytes]) -> None:
+    is_warm(seen, port, key)
+    body = with_key((SMUGGLED + "\r\n").encode(), key, {})
+    whole = request("/nowhere", key, "POST", body)
+    with connected(port) as connection:
+        for _ in range(5):
+            connection.sendall(whole[: -len(body)])
+            assert answers(connection, 1)[0][0] == 404  # before the body is there
+            connection.sendall(body)
+            connection.sendall(request("/v1/decisions/a", key))
+            assert [body[:17] for _, _, body in answers(connection, 1)] == [b'{"account_id":"a"']
+    assert b"smuggled" not in seen
+
+
+@pytest.mark.parametrize(
+    ("sent", "count"),
+    [
+        ([b"%(a)s%(length)s\r\nhello", b"%(a)s\r\n"], 2),
+        ([b"%(a)s%(length)s\r\nhello%(a)s\r\n"], 2),
+        ([b"%(a)s%(chunked)s\r\n5\r\nhello\r\n0\r\n\r\n%(a)s\r\n"], 2),
+        ([b"%(a)s%(chunked)s\r\n%(hex)s\r\n%(smuggled)s\r\n0\r\n\r\n", b"%(a)s\r\n"], 2),
+        ([b"%(a)s%(chunked)s%(length)s\r\n5\r\nhello\r\n0\r\n\r\n"], 1),
+        ([b"%(a)sX: y\r\n", b"%(a)s\r\n"], 1),
+        ([b"%(a)s folded\r\n\r\n"], 1),
+        ([b"%(a)sX : y\r\n\r\n"], 1),
+        ([b"%(a)sX\r\n\r\n"], 1),
+        ([b"%(a)s: y\r\n\r\n"], 1),
+        ([b"%(a)sX: a\x00b\r\n\r\n"], 1),
+        ([b"%(a)sX: a\rb\r\n\r\n"], 1),
+        ([b"%(a)sX: y\n\r\n"], 1),
+        ([b"\r\n\r\n%(a)s\r\n"], 1),
+        ([b"%(a)sConnection: close\r\n\r\n%(a)s\r\n"], 1),
+        ([b"%(a)sConnection: keep-alive, Upgrade\r\nUpgrade: h2c\r\n\r\n"], 1),
+        ([b"%(a)sExpect: 100-continue\r\n\r\n"], 1),
+        ([b"%(old)s\r\n"], 1),
+        ([b"%(a)sContent-Length: 0\r\n\r\n%(a)s\r\n"], 2),
+    ],
+    ids=range(19),
+)
+def test_what_only_a_parser_can_judge_is_judged_alike(
+    service: Service, key: dict[str, str], seen: list[bytes], sent: list[bytes], count: int
+) -> None:
+    lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in key.items())
+    smuggled = SMUGGLED.encode() + lines + b"\r\n"
+    words = {
+        b"a": b"GET /v1/decisions/a HTTP/1.1\r\n" + lines,
+        b"old": b"GET /v1/decisions/a HTTP/1.0\r\n" + lines,
+        b"length": b"Content-Length: 5\r\n",
+        b"chunked": b"Transfer-Encoding: chunked\r\n",
+        b"smuggled": smuggled,
+        b"hex": b"%x" % len(smuggled),
+    }
+    told = []
+    with served(service) as port, served(service, is_fast=False) as plain_port:
+        is_warm(seen, port, key)
+        for one in (port, plain_port):
+            with connected(one) as connection:
+                for packet in sent:
+                    connection.sendall(packet % words)
+                told.append(answers(connection, count))
+    assert told[0] == told[1]
+    assert len(told[0]) == count
+    assert b"smuggled" not in seen
