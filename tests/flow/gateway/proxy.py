@@ -49,7 +49,7 @@ def running(folder: Path, keys: list[str]) -> Iterator[Gateway]:
     logs = folder / "logs"
     logs.mkdir(parents=True)
     collector_port, port = free_ports(2)
-    (folder / "collect.py").write_text(_block("python"), encoding="utf-8")
+    (folder / "collect.py").write_text(block("python"), encoding="utf-8")
     (folder / "config.yaml").write_text(_config(), encoding="utf-8")
     (folder / "keys.txt").write_text("\n".join(keys), encoding="utf-8")
     shutil.copy(Path(__file__).with_name("known_keys.py"), folder)
@@ -81,7 +81,7 @@ def logged(log: Path, expected: Set[str]) -> dict[str, dict[str, Any]]:
 
 def _settings(folder: Path, collector_port: int) -> dict[str, str]:
     """The environment the page asks for, and what a machine without network and database needs."""
-    exported = dict(re.findall(r"export (\w+)=(\S+)", _block("sh")))
+    exported = dict(re.findall(r"export (\w+)=(\S+)", block("sh")))
     return {
         **exported,
         "STILLWATCH_COLLECTOR": f"http://127.0.0.1:{collector_port}/",
@@ -93,13 +93,13 @@ def _settings(folder: Path, collector_port: int) -> dict[str, str]:
 
 def _config() -> str:
     """The page's settings with mock models and the check of our sixty keys added."""
-    page = _block("yaml")
+    page = block("yaml")
     checked = page.replace("general_settings:\n", "general_settings:\n  custom_auth: known_keys.check\n")
     assert checked != page, "docs/gateway-litellm.md has no general_settings to add custom_auth to"
     return checked + MOCK_MODELS
 
 
-def _block(language: str) -> str:
+def block(language: str) -> str:
     """The first fenced block of that language on the page."""
     found = re.search(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert found, f"docs/gateway-litellm.md has no {language} block"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from tests.flow.gateway import proxy
 from tests.flow.live import world
 from tests.server.gateways import test_envoy as envoys
@@ -129,23 +130,23 @@ def litellm(folder: Path, told: Service, keys: list[str]) -> Iterator[int]:
     folder.mkdir(parents=True)
     page = (PAGES / "gateways" / "litellm.md").read_text(encoding="utf-8")
     exported = dict(re.findall(r"export (\w+)=(\S+)", page))
-    logging = dict(re.findall(r"export (\w+)=(\S+)", (PAGES / "gateway-litellm.md").read_text(encoding="utf-8")))
-    settings = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]
-    both = settings.replace('callbacks: ["', 'callbacks: ["generic_api", "')
-    assert both != settings, "docs/gateways/litellm.md names no callbacks"
-    (folder / "config.yaml").write_text(
-        f"{both}general_settings: {{custom_auth: known_keys.check}}\n{proxy.MOCK_MODELS}"
-    )
+    logging = proxy.block("sh")
+    settings = yaml.safe_load(proxy.block("yaml"))
+    settings["general_settings"]["custom_auth"] = "known_keys.check"
+    acting = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    settings["litellm_settings"]["callbacks"] += acting["litellm_settings"]["callbacks"]
+    settings["callback_settings"]["stillwatch"]["headers"] = {"X-API-Key": told.keys["ingest"]}
+    settings |= yaml.safe_load(proxy.MOCK_MODELS)
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     (folder / "keys.txt").write_text("\n".join(keys))
     shutil.copy(Path(proxy.__file__).with_name("known_keys.py"), folder)
     environment = {
-        **logging,
+        **dict(re.findall(r"export (\w+)=(\S+)", logging)),
         **exported,
+        "STILLWATCH_COLLECTOR": f"{told.url}/v1/litellm",
         "STILLWATCH_GATEWAY_URL": told.url,
         "STILLWATCH_GATEWAY_KEY": told.keys["enforcer"],
         "STILLWATCH_GATEWAY_VERIFY": "tell",
-        "GENERIC_LOGGER_ENDPOINT": f"{told.url}/v1/litellm",
-        "GENERIC_LOGGER_HEADERS": f"X-API-Key={told.keys['ingest']}",
         "KNOWN_KEYS_FILE": str(folder / "keys.txt"),
         "LITELLM_MASTER_KEY": "sk-" + secrets.token_hex(32),
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",

@@ -4,7 +4,7 @@ import pyarrow as pa
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
 
 from stillwatch.records import ACCOUNTS, TIMESTAMP
-from stillwatch.server.tables.base import Moment, metadata
+from stillwatch.server.tables.base import Moment, kept, metadata
 
 ID_CHARS = 500  # of an account, with its namespace; of any other value told of it
 
@@ -29,7 +29,7 @@ accounts = Table(
     Index("ix_accounts_prefix", "signup_ip_prefix", "created_at"),
     Index("ix_accounts_domain", "email_domain", "created_at"),
     Index("ix_accounts_pattern", "email_domain", "email_pattern", "created_at"),
-    info={"retention": "accounts_days", "since": "updated_at"},
+    info=kept("accounts_days", "updated_at"),
 )
 
 # One row per check asked of an account; accounts/verifications.py draws its states. `programme` is null when no
@@ -62,7 +62,7 @@ verifications = Table(
     Column("renew_at", Moment),
     Column("renewed_by", String(40)),
     Index("ix_verifications_deadline", "state", "deadline_at"),
-    info={"retention": "accounts_days", "since": "created_at"},
+    info=kept("accounts_days", "created_at"),
 )
 
 # One row per signed webhook that was taken in: the same id again changes nothing.
@@ -72,5 +72,5 @@ webhook_receipts = Table(
     Column("webhook_id", String(200), primary_key=True),
     Column("verification_id", String(40), nullable=False),
     Column("received_at", Moment, nullable=False, index=True),
-    info={"retention": None, "since": None},  # accounts/results.py forgets them
+    info=kept(None),  # accounts/results.py forgets them
 )

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table
 
-from stillwatch.server.tables.base import Document, Moment, metadata
+from stillwatch.server.tables.base import Document, Moment, kept, metadata
 
 # One row per thing to tell, written in the transaction of what it tells of. `subject` is an account or a campaign, as
 # `subject_kind` says. `is_routed`: `deliveries` has its rows.
@@ -16,7 +16,7 @@ outbox = Table(
     Column("facts", Document, nullable=False),
     Column("at", Moment, nullable=False, index=True),
     Column("is_routed", Boolean, nullable=False, index=True),
-    info={"retention": None, "since": None},  # alerts/delivering.py forgets them
+    info=kept(None),  # alerts/delivering.py forgets them
 )
 
 # One row per thing to tell and whom: `target_id` is a hash of where it goes, `target` the host of it. States: waiting,
@@ -35,5 +35,5 @@ deliveries = Table(
     Column("sent_at", Moment),
     Column("because", String(300)),
     Index("ix_deliveries_due", "state", "target_id", "next_at"),
-    info={"retention": None, "since": None},
+    info=kept(None),
 )

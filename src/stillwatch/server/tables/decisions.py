@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text
 
-from stillwatch.server.tables.base import Document, Moment, metadata
+from stillwatch.server.tables.base import Document, Moment, kept, metadata
 
 ACCOUNT_ID_CHARACTERS = 500  # longer ids are not decided about
 
@@ -31,6 +31,7 @@ decisions = Table(
     Column("changed", BigInteger, nullable=False, index=True),
     Index("ix_decisions_campaign_id_state", "campaign_id", "state"),
     Index("ix_decisions_state_expires_at", "state", "expires_at"),
+    info=kept("decisions_days", "ended_at"),
 )
 
 # One row per decision and person who approved it.
@@ -42,6 +43,7 @@ approvals = Table(
     ),
     Column("principal", String(250), primary_key=True),
     Column("at", Moment, nullable=False),
+    info=kept(None),
 )
 
 # One row per action that somebody stopped, whatever the settings say: it is in shadow for everybody.
@@ -52,6 +54,7 @@ brakes = Table(
     Column("principal", String(250), nullable=False),
     Column("at", Moment, nullable=False),
     Column("because", Text, nullable=False),
+    info=kept(None),
 )
 
 # One row per thing that others follow: the number of its newest change.
@@ -60,4 +63,5 @@ changes = Table(
     metadata,
     Column("name", String(100), primary_key=True),
     Column("number", BigInteger, nullable=False),
+    info=kept(None),
 )

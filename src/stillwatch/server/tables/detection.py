@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, Text
 
-from stillwatch.server.tables.base import Document, Moment, metadata
+from stillwatch.server.tables.base import Document, Moment, kept, metadata
 
 # One row per detection, in order of `number`. `outcome` is requested, running, done, failed, stopped or interrupted
 # (its process died); `inputs` names everything it read, so that the next one can tell whether there is anything new.
@@ -20,6 +20,7 @@ detections = Table(
     Column("outcome", String(20), nullable=False),
     Column("reason", Text),
     Column("inputs", String(64)),
+    info=kept("decisions_days", "ended_at"),
 )
 
 # One row per campaign ever found. `document` is the campaign of `campaigns.json` without any account id: who is in it
@@ -41,6 +42,7 @@ campaigns = Table(
     Column("told_verdict", String(20)),
     Column("told_accounts", BigInteger),
     Column("told_exchanges", BigInteger),
+    info=kept("decisions_days", "last_seen_at"),
 )
 
 # One row per campaign and account that was ever a member; `left_at` is null while it is one. `is_compromised`: its key
@@ -54,6 +56,7 @@ campaign_accounts = Table(
     Column("left_at", Moment),
     Column("is_compromised", Integer, nullable=False, default=0),
     Index("ix_campaign_accounts_account_id", "account_id"),
+    info=kept("decisions_days", "left_at"),
 )
 
 # One row per verdict of an analyst, columns as in `records.VERDICT_RECORDS`; the newest of a subject counts.
@@ -67,4 +70,5 @@ analyst_verdicts = Table(
     Column("because", Text, nullable=False),
     Column("author", String(200), nullable=False),
     Column("decided_at", Moment, nullable=False),
+    info=kept(None),
 )

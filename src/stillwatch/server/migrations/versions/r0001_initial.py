@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("author", sa.String(length=200), nullable=False),
         sa.Column("decided_at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_analyst_verdicts")),
+        info={"retention": None, "since": None},
     )
     op.create_table(
         "api_keys",
@@ -89,6 +90,7 @@ def upgrade() -> None:
         sa.Column("at", Moment(), nullable=False),
         sa.Column("because", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("action", name=op.f("pk_brakes")),
+        info={"retention": None, "since": None},
     )
     op.create_table(
         "campaign_accounts",
@@ -98,6 +100,7 @@ def upgrade() -> None:
         sa.Column("left_at", Moment(), nullable=True),
         sa.Column("is_compromised", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("campaign_id", "account_id", name=op.f("pk_campaign_accounts")),
+        info={"retention": "decisions_days", "since": "left_at"},
     )
     with op.batch_alter_table("campaign_accounts", schema=None) as batch_op:
         batch_op.create_index("ix_campaign_accounts_account_id", ["account_id"], unique=False)
@@ -118,12 +121,14 @@ def upgrade() -> None:
         sa.Column("told_accounts", sa.BigInteger(), nullable=True),
         sa.Column("told_exchanges", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_campaigns")),
+        info={"retention": "decisions_days", "since": "last_seen_at"},
     )
     op.create_table(
         "changes",
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_changes")),
+        info={"retention": None, "since": None},
     )
     op.create_table(
         "decisions",
@@ -145,6 +150,7 @@ def upgrade() -> None:
         sa.Column("ended_because", sa.Text(), nullable=True),
         sa.Column("changed", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_decisions")),
+        info={"retention": "decisions_days", "since": "ended_at"},
     )
     with op.batch_alter_table("decisions", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_decisions_account_id"), ["account_id"], unique=False)
@@ -166,6 +172,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("inputs", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_detections")),
+        info={"retention": "decisions_days", "since": "ended_at"},
     )
     op.create_table(
         "holds",
@@ -266,6 +273,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("decision_id", "principal", name=op.f("pk_approvals")),
+        info={"retention": None, "since": None},
     )
     with op.batch_alter_table("approvals", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_approvals_decision_id"), ["decision_id"], unique=False)
