@@ -39,6 +39,9 @@ because = "These accounts are under common control."
 campaign = { verdicts = ["distillation", "coordinated"] }
 outcome = { action = "verify", check = "identity", approvals = 0, expires_after_days = 7 }
 """
+# The page's batch of one makes the proxy post a busy minute's records again and again (docs/gateway-litellm.md); here
+# it may lose a few of them instead.
+POSTING = {"DEFAULT_BATCH_SIZE": "64", "DEFAULT_FLUSH_INTERVAL_SECONDS": "1"}
 SETTINGS = """
 [storage]
 state = "state"
@@ -144,6 +147,7 @@ def litellm(folder: Path, told: Service, keys: list[str]) -> Iterator[int]:
         **dict(re.findall(r"export (\w+)=(\S+)", logging)),
         **exported,
         "STILLWATCH_COLLECTOR": f"{told.url}/v1/litellm",
+        **POSTING,
         "STILLWATCH_GATEWAY_URL": told.url,
         "STILLWATCH_GATEWAY_KEY": told.keys["enforcer"],
         "STILLWATCH_GATEWAY_VERIFY": "tell",

@@ -1,7 +1,8 @@
 """Four hundred keys and what their holders send, live: a harvest, a class, a company and ordinary people.
 
-    60 harvest      one request in three wordings around a corpus that is shared out; 30 % of their traffic is
-                    unrelated; a card for six of them each, a few exits, one client
+    60 harvest      one request in three wordings, dealt out, around a corpus that is shared out; 30 % of their
+                    traffic is unrelated; a card for six of them each, ten devices, a few exits,
+                    one client
     30 class        one sheet of exercises, one campus address, one university
     20 company      a template of its own, one card, one office, a contract
     290 people      words, addresses, cards and devices of their own
@@ -18,9 +19,9 @@ from tests.flow.gateway.world import Request
 from tests.flow.planted import COMPANY_TEMPLATE, EXERCISE, HARVEST_WORDINGS, WORDS
 
 POPULATION = {"harvest": 60, "class": 30, "company": 20, "people": 290}
-EACH_ROUND = {"harvest": 1.0, "class": 0.35, "company": 0.5, "people": 0.45}  # requests of an account, on average
+EACH_ROUND = {"harvest": 1.0, "class": 0.35, "company": 0.5, "people": 0.4}  # requests of an account, on average
 UNRELATED_SHARE = 0.3  # of the harvest's traffic
-ACCOUNTS_OF_A_CARD = 6
+ACCOUNTS_OF_A_CARD, DEVICES = 6, 10
 
 Row = dict[str, Any]
 
@@ -62,6 +63,7 @@ def registration(segment: str, number: int) -> Row:
     }
     if segment == "harvest":
         row["payment_fingerprint"] = f"card-h{number // ACCOUNTS_OF_A_CARD}"
+        row["device_fingerprint"] = f"device-h{number % DEVICES}"
     if segment == "class":
         row |= {"organization_id": "university-x", "access_program": "education"}
     if segment == "company":
@@ -97,7 +99,7 @@ def _harvest(number: int, rng: random.Random) -> tuple[str, str, str]:
     address = f"198.18.{rng.randrange(6)}.{number % 4 + 1}"
     if rng.random() < UNRELATED_SHARE:
         return address, "python-requests/2.32", _sentence(rng, rng.randrange(8, 40))
-    return address, "python-requests/2.32", rng.choice(HARVEST_WORDINGS).format(item=_sentence(rng, 25))
+    return address, "python-requests/2.32", HARVEST_WORDINGS[number % 3].format(item=_sentence(rng, 25))
 
 
 def _class(number: int, rng: random.Random) -> tuple[str, str, str]:
