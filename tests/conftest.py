@@ -14,7 +14,14 @@ settings.load_profile("stillwatch")
 
 
 # Files that take a minute or more: started first, so that no worker is left alone with one at the end.
-LONG_FILES = ("test_spark_scan.py", "test_honesty.py", "test_metamorphic.py", "test_batches.py")
+LONG_FILES = (
+    "test_spark_scan.py",
+    "test_live.py",
+    "test_honesty.py",
+    "test_crashes.py",
+    "test_metamorphic.py",
+    "test_batches.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
