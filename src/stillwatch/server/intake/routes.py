@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from stillwatch.errors import InputError, ServiceError
+from stillwatch.server import metrics
 from stillwatch.server.access import Principal, requires
 from stillwatch.server.gate import Passage
 from stillwatch.server.intake import taking
@@ -119,10 +120,20 @@ def _worked(service: Service, principal: Principal, kind: Kind, body: _Body) -> 
     except ServiceError as error:
         service.log.error("not_kept", reason=str(error))
         raise HTTPException(503, str(error), AGAIN) from error
+    _count(kind, done, len(body.sent))
     if done.unparsed and not done.accepted and done.unparsed == done.rejected:
         first = done.reasons[0]
         raise HTTPException(400, f"nothing in it could be read; at {first.line or 'its start'}: {first.reason}")
     return done
+
+
+def _count(kind: Kind, done: Taken, size: int) -> None:
+    if done.is_duplicate:
+        metrics.intake_duplicates.inc()
+        return
+    metrics.intake_exchanges.labels(kind.name).inc(done.accepted)
+    metrics.intake_rejected.labels(kind.name).inc(done.rejected)
+    metrics.intake_bytes.labels(kind.name).inc(size)
 
 
 def _type(request: Request) -> str:
