@@ -10,6 +10,7 @@ import pytest
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from stillwatch.errors import ServiceError
 from stillwatch.server import Service, app, application, metrics
@@ -177,6 +178,30 @@ def test_metrics_are_told_even_when_something_cannot_be_looked_up(
 
     monkeypatch.setattr(scraping, "AT_SCRAPE", (gone,))
     assert scraped(client, key_for("admin"))["process_start_time_seconds",] > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "is_told"),
+    [
+        ("GET", "/v1/check", False),
+        ("POST", "/v1/check/v1/chat/completions", False),
+        ("GET", "/v1/decisions/acct-1", False),
+        ("GET", "/healthz", False),
+        ("GET", "/readyz", False),
+        ("GET", "/metrics", False),
+        ("POST", "/v1/check?wrong", True),
+        ("POST", "/v1/decisions/bulk", True),
+        ("GET", "/v1/campaigns/none", True),
+    ],
+)
+def test_what_is_asked_thousands_of_times_a_second_is_logged_only_when_it_goes_wrong(
+    method: str, path: str, is_told: bool, client: TestClient, key_for: Callable[..., dict[str, str]]
+) -> None:
+    headers = {"X-API-Key": "wrong"} if path.endswith("wrong") else key_for("admin")
+    with capture_logs() as logs:
+        reply = client.request(method, path, headers=headers, json={"account_ids": []} if "bulk" in path else None)
+    assert (reply.status_code >= 400) == (path in ("/v1/check?wrong", "/v1/campaigns/none"))
+    assert [line["status"] for line in logs if line["event"] == "request"] == [reply.status_code] * is_told
 
 
 def test_every_metric_is_in_the_docs() -> None:

@@ -18,6 +18,7 @@ from fastapi.concurrency import run_in_threadpool
 from stillwatch.client import Decision, Limits, Rates, Refusal, Verifying, decision_of, refusal
 from stillwatch.errors import ServiceError
 from stillwatch.server.access import Principal
+from stillwatch.server.logging import failure
 from stillwatch.server.metrics import gateway_answers
 from stillwatch.server.settings import Checking
 
@@ -130,7 +131,7 @@ async def checked(service: Any, asked: Asked, *, key: str = "", principal: Princ
         return answer
     except Exception as error:  # the boundary to the gateway: a fault of ours is a failure, never a refusal
         gateway_answers.labels("failed").inc()
-        service.log.error("check_failed", kind=type(error).__name__)
+        service.log.error("check_failed", **failure(error))
         return _failed("the decision could not be looked up")
 
 

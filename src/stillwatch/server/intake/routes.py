@@ -16,6 +16,7 @@ from stillwatch.server.intake import taking
 from stillwatch.server.intake.bodies import AGAIN, received, unpacked
 from stillwatch.server.intake.replies import otlp_failed, otlp_taken
 from stillwatch.server.intake.taking import Kind, Taken
+from stillwatch.server.logging import failure
 from stillwatch.server.service import Service
 
 BATCH_ID = "X-Stillwatch-Batch-Id"
@@ -118,7 +119,7 @@ def _worked(service: Service, principal: Principal, kind: Kind, body: _Body) -> 
     except InputError as error:
         raise HTTPException(400, str(error)) from error
     except ServiceError as error:
-        service.log.error("not_kept", reason=str(error))
+        service.log.error("not_kept", **failure(error))
         raise HTTPException(503, str(error), AGAIN) from error
     _count(kind, done, len(body.sent))
     if done.unparsed and not done.accepted and done.unparsed == done.rejected:

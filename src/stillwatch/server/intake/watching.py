@@ -10,6 +10,7 @@ from pathlib import Path
 from stillwatch.errors import InputError, StillwatchError
 from stillwatch.ingest import input_files
 from stillwatch.server import metrics
+from stillwatch.server.logging import failure
 from stillwatch.server.service import Service
 from stillwatch.settings import Settings
 from stillwatch.state import Ingested
@@ -59,7 +60,7 @@ class Watch:
         try:
             done = take_in(state, settings, progress=lambda *_: None)
         except StillwatchError as error:
-            self.service.log.error("file_not_taken", file=str(path), reason=str(error))
+            self.service.log.error("file_not_taken", file=str(path), **failure(error))
             return
         _count(done, found[0])
         told = {"exchanges": done.batch.exchanges, "was_known": done.was_known}

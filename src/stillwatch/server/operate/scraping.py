@@ -13,6 +13,7 @@ from stillwatch.errors import StillwatchError
 from stillwatch.records import ACTIONS, VERDICTS
 from stillwatch.server import metrics
 from stillwatch.server.detection import runs
+from stillwatch.server.logging import failure
 from stillwatch.server.operate.holds import in_force
 from stillwatch.server.service import Service
 from stillwatch.server.tables import campaigns, deliveries, outbox
@@ -24,7 +25,7 @@ def exposition(service: Service) -> bytes:
         try:
             look_up(service)
         except (StillwatchError, OSError) as error:
-            service.log.warning("not_looked_up", kind=type(error).__name__)
+            service.log.warning("not_looked_up", **failure(error))
     return generate_latest(metrics.REGISTRY)
 
 
