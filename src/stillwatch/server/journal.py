@@ -33,6 +33,7 @@ from stillwatch.intake import NUMBERED_SIGNALS
 
 SUFFIX = ".segment"
 SEGMENT_BYTES = 32 << 20  # of one file; more begin the next
+_BEGUN = "%Y%m%dT%H%M%S%f"  # how the name of a segment begins
 _EDGES = struct.Struct("<II")
 _SIZE = struct.Struct("<I")
 
@@ -122,6 +123,11 @@ class Journal:
             with suppress(FileNotFoundError):  # folded meanwhile
                 found += entry.stat().st_size
         return found
+
+    def pending_since(self) -> datetime | None:
+        """When the oldest segment that waits to be folded was begun, of any process; None when none waits."""
+        names = [entry.name for entry in os.scandir(self.folder) if entry.name.endswith(SUFFIX)]
+        return datetime.strptime(min(names).partition("-")[0], _BEGUN).replace(tzinfo=UTC) if names else None
 
     def close(self) -> None:
         """Finish the segment; nothing is lost when this is never called."""
@@ -230,7 +236,7 @@ def _encoded(frame: Frame) -> bytes:
 
 def _opened(folder: Path, now: datetime) -> _Segment:
     """A new segment, locked before anybody can see it."""
-    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(8)}{SUFFIX}"
+    name = f"{now.astimezone(UTC):{_BEGUN}}-{secrets.token_hex(8)}{SUFFIX}"
     hidden = folder / f".{name}.partial"
     file = hidden.open("xb", buffering=0)
     try:

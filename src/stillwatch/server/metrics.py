@@ -15,16 +15,16 @@ request_seconds = Histogram(
 )
 refused_keys = Counter("stillwatch_refused_keys", "Requests with a key or token that is not valid.", registry=REGISTRY)
 
-# Intake. `source` is the form of what came in (otlp, litellm, native, watched ...), never who sent it.
+# Intake. `source` is the form of what came in (spans, litellm, lines, watched ...), never who sent it.
 intake_exchanges = Counter("stillwatch_intake_exchanges", "Exchanges taken in.", ["source"], registry=REGISTRY)
-intake_bytes = Counter("stillwatch_intake_bytes", "Bytes of bodies taken in.", ["source"], registry=REGISTRY)
+intake_bytes = Counter("stillwatch_intake_bytes", "Bytes of bodies and files taken in.", ["source"], registry=REGISTRY)
 intake_rejected = Counter("stillwatch_intake_rejected", "Rows that could not be read.", ["source"], registry=REGISTRY)
-intake_duplicates = Counter("stillwatch_intake_duplicates", "Batches that had come before.", registry=REGISTRY)
+intake_duplicates = Counter("stillwatch_intake_duplicates", "Batches that were known already.", registry=REGISTRY)
 intake_pending_bytes = Gauge(
     "stillwatch_intake_pending_bytes", "Bytes acknowledged and not yet in the state.", registry=REGISTRY
 )
 fold_lag_seconds = Gauge(
-    "stillwatch_fold_lag_seconds", "Age of the oldest exchange that is not yet in the state.", registry=REGISTRY
+    "stillwatch_fold_lag_seconds", "How long the oldest traffic waits to be in the state.", registry=REGISTRY
 )
 
 # Detection.
@@ -35,8 +35,12 @@ detection_failures = Counter("stillwatch_detection_failures", "Detections that f
 detected_at = Gauge("stillwatch_detected_at_seconds", "When detection last ended well, Unix time.", registry=REGISTRY)
 campaigns = Gauge("stillwatch_campaigns", "Campaigns now known, by verdict.", ["verdict"], registry=REGISTRY)
 
-# Decisions. `mode` is live or shadow.
-decisions = Gauge("stillwatch_decisions", "Decisions in force.", ["action", "mode"], registry=REGISTRY)
+# Decisions. `mode` is live or shadow; `outcome` is an action that was served, the code of a refusal, or why nothing
+# could be looked up: no_account, unknown_key, failed.
+decisions = Gauge(
+    "stillwatch_decisions", "Accounts that gateways are told to act on.", ["action", "mode"], registry=REGISTRY
+)
+gateway_answers = Counter("stillwatch_gateway_answers", "Answers to gateways that ask.", ["outcome"], registry=REGISTRY)
 fail_opens = Counter(
     "stillwatch_fail_opens", "Answers that gateways gave without a fresh snapshot, as they tell.", registry=REGISTRY
 )

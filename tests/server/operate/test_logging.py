@@ -1,9 +1,11 @@
 """Logs: only known fields, no word of a request and no secret, whoever writes them."""
 
+import ast
 import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +83,32 @@ def test_libraries_are_told_of_without_their_words(log: io.StringIO) -> None:
     first, second = lines(log)
     assert first["event"] == "message of multipart.parser"
     assert (second["event"], second["kind"]) == ("Exception in ASGI application", "ValueError")
+    assert SECRET not in log.getvalue()
+
+
+def test_every_field_that_the_service_logs_is_known() -> None:
+    calls = [
+        (path.name, call)
+        for path in Path(service_logging.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(("log.info", "log.warning", "log.error"))
+    ]
+    assert len(calls) > 10
+    told_fields = {(name, field.arg) for name, call in calls for field in call.keywords if field.arg is not None}
+    assert {one for one in told_fields if one[1] not in service_logging.FIELDS} == set()
+
+
+def test_an_observer_that_fails_is_told_without_its_words(
+    service: Service, client: TestClient, log: io.StringIO, key_for: Callable[..., dict[str, str]]
+) -> None:
+    def broken(_signals: object) -> None:
+        raise ValueError(SECRET)
+
+    service.observers.append(broken)
+    row = {"started_at": service.now().isoformat(), "account_id": "a", "model": "m", "prompt": "Name a planet."}
+    assert client.post("/v1/exchanges", json=row, headers=key_for("ingest")).json()["accepted"] == 1
+    [line] = [line for line in lines(log) if line["event"] == "observer_failed"]
+    assert line["kind"] == "ValueError"
     assert SECRET not in log.getvalue()
 
 

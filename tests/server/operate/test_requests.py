@@ -10,10 +10,12 @@ import pytest
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from stillwatch.errors import ServiceError
 from stillwatch.server import Service, app, application, metrics
 from stillwatch.server.access import requires
+from stillwatch.server.detection import runs
 from stillwatch.server.operate import scraping
 from stillwatch.server.operate.requests import JSON_BYTES
 from stillwatch.server.settings import Taking
@@ -138,13 +140,20 @@ def test_ready_says_what_is_missing_to_those_who_have_a_role(
 def test_a_detection_that_has_not_ended_well_for_long_is_not_ready(
     client: TestClient, service: Service, clock: Any, key_for: Callable[..., dict[str, str]]
 ) -> None:
-    metrics.detected_at.set(clock().timestamp())
-    try:
-        clock.pass_by(seconds=3 * service.settings.detection.every_s + 901)
-        missing = client.get("/readyz", headers=key_for("admin")).json()["missing"]
-        assert missing == {"detection": "last ended well 1801 s ago"}
-    finally:
-        metrics.detected_at.set(0)
+    headers = key_for("admin")
+
+    def missing_after(outcome: str, **passed: float) -> Any:
+        with service.database.write() as connection:
+            number = runs.begun(connection, "inputs", now=clock())
+            runs.ended(connection, number, outcome, now=clock())
+        clock.pass_by(**passed)
+        return client.get("/readyz", headers=headers).json()["missing"]
+
+    assert missing_after("done", hours=9) == {}  # nothing new has come since
+    assert missing_after("done", seconds=0) == {}
+    assert missing_after("failed", seconds=3 * service.settings.detection.every_s + 900) == {}
+    assert missing_after("failed", seconds=1) == {"detection": "has not ended well for 1801 s"}
+    assert missing_after("done", hours=9) == {}
 
 
 def test_metrics_tell_what_gateways_let_pass_and_what_is_looked_up_when_they_are_read(
@@ -169,6 +178,30 @@ def test_metrics_are_told_even_when_something_cannot_be_looked_up(
 
     monkeypatch.setattr(scraping, "AT_SCRAPE", (gone,))
     assert scraped(client, key_for("admin"))["process_start_time_seconds",] > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "is_told"),
+    [
+        ("GET", "/v1/check", False),
+        ("POST", "/v1/check/v1/chat/completions", False),
+        ("GET", "/v1/decisions/acct-1", False),
+        ("GET", "/healthz", False),
+        ("GET", "/readyz", False),
+        ("GET", "/metrics", False),
+        ("POST", "/v1/check?wrong", True),
+        ("POST", "/v1/decisions/bulk", True),
+        ("GET", "/v1/campaigns/none", True),
+    ],
+)
+def test_what_is_asked_thousands_of_times_a_second_is_logged_only_when_it_goes_wrong(
+    method: str, path: str, is_told: bool, client: TestClient, key_for: Callable[..., dict[str, str]]
+) -> None:
+    headers = {"X-API-Key": "wrong"} if path.endswith("wrong") else key_for("admin")
+    with capture_logs() as logs:
+        reply = client.request(method, path, headers=headers, json={"account_ids": []} if "bulk" in path else None)
+    assert (reply.status_code >= 400) == (path in ("/v1/check?wrong", "/v1/campaigns/none"))
+    assert [line["status"] for line in logs if line["event"] == "request"] == [reply.status_code] * is_told
 
 
 def test_every_metric_is_in_the_docs() -> None:

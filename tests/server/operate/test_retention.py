@@ -17,6 +17,8 @@ from stillwatch.errors import HeldError
 from stillwatch.records import EXCHANGES, arrow_schema
 from stillwatch.server import ServerSettings, Service, application, audit, opened
 from stillwatch.server.access import made_key
+from stillwatch.server.intake import fold, folding
+from stillwatch.server.journal import finished_segments
 from stillwatch.server.operate import erasure, holds, retention
 from stillwatch.server.settings import Keeping, Storing
 from stillwatch.server.tables import Moment, metadata
@@ -225,6 +227,49 @@ def test_an_erased_account_is_in_the_state_and_in_the_tables_no_more_and_the_aud
     [subject] = [subject for _, action, subject in audit_of(held) if action == "account.erased"]
     assert subject == ingest.Key(held.key.secret).digest("erased account", b"a")
     assert state.existing_manifest(folder).batches
+
+
+def send(held: Service, client: TestClient, clock: Any, account_id: str) -> None:
+    """One exchange of an account, acknowledged and not folded."""
+    key = made_key(held.database, name="logs", roles=["ingest"], by="tests", now=clock())
+    row = {"started_at": clock().isoformat(), "account_id": account_id, "model": "m", "prompt": "Name a planet."}
+    reply = client.post("/v1/exchanges", json=row, headers={"Authorization": f"Bearer {key}"})
+    assert reply.json()["accepted"] == 1, reply.text
+
+
+def test_what_waits_to_be_folded_does_not_bring_an_erased_account_back(
+    held: Service, admin: TestClient, clock: Any
+) -> None:
+    for account_id in ("a", "b"):
+        send(held, admin, clock, account_id)
+    assert admin.post("/v1/accounts/a/erase").json()["erased"]["content of the state"] == 1
+    fold(held)
+    assert in_state(held.settings.storage.state) == {"b": 1}
+
+
+def test_an_account_is_not_erased_while_another_process_holds_what_it_sent(
+    held: Service, admin: TestClient, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(held, admin, clock, "a")
+    held.journal.rotate()
+    monkeypatch.setattr(folding, "_OTHERS_S", -60.0)
+    with finished_segments(held.journal.folder):
+        reply = admin.post("/v1/accounts/a/erase")
+    assert reply.status_code == 503
+    assert "ask again later" in reply.json()["detail"]
+    assert admin.post("/v1/accounts/a/erase").json()["erased"]["content of the state"] == 1
+
+
+def test_gateways_are_told_no_more_of_an_account_that_was_erased(held: Service, admin: TestClient) -> None:
+    for account_id in ("a", "b"):
+        told = {"account_id": account_id, "action": "verify", "because": "It resells."}
+        assert admin.post("/v1/decisions", json=told).status_code == 201
+    held.snapshot.refresh(held.database)
+    assert admin.get("/v1/decisions/a").json()["shadow"] == "verify"
+    assert admin.post("/v1/accounts/a/erase").json()["erased"]["decisions of the records"] == 1
+    held.snapshot.refresh(held.database)
+    assert [admin.get(f"/v1/decisions/{one}").json()["shadow"] for one in "ab"] == [None, "verify"]
+    assert len(held.snapshot) == 1
 
 
 def test_an_account_nobody_knows_is_erased_without_an_error(admin: TestClient) -> None:

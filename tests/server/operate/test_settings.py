@@ -34,7 +34,8 @@ def test_every_setting_is_in_the_docs_in_its_section_with_its_variable_and_no_ot
     known = {(section, name): f"STILLWATCH_{section}_{name}".upper() for section, name, _ in settings()}
     assert {key: variable for key, (_, variable) in told.items()} == known
     for section, name, default in settings():
-        words = {False: "false", (): "none", "": None}.get(default, f"`{default}`")
+        told_as = ", ".join(default) if isinstance(default, tuple) else default
+        words = {False: "false", (): "none", "": None}.get(default, f"`{told_as}`")
         if isinstance(default, int | float) and not isinstance(default, bool):
             words = f"{default:g}" if isinstance(default, float) else str(default)
         assert words is None or told[section, name][0] == words
@@ -48,6 +49,8 @@ def test_each_can_be_replaced_by_its_variable(section: str, name: str, default: 
         "issuer": "https://id.example",
         "live": "verify,throttle",
         "memory_limit": "1GB",
+        "account": "header:x-tenant",
+        "verify": "tell",
     }
     plain = {bool: "true", int: "7", float: "7.5", Path: "/x", str: "x"}
     told = load_server_settings(

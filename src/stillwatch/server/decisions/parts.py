@@ -153,6 +153,10 @@ class Parts:
         if not self._uses[part_id]:
             del self._ids[self._by_id[part_id].choice], self._by_id[part_id], self._uses[part_id]
 
+    def uses(self) -> list[tuple[Choice, int]]:
+        """How many use each choice now."""
+        return [(choice, self._uses.get(part_id, 0)) for choice, part_id in self._ids.copy().items()]
+
     def copied(self) -> dict[bytes, Part]:
         """The parts of this moment by id."""
         return self._by_id.copy()

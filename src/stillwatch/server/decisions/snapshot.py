@@ -11,6 +11,7 @@ Readers take no lock: a row is replaced as a whole, its part is there before it,
 import heapq
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from itertools import islice
@@ -47,6 +48,16 @@ class Snapshot:
     def __len__(self) -> int:
         """Accounts with a row."""
         return len(self._rows)
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """How many accounts there is something to do about, by action and by whether it is live or in shadow."""
+        found: Counter[tuple[str, str]] = Counter()
+        for choice, uses in self._parts.uses():
+            if choice.action != "none":
+                found[choice.action, "live"] += uses
+            if choice.shadow is not None:
+                found[choice.shadow, "shadow"] += uses
+        return found
 
     @property
     def version(self) -> str:

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from stillwatch.decisions import load_policy
 from stillwatch.errors import ServiceError, StillwatchError
+from stillwatch.server import metrics
 from stillwatch.server.detection import findings, runs
 from stillwatch.server.detection.hands import Hands
 from stillwatch.server.detection.registrations import account_rows
@@ -74,6 +75,7 @@ class Detector:
                 self._take_over(number, time.monotonic() - began)
         except StillwatchError as error:
             end = Ended("failed", str(error))
+        metrics.detection_seconds.observe(time.monotonic() - began)
         if end.outcome != "done":
             self._note_failure(number, end, time.monotonic() - began)
             return
@@ -156,6 +158,8 @@ class Detector:
         told = {"seconds": round(seconds, 3), "reason": end.reason}
         with self._service.database.write() as connection:
             runs.ended(connection, number, end.outcome, now=self._service.now(), **told)
+        if end.outcome == "failed":
+            metrics.detection_failures.inc()
         log = self._service.log.info if end.outcome == "stopped" else self._service.log.error
         log("detection_ended", number=number, outcome=end.outcome, **told)
 

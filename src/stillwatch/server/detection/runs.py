@@ -76,6 +76,23 @@ def newest_done(connection: sa.Connection) -> int | None:
     return None if number is None else int(number)
 
 
+def done_at(connection: sa.Connection) -> datetime | None:
+    """When a detection last ended well; None when none has."""
+    done = sa.select(sa.func.max(detections.c.ended_at)).where(detections.c.outcome == "done")
+    at: datetime | None = connection.execute(done).scalar()
+    return at
+
+
+def failing_since(connection: sa.Connection) -> datetime | None:
+    """Since when no detection has ended well, when the newest one that ended did not; else None."""
+    finished = detections.c.ended_at.is_not(None)
+    newest = sa.select(detections.c.outcome).where(finished).order_by(detections.c.number.desc()).limit(1)
+    if connection.execute(newest).scalar() in (None, "done"):
+        return None
+    first: datetime | None = connection.execute(sa.select(sa.func.min(detections.c.started_at))).scalar()
+    return done_at(connection) or first
+
+
 def inputs_of(connection: sa.Connection, state: Path, policy: str) -> str | None:
     """Names everything the next detection would read: the state, verdicts, accounts, policy. None without a state."""
     try:

@@ -18,7 +18,8 @@ from fastapi.concurrency import run_in_threadpool
 from stillwatch.client import Decision, Limits, Rates, Refusal, Verifying, decision_of, refusal
 from stillwatch.errors import ServiceError
 from stillwatch.server.access import Principal
-from stillwatch.server.gateways.counts import answers
+from stillwatch.server.logging import failure
+from stillwatch.server.metrics import gateway_answers
 from stillwatch.server.settings import Checking
 
 KEY_HEADER = "x-stillwatch-key"
@@ -83,15 +84,15 @@ class Checks:
         """Whether to serve the request. A throttled request that is served is counted."""
         account_id = self._account_id(asked)
         if not account_id:
-            answers.labels("no_account").inc()
+            gateway_answers.labels("no_account").inc()
             return Answer(200, _told(Decision()))
         decision = decision_of(lookup(account_id, principal.namespace or ""), now_s)
         verifying = Verifying(self.settings.verify == "refuse", self.settings.verify_url)
         refused = refusal(principal.account_id(account_id), decision, self.rates, verifying)
         if refused is None:
-            answers.labels(decision.action).inc()
+            gateway_answers.labels(decision.action).inc()
             return Answer(200, _told(decision))
-        answers.labels(refused.code).inc()
+        gateway_answers.labels(refused.code).inc()
         return Answer(refused.status, _refused(refused), orjson.dumps(refused.body()))
 
     def _account_id(self, asked: Asked) -> str:
@@ -124,13 +125,13 @@ async def checked(service: Any, asked: Asked, *, key: str = "", principal: Princ
     try:
         principal = principal or await service.checks.principal(service, key)
         if principal is None:
-            answers.labels("unknown_key").inc()
+            gateway_answers.labels("unknown_key").inc()
             return _failed(f"{KEY_HEADER} holds no valid key with the role enforcer")
         answer: Answer = service.checks.answer(lookup_of(service), principal, asked, now_s=service.now().timestamp())
         return answer
     except Exception as error:  # the boundary to the gateway: a fault of ours is a failure, never a refusal
-        answers.labels("failed").inc()
-        service.log.error("check_failed", kind=type(error).__name__)
+        gateway_answers.labels("failed").inc()
+        service.log.error("check_failed", **failure(error))
         return _failed("the decision could not be looked up")
 
 

@@ -1,5 +1,6 @@
 """What the journal holds goes into the state as a batch, by the same code as `stillwatch ingest`."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,10 +12,11 @@ from stillwatch import state
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.errors import StoreError
 from stillwatch.records import REJECTED, arrow_schema
-from stillwatch.server.journal import Frame, finished_segments, frames, remove, torn_bytes
+from stillwatch.server.journal import SUFFIX, Frame, finished_segments, frames, remove, torn_bytes
 from stillwatch.server.service import Service
 
 _REJECTED = arrow_schema(REJECTED)
+_OTHERS_S, _LOOK_S = 30.0, 0.1  # how long others may take to finish and fold what they hold; between two looks at it
 
 
 def fold(service: Service) -> None:
@@ -33,6 +35,22 @@ def fold(service: Service) -> None:
             remove(paths)
             pending = {path.name for path in service.journal.folder.iterdir()}
             state.streams_merged(folder, engine, work=work, pending=pending)
+
+
+def fold_everything(service: Service) -> None:
+    """Have everything in the state that was acknowledged before, by any process.
+
+    Raises:
+        StoreError: another process holds some of it for too long, or it cannot be folded here.
+    """
+    service.journal.rotate()
+    waiting = list(service.journal.folder.glob(f"*{SUFFIX}"))
+    until = time.monotonic() + service.settings.intake.fold_every_s + _OTHERS_S
+    fold(service)
+    while any(path.exists() for path in waiting):
+        if time.monotonic() > until or service.stopping.wait(_LOOK_S):
+            raise StoreError("what came in is not in the state yet, another process holds it: ask again later")
+        fold(service)
 
 
 @contextmanager

@@ -9,12 +9,14 @@ import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from stillwatch.errors import InputError, ServiceError
+from stillwatch.server import metrics
 from stillwatch.server.access import Principal, requires
 from stillwatch.server.gate import Passage
 from stillwatch.server.intake import taking
 from stillwatch.server.intake.bodies import AGAIN, received, unpacked
 from stillwatch.server.intake.replies import otlp_failed, otlp_taken
 from stillwatch.server.intake.taking import Kind, Taken
+from stillwatch.server.logging import failure
 from stillwatch.server.service import Service
 
 BATCH_ID = "X-Stillwatch-Batch-Id"
@@ -117,12 +119,22 @@ def _worked(service: Service, principal: Principal, kind: Kind, body: _Body) -> 
     except InputError as error:
         raise HTTPException(400, str(error)) from error
     except ServiceError as error:
-        service.log.error("not_kept", reason=str(error))
+        service.log.error("not_kept", **failure(error))
         raise HTTPException(503, str(error), AGAIN) from error
+    _count(kind, done, len(body.sent))
     if done.unparsed and not done.accepted and done.unparsed == done.rejected:
         first = done.reasons[0]
         raise HTTPException(400, f"nothing in it could be read; at {first.line or 'its start'}: {first.reason}")
     return done
+
+
+def _count(kind: Kind, done: Taken, size: int) -> None:
+    if done.is_duplicate:
+        metrics.intake_duplicates.inc()
+        return
+    metrics.intake_exchanges.labels(kind.name).inc(done.accepted)
+    metrics.intake_rejected.labels(kind.name).inc(done.rejected)
+    metrics.intake_bytes.labels(kind.name).inc(size)
 
 
 def _type(request: Request) -> str:

@@ -23,6 +23,7 @@ from stillwatch.intake import exchanges_schema, numbered_signals
 from stillwatch.records import SIGNALS, arrow_schema
 from stillwatch.server.access import Principal
 from stillwatch.server.journal import Frame, Header
+from stillwatch.server.logging import failure
 from stillwatch.server.service import Service
 from stillwatch.signals import inputs
 
@@ -145,4 +146,4 @@ def _observed(service: Service, frames: list[Frame]) -> None:
         try:
             observer(signals)
         except Exception as error:  # the boundary of an observer: what was acknowledged stays acknowledged
-            service.log.error("observer_failed", kind=type(error).__name__, reason=str(error))
+            service.log.error("observer_failed", **failure(error))

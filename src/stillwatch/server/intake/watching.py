@@ -9,8 +9,11 @@ from pathlib import Path
 
 from stillwatch.errors import InputError, StillwatchError
 from stillwatch.ingest import input_files
+from stillwatch.server import metrics
+from stillwatch.server.logging import failure
 from stillwatch.server.service import Service
 from stillwatch.settings import Settings
+from stillwatch.state import Ingested
 from stillwatch.upkeep import take_in
 
 _UNFINISHED = (".partial", ".tmp")
@@ -31,7 +34,7 @@ class Watch:
         complete = [path for path, look in found.items() if self._seen.get(path) == look]
         for path in complete:
             if self._done.get(path) != found[path]:
-                self._take(path)
+                self._take(path, found[path])
                 self._done[path] = found[path]
         self._seen = found
         self._done = {path: look for path, look in self._done.items() if path in found}
@@ -45,7 +48,7 @@ class Watch:
                 continue
         return [path for path in paths if path.name[0] != "." and path.suffix not in _UNFINISHED]
 
-    def _take(self, path: Path) -> None:
+    def _take(self, path: Path, found: _Look) -> None:
         limits, state = self.service.settings.detection, self.service.settings.storage.state
         settings = Settings(
             logs=(str(path),),
@@ -57,10 +60,20 @@ class Watch:
         try:
             done = take_in(state, settings, progress=lambda *_: None)
         except StillwatchError as error:
-            self.service.log.error("file_not_taken", file=str(path), reason=str(error))
+            self.service.log.error("file_not_taken", file=str(path), **failure(error))
             return
+        _count(done, found[0])
         told = {"exchanges": done.batch.exchanges, "was_known": done.was_known}
         self.service.log.info("file_taken", file=str(path), **told)
+
+
+def _count(done: Ingested, size: int) -> None:
+    if done.was_known:
+        metrics.intake_duplicates.inc()
+        return
+    metrics.intake_exchanges.labels("watched").inc(done.batch.exchanges)
+    metrics.intake_rejected.labels("watched").inc(done.batch.rejected)
+    metrics.intake_bytes.labels("watched").inc(size)
 
 
 def _look(path: Path) -> _Look | None:

@@ -10,19 +10,21 @@ lines, which may name the account, until [retention] audit_days; a chain that ca
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from stillwatch import state, store, subjects
 from stillwatch.server import audit
+from stillwatch.server.decisions import tell_of_deletions
+from stillwatch.server.detection.detector import output_folder
+from stillwatch.server.intake import fold_everything
 from stillwatch.server.operate.holds import held
 from stillwatch.server.service import Service
 from stillwatch.server.settings import ServerSettings
-from stillwatch.server.tables import holds, metadata
+from stillwatch.server.tables import decisions, holds, metadata
 
-FIRST: tuple[Callable[[Service], None], ...] = ()  # of the parts, done before an account is erased
+FIRST: tuple[Callable[[Service], None], ...] = (fold_everything,)  # of the parts, done before an account is erased
 
 
 def erase(service: Service, account_id: str, *, by: str, now: datetime) -> dict[str, int]:
@@ -30,7 +32,7 @@ def erase(service: Service, account_id: str, *, by: str, now: datetime) -> dict[
 
     Raises:
         HeldError: it is under legal hold.
-        StoreError: a detection is writing just now.
+        StoreError: a detection is writing just now, or what came in cannot be folded.
         ServiceError: the database does not answer.
     """
     with service.database.read() as connection:
@@ -40,6 +42,7 @@ def erase(service: Service, account_id: str, *, by: str, now: datetime) -> dict[
         first(service)
     removed = _from_files(service.settings, account_id, holding, now)
     with service.database.write() as connection:
+        audit.hold(connection)
         subjects.refuse_held(held(connection, now), account_id, now.date())
         removed |= from_tables(connection, account_id)
         told = {name: count for name, count in removed.items() if count}
@@ -48,18 +51,15 @@ def erase(service: Service, account_id: str, *, by: str, now: datetime) -> dict[
     return removed
 
 
-def output_folder(settings: ServerSettings) -> Path:
-    """Where detection writes."""
-    return settings.storage.state / "detections"
-
-
 def from_tables(connection: sa.Connection, account_id: str) -> dict[str, int]:
-    """Delete the account's rows from every table; how many from each."""
+    """Delete the account's rows from every table, and let gateways know; how many from each."""
     removed = {}
     for table in reversed(metadata.sorted_tables):
         if (of_account := rows_of(table, account_id)) is not None:
-            removed[f"{table.name} of the records"] = connection.execute(table.delete().where(of_account)).rowcount
-    return removed
+            removed[table.name] = connection.execute(table.delete().where(of_account)).rowcount
+    if removed[decisions.name]:
+        tell_of_deletions(connection)
+    return {f"{name} of the records": count for name, count in removed.items()}
 
 
 def rows_of(table: sa.Table, account_id: str) -> Any:

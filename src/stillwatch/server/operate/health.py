@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stillwatch.errors import StillwatchError
-from stillwatch.server import metrics, migrations
+from stillwatch.server import migrations
+from stillwatch.server.detection import runs
 from stillwatch.server.service import Service
 
 DETECTIONS_MISSED = 3  # turns of detection that may fail before the service says it is not ready
@@ -32,11 +33,15 @@ def _state(service: Service) -> str | None:
 
 
 def _detection(service: Service) -> str | None:
-    """Of this process: where another one detects, nothing is known and nothing is held against it."""
-    ended_at = metrics.detected_at._value.get()
-    age_s = service.now().timestamp() - ended_at
+    """Of whichever process detects. Where nothing new comes in, none is due, and none is missed."""
+    try:
+        with service.database.read() as connection:
+            since = runs.failing_since(connection)
+    except StillwatchError:
+        return None  # the database is told of
+    age_s = (service.now() - since).total_seconds() if since else 0.0
     allowed_s = DETECTIONS_MISSED * service.settings.detection.every_s + DETECTION_MAY_TAKE_S
-    return f"last ended well {age_s:.0f} s ago" if ended_at and age_s > allowed_s else None
+    return f"has not ended well for {age_s:.0f} s" if age_s > allowed_s else None
 
 
 def unwritable(folder: Path) -> str | None:

@@ -20,7 +20,8 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_QUIET = frozenset({"GET", "HEAD", "OPTIONS"})  # told in the log only when they fail
+_QUIET = frozenset({"GET", "HEAD", "OPTIONS"})  # told in the log only when they fail, as are these routes:
+_HOT = frozenset({"/v1/check", "/v1/check/{path:path}"})  # asked thousands of times a second, by any method
 _UNKNOWN = "unknown"
 JSON_BYTES = 8 << 20  # of a body that is read whole before anybody asks for a key; others are read piece by piece after
 _CLOSE = {"Connection": "close"}  # what is left of the body is not read
@@ -53,7 +54,7 @@ class Requests:
         method, route = _method(scope), _route(scope)
         metrics.requests.labels(method, route, status).inc()
         metrics.request_seconds.labels(route).observe(seconds)
-        if method not in _QUIET or status >= 400:
+        if status >= 400 or not (method in _QUIET or route in _HOT):
             principal = getattr(scope.get("state", {}).get("principal"), "name", None)
             self._log.info(
                 "request", method=method, route=route, status=status, seconds=round(seconds, 4), principal=principal

@@ -30,6 +30,7 @@ def retain(service: Service) -> dict[str, int]:
     """Remove what is older than the settings allow; how many rows went from where."""
     now, settings = service.now(), service.settings.retention
     with service.database.write() as connection:
+        audit.hold(connection)
         accounts = held(connection, now)["account_id"].to_pylist()
         removed = _from_tables(connection, service, accounts)
         if settings.audit_days and not in_force(connection, now):
