@@ -6,6 +6,7 @@
 3. What is recommended differently is replaced. An approved decision that is no stronger stays in force while its
    replacement waits for people; one that is stronger ends at once.
 4. A person's undo ends what the campaign has to say about the account, under this id and those it descends from.
+5. A check that was passed since the campaign first spoke of the account is not asked for again while the pass protects.
 
 Misses: a campaign that comes back under an id its lineage does not tie to the old one is heard again.
 """
@@ -22,6 +23,7 @@ from stillwatch.decisions.limits import LEAST_APPROVALS
 from stillwatch.records import ACTIONS
 from stillwatch.server import audit
 from stillwatch.server.decisions import ledger
+from stillwatch.server.decisions.passes import passed_checks
 from stillwatch.server.tables import decisions
 
 NEWCOMER = "newcomer"
@@ -99,9 +101,13 @@ def undone_accounts(connection: sa.Connection, campaign_ids: Sequence[str]) -> s
 
 def _compared(connection: sa.Connection, campaign: Mapping[str, Any], *, now: datetime, author: str) -> _Changes:
     wanted = _wanted(campaign)
-    ancestors = [kin["campaign_id"] for kin in campaign.get("lineage", ())]
-    for account_id in undone_accounts(connection, [campaign["campaign_id"], *ancestors]):
+    kin = [campaign["campaign_id"], *(one["campaign_id"] for one in campaign.get("lineage", ()))]
+    for account_id in undone_accounts(connection, kin):
         wanted.pop(account_id, None)
+    accuses = bool(wanted)
+    for account_id, checks in passed_checks(connection, decisions.c.campaign_id.in_(kin), now=now).items():
+        if account_id in wanted and wanted[account_id].action == "verify" and wanted[account_id].check in checks:
+            del wanted[account_id]
     changed = _Changes()
     held: dict[str, list[Any]] = {}
     for row in _open(connection, campaign["campaign_id"]):
@@ -113,7 +119,7 @@ def _compared(connection: sa.Connection, campaign: Mapping[str, Any], *, now: da
     members = set(campaign["account_ids"])
     for account_id in held.keys() - wanted.keys():
         # A newcomer that this detection has not seen yet keeps its own expiry, while its campaign accuses anybody.
-        unseen = bool(wanted) and account_id not in members
+        unseen = accuses and account_id not in members
         changed.withdrawn += [row for row in held[account_id] if not (unseen and row.source == NEWCOMER)]
     return changed
 
