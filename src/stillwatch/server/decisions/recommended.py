@@ -11,6 +11,7 @@
 Misses: a campaign that comes back under an id its lineage does not tie to the old one is heard again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from stillwatch.decisions import reason_and_source
 from stillwatch.decisions.limits import LEAST_APPROVALS
 from stillwatch.records import ACTIONS
 from stillwatch.server import audit
+from stillwatch.server.alerts import tell
 from stillwatch.server.decisions import ledger
 from stillwatch.server.decisions.passes import passed_checks
 from stillwatch.server.tables import decisions
@@ -157,6 +159,7 @@ def _written(
         ledger.end(connection, [row.decision_id for row in rows], state, because=because, by=author, now=now)
     ledger.insert(connection, [{**row, "changed": change} for row in changed.new])
     _audited(connection, campaign_id, changed, done, now=now, author=author)
+    _tell(connection, campaign_id, changed, now=now, author=author)
     return done
 
 
@@ -175,6 +178,15 @@ def _audited(
     told: dict[str, Any] = {one.name: getattr(done, one.name) for one in fields(done) if getattr(done, one.name)}
     told |= {"actions": actions, "digest": ledger.digest(lines)}
     audit.record(connection, at=now, principal=author, action="decisions.reconciled", subject=campaign_id, after=told)
+
+
+def _tell(connection: sa.Connection, campaign_id: str, changed: _Changes, *, now: datetime, author: str) -> None:
+    """One message for the campaign: how many of each action were taken, proposed, replaced and withdrawn."""
+    counts = Counter(f"{row['action']}_{row['state']}" for row in changed.new)
+    counts.update(f"{row.action}_replaced" for row in changed.replaced)
+    counts.update(f"{row.action}_withdrawn" for row in changed.withdrawn)
+    if counts:  # what is only renewed is no news
+        tell(connection, "decision.made", campaign_id, {"author": author, **dict(sorted(counts.items()))}, now=now)
 
 
 def _wanted(campaign: Mapping[str, Any]) -> dict[str, _Wanted]:
