@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from stillwatch.server import Service, decisions
+from stillwatch.server import Service, decisions, migrations
 from stillwatch.server.decisions import Reconciled
 from stillwatch.server.tables import decisions as table
 from stillwatch.server.tables import metadata
@@ -59,8 +59,8 @@ def one_database(postgres_server: str) -> Iterator[sa.Engine]:
 @pytest.fixture
 def postgres_url(one_database: sa.Engine) -> str:
     """The database, emptied."""
-    metadata.create_all(one_database)
     with one_database.begin() as connection:
+        migrations.upgraded(connection)
         connection.execute(sa.text(f"TRUNCATE {', '.join(metadata.tables)} CASCADE"))
     return one_database.url.set(drivername="postgresql").render_as_string(hide_password=False)
 

@@ -16,6 +16,7 @@ from stillwatch.server import ServerSettings, Service, audit, decisions, opened
 from stillwatch.server.decisions import Reconciled, ledger, people
 from stillwatch.server.settings import Storing
 from stillwatch.server.tables import audit as audit_table
+from stillwatch.server.tables import outbox
 
 Run = Callable[..., Reconciled]
 Rows = Callable[..., list[Any]]
@@ -327,3 +328,41 @@ def test_thousands_of_accounts_make_one_line_of_audit(service: Service, reconcil
         (None, 2_100),
     ]
     assert len(service.snapshot) == 0
+
+
+def test_people_are_told_once_per_campaign_in_counts_and_of_renewals_nothing(
+    service: Service, reconciled: Run, clock: Clock
+) -> None:
+    found = campaign(recommended("throttle", ["acct-1", "acct-2"]), recommended("suspend", ["acct-3"]))
+    other = campaign(recommended("verify", ["acct-4"]), campaign_id="c-other")
+    reconciled(found, other)
+    clock.pass_by(hours=30)
+    assert reconciled(found, other).renewed == 4
+    clock.pass_by(minutes=5)
+    reconciled(campaign(recommended("suspend", ["acct-1"])))
+    with service.database.read() as connection:
+        told = connection.execute(sa.select(outbox).order_by(outbox.c.at, outbox.c.subject)).all()
+    author = {"author": "policy default 1"}
+    assert [(one.kind, one.subject_kind, one.subject, one.facts) for one in told] == [
+        ("decision.made", "campaign", CAMPAIGN_ID, author | {"suspend_proposed": 1, "throttle_active": 2}),
+        ("decision.made", "campaign", "c-other", author | {"verify_active": 1}),
+        (
+            "decision.made",
+            "campaign",
+            CAMPAIGN_ID,
+            author | {"suspend_proposed": 1, "suspend_withdrawn": 1, "throttle_withdrawn": 1},
+        ),
+        ("decision.made", "campaign", "c-other", author | {"verify_withdrawn": 1}),
+    ]
+    assert "acct-" not in str([one.facts for one in told])
+
+
+def test_what_is_not_committed_is_not_told(service: Service, reconciled: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("stillwatch.server.decisions.recommended._campaigns_with_open_decisions", broken)
+    with pytest.raises(RuntimeError):
+        reconciled(campaign(recommended("throttle", ["a"])))
+    with service.database.read() as connection:
+        assert connection.execute(sa.select(outbox)).first() is None

@@ -20,7 +20,7 @@ from stillwatch.server.detection import recognition, registrations
 from stillwatch.server.detection.arrivals import Arrivals
 from stillwatch.server.detection.detector import output_folder
 from stillwatch.server.detection.newcomers import Newcomers
-from stillwatch.server.tables import analyst_verdicts, detections
+from stillwatch.server.tables import analyst_verdicts, campaigns, detections
 
 OWN, PUBLIC = planted.HARVEST_WORDINGS[0], planted.HARVEST_WORDINGS[worlds.PUBLIC]
 EXIT = "198.18.3.1"  # an address of the harvest
@@ -137,6 +137,25 @@ def test_who_was_cleared_or_has_a_contract_is_left_alone(watched: Watched) -> No
 def test_nobody_is_attached_to_a_campaign_that_was_cleared(watched: Watched, detected: Detected) -> None:
     _say(watched.service, detected.recorded.told[0][1], "campaign")
     assert watched.sent(*often("new", OWN, EXIT)) == []
+
+
+def test_nobody_is_attached_to_a_campaign_that_is_dormant(watched: Watched) -> None:
+    with watched.service.database.write() as connection:
+        connection.execute(campaigns.update().values(state="dormant"))
+    assert watched.sent(*often("new", OWN, EXIT)) == [], "the index is older than what SQL says"
+
+
+def test_the_index_holds_campaigns_of_its_own_detection_alone(watched: Watched) -> None:
+    """Those are what decisions are brought in line with: an attachment to any other would not last a detection."""
+    out = output_folder(watched.service.settings)
+    found = store.read_campaigns(out)
+    index = recognition.built(out, number=2)
+    assert set(index.campaign_ids) == {one["campaign_id"] for one in found if one["verdict"] == recognition.VERDICT}
+    with watched.service.database.read() as connection:
+        chosen = sa.select(campaigns.c.campaign_id).where(campaigns.c.state == "open")
+        assert set(index.campaign_ids) <= set(connection.execute(chosen).scalars())
+    (out / store.CAMPAIGNS).write_text("[]")
+    assert len(recognition.built(out, number=3).campaign_ids) == 0
 
 
 def test_what_could_not_be_attached_is_tried_again(watched: Watched) -> None:

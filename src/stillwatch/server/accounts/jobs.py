@@ -6,7 +6,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from stillwatch.server.accounts.asking import ask_as_decided
-from stillwatch.server.accounts.requirements import policy_and_programmes
+from stillwatch.server.accounts.requirements import default_check
 from stillwatch.server.accounts.results import forget_receipts, verifiers
 from stillwatch.server.accounts.verifications import expire, renew
 from stillwatch.server.jobs import Job
@@ -33,8 +33,8 @@ def look_at_clock(service: Service) -> None:
         _all_of(service, partial(work, now=now))
     decisions = metadata.tables.get("decisions")
     if decisions is not None and "verify" in service.settings.decisions.live:
-        default_check = policy_and_programmes(service.settings)[0].checks["default"][0]
-        _all_of(service, partial(ask_as_decided, decisions=decisions, default_check=default_check, now=now))
+        check = default_check(service.settings)
+        _all_of(service, partial(ask_as_decided, decisions=decisions, default_check=check, now=now))
     with service.database.write() as connection:
         forget_receipts(connection, now=now)
 

@@ -26,6 +26,15 @@ def policy_and_programmes(settings: ServerSettings) -> tuple[Policy, Programmes]
     return _loaded(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
+def default_check(settings: ServerSettings) -> str:
+    """What is asked where a decision names no check.
+
+    Raises:
+        SettingsError: the policy cannot be used.
+    """
+    return policy_and_programmes(settings)[0].checks["default"][0]
+
+
 @lru_cache(maxsize=4)
 def _loaded(path: Path | None, _changed_ns: int) -> tuple[Policy, Programmes]:
     return load_policy(path), load_programmes(path)

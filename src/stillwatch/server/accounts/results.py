@@ -74,7 +74,7 @@ def signed_result(body: bytes, headers: Mapping[str, str], by: Sequence[Webhook]
     )
 
 
-def taken_in(connection: sa.Connection, told: Result, *, by: str, now: datetime) -> dict[str, Any]:
+def taken_in(connection: sa.Connection, told: Result, *, by: str, now: datetime, default_check: str) -> dict[str, Any]:
     """Do what the webhook says, once: the row as it stands, which the same id again does not change.
 
     Raises:
@@ -95,6 +95,7 @@ def taken_in(connection: sa.Connection, told: Result, *, by: str, now: datetime)
         told.result,
         by=by,
         now=now,
+        default_check=default_check,
         because=told.because,
         evidence_digest=told.evidence_digest,
     )

@@ -10,6 +10,7 @@ from stillwatch.decisions import PROGRAMME_CHECKS
 from stillwatch.server import audit
 from stillwatch.server.access import Principal, requires
 from stillwatch.server.accounts.bodies import limited
+from stillwatch.server.accounts.requirements import default_check
 from stillwatch.server.accounts.results import signed_result, taken_in, verifiers
 from stillwatch.server.accounts.verifications import STATES, appealed, found, require, resulted, started
 from stillwatch.server.service import Service
@@ -144,7 +145,9 @@ def record_result(request: Request, by: Analyst, verification_id: str, told: Fin
         row = _held(connection, verification_id, by)
         if row["state"] == "appealed":
             raise HTTPException(409, "The verification is appealed: an approver decides it.")
-        return _resulted(connection, verification_id, told, by, service)
+        row = _resulted(connection, verification_id, told, by, service)
+    service.snapshot.refresh(service.database)
+    return row
 
 
 @router.post("/v1/verifications/{verification_id}/appeal")
@@ -166,7 +169,9 @@ def decide_appeal(request: Request, by: Approver, verification_id: str, told: Fi
             raise HTTPException(409, f"The verification is {row['state']}; there is no appeal to decide.")
         if by.name in (row["decided_by"], row["appealed_by"]):
             raise HTTPException(403, "Somebody else has to decide: you recorded the result or filed the appeal.")
-        return _resulted(connection, verification_id, told, by, service)
+        row = _resulted(connection, verification_id, told, by, service)
+    service.snapshot.refresh(service.database)
+    return row
 
 
 @router.post("/v1/webhooks/verification", openapi_extra={"requestBody": _RESULT})
@@ -176,7 +181,8 @@ def take_in_result(request: Request, body: Annotated[bytes, Depends(limited(MOST
     now = service.now()
     told = signed_result(body, request.headers, verifiers(service.settings.verification), now=now)
     with service.database.write() as connection:
-        row = taken_in(connection, told, by=VENDOR, now=now)
+        row = taken_in(connection, told, by=VENDOR, now=now, default_check=default_check(service.settings))
+    service.snapshot.refresh(service.database)
     return {"verification_id": row["verification_id"], "state": row["state"]}
 
 
@@ -203,6 +209,7 @@ def _resulted(
         told.result,
         by=by.name,
         now=service.now(),
+        default_check=default_check(service.settings),
         because=told.because,
         evidence_digest=told.evidence_digest,
     )

@@ -21,6 +21,7 @@ from stillwatch.records import VERIFICATION_LEVELS
 from stillwatch.server import audit
 from stillwatch.server.accounts.rows import raised
 from stillwatch.server.alerts import tell
+from stillwatch.server.decisions import end_answered
 from stillwatch.server.tables import verifications
 
 ARROWS = frozenset(
@@ -132,10 +133,14 @@ def resulted(
     *,
     by: str,
     now: datetime,
+    default_check: str,
     because: str | None = None,
     evidence_digest: str | None = None,
 ) -> dict[str, Any]:
-    """The check is over: passed or failed. A pass raises the account's level."""
+    """The check is over: passed or failed. A pass raises the account's level, and ends the decisions that asked for it.
+
+    `default_check` is what a decision asks for that names no check.
+    """
     values: dict[str, Any] = {
         "decided_at": now,
         "decided_by": by[:200],
@@ -148,6 +153,8 @@ def resulted(
     row = _moved(connection, verification_id, result, by=by, now=now, values=values)
     if result == "passed" and row["check"] in VERIFICATION_LEVELS:
         raised(connection, row["account_id"], row["check"], now=now)
+    if result == "passed":
+        end_answered(connection, row, default_check=default_check, by=by[:200], now=now)
     return row
 
 

@@ -4,14 +4,14 @@ Why:    a receiver that is down must not make us forget, and nobody must hear of
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import sqlalchemy as sa
 
-from stillwatch.server.service import Service
+from stillwatch.server.database import Database
 from stillwatch.server.tables import outbox
 
 KINDS = (
@@ -32,8 +32,20 @@ _CONTENT = frozenset(
 )
 
 
+class Held(Protocol):
+    """What is needed of a service: its records and its clock. Named here, because the parts that it holds tell too."""
+
+    @property
+    def database(self) -> Database:
+        """Where messages are queued."""
+
+    @property
+    def now(self) -> Callable[[], datetime]:
+        """The clock."""
+
+
 def tell(
-    through: Service | sa.Connection,
+    through: Held | sa.Connection,
     kind: str,
     subject: str,
     facts: Mapping[str, Any],

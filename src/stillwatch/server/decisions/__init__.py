@@ -3,7 +3,8 @@
 from stillwatch.server.decisions.following import snapshot_of
 from stillwatch.server.decisions.ledger import tell_of_deletions
 from stillwatch.server.decisions.newcomers import attach
+from stillwatch.server.decisions.passes import end_answered
 from stillwatch.server.decisions.recommended import Reconciled, reconcile
 from stillwatch.server.decisions.snapshot import Snapshot
 
-__all__ = ["Reconciled", "Snapshot", "attach", "reconcile", "snapshot_of", "tell_of_deletions"]
+__all__ = ["Reconciled", "Snapshot", "attach", "end_answered", "reconcile", "snapshot_of", "tell_of_deletions"]

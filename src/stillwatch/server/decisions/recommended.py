@@ -6,10 +6,12 @@
 3. What is recommended differently is replaced. An approved decision that is no stronger stays in force while its
    replacement waits for people; one that is stronger ends at once.
 4. A person's undo ends what the campaign has to say about the account, under this id and those it descends from.
+5. A check that was passed since the campaign first spoke of the account is not asked for again while the pass protects.
 
 Misses: a campaign that comes back under an id its lineage does not tie to the old one is heard again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -21,7 +23,9 @@ from stillwatch.decisions import reason_and_source
 from stillwatch.decisions.limits import LEAST_APPROVALS
 from stillwatch.records import ACTIONS
 from stillwatch.server import audit
+from stillwatch.server.alerts import tell
 from stillwatch.server.decisions import ledger
+from stillwatch.server.decisions.passes import passed_checks
 from stillwatch.server.tables import decisions
 
 NEWCOMER = "newcomer"
@@ -99,9 +103,13 @@ def undone_accounts(connection: sa.Connection, campaign_ids: Sequence[str]) -> s
 
 def _compared(connection: sa.Connection, campaign: Mapping[str, Any], *, now: datetime, author: str) -> _Changes:
     wanted = _wanted(campaign)
-    ancestors = [kin["campaign_id"] for kin in campaign.get("lineage", ())]
-    for account_id in undone_accounts(connection, [campaign["campaign_id"], *ancestors]):
+    kin = [campaign["campaign_id"], *(one["campaign_id"] for one in campaign.get("lineage", ()))]
+    for account_id in undone_accounts(connection, kin):
         wanted.pop(account_id, None)
+    accuses = bool(wanted)
+    for account_id, checks in passed_checks(connection, decisions.c.campaign_id.in_(kin), now=now).items():
+        if account_id in wanted and wanted[account_id].action == "verify" and wanted[account_id].check in checks:
+            del wanted[account_id]
     changed = _Changes()
     held: dict[str, list[Any]] = {}
     for row in _open(connection, campaign["campaign_id"]):
@@ -113,7 +121,7 @@ def _compared(connection: sa.Connection, campaign: Mapping[str, Any], *, now: da
     members = set(campaign["account_ids"])
     for account_id in held.keys() - wanted.keys():
         # A newcomer that this detection has not seen yet keeps its own expiry, while its campaign accuses anybody.
-        unseen = bool(wanted) and account_id not in members
+        unseen = accuses and account_id not in members
         changed.withdrawn += [row for row in held[account_id] if not (unseen and row.source == NEWCOMER)]
     return changed
 
@@ -151,6 +159,7 @@ def _written(
         ledger.end(connection, [row.decision_id for row in rows], state, because=because, by=author, now=now)
     ledger.insert(connection, [{**row, "changed": change} for row in changed.new])
     _audited(connection, campaign_id, changed, done, now=now, author=author)
+    _tell(connection, campaign_id, changed, now=now, author=author)
     return done
 
 
@@ -169,6 +178,15 @@ def _audited(
     told: dict[str, Any] = {one.name: getattr(done, one.name) for one in fields(done) if getattr(done, one.name)}
     told |= {"actions": actions, "digest": ledger.digest(lines)}
     audit.record(connection, at=now, principal=author, action="decisions.reconciled", subject=campaign_id, after=told)
+
+
+def _tell(connection: sa.Connection, campaign_id: str, changed: _Changes, *, now: datetime, author: str) -> None:
+    """One message for the campaign: how many of each action were taken, proposed, replaced and withdrawn."""
+    counts = Counter(f"{row['action']}_{row['state']}" for row in changed.new)
+    counts.update(f"{row.action}_replaced" for row in changed.replaced)
+    counts.update(f"{row.action}_withdrawn" for row in changed.withdrawn)
+    if counts:  # what is only renewed is no news
+        tell(connection, "decision.made", campaign_id, {"author": author, **dict(sorted(counts.items()))}, now=now)
 
 
 def _wanted(campaign: Mapping[str, Any]) -> dict[str, _Wanted]:

@@ -16,6 +16,7 @@ from stillwatch.server.detection.newcomers import Newcomer, Newcomers
 from stillwatch.server.detection.recognition import read_index
 from stillwatch.server.detection.registrations import Trait, account_rows, registered_traits
 from stillwatch.server.service import Service
+from stillwatch.server.tables import campaigns
 
 SLACK_S = 60.0  # beyond two rounds of detection, until an attachment lapses by itself
 
@@ -74,15 +75,21 @@ class Arrivals:
 
 
 def _spared(connection: sa.Connection, found: Iterable[Newcomer]) -> list[Newcomer]:
-    """Those whom nobody cleared, by themselves or with the campaign, and for whom no verified organisation answers."""
+    """Those whom nobody cleared and for whom no verified organisation answers, of campaigns open and not cleared."""
     found = list(found)
     if not found:
         return found
     ids = {newcomer.account_id for newcomer in found}
     cleared = findings.cleared_subjects(connection, "account", ids)
-    campaigns = findings.cleared_subjects(connection, "campaign", {one.attachment.campaign_id for one in found})
+    open_now = _open_campaigns(connection, {one.attachment.campaign_id for one in found})
+    standing = open_now - findings.cleared_subjects(connection, "campaign", open_now)
     rows = account_rows(connection, ids).select(["account_id", "verification_level"]).to_pylist()
     verified = {row["account_id"] for row in rows if row["verification_level"] in VERIFIED}
-    return [
-        one for one in found if one.account_id not in cleared | verified and one.attachment.campaign_id not in campaigns
-    ]
+    spared = cleared | verified
+    return [one for one in found if one.account_id not in spared and one.attachment.campaign_id in standing]
+
+
+def _open_campaigns(connection: sa.Connection, among: Collection[str]) -> set[str]:
+    """Those that the newest detection found: this process may still hold the index of the one before."""
+    chosen = campaigns.c.campaign_id.in_(sorted(among)) & (campaigns.c.state == "open")
+    return set(connection.execute(sa.select(campaigns.c.campaign_id).where(chosen)).scalars())
