@@ -1,10 +1,14 @@
 """A service of the tests' own: over SQLite, and over a real PostgreSQL where one is wanted."""
 
+import atexit
+import shutil
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from stillwatch.server import ServerSettings, Service, application, opened
@@ -38,24 +42,45 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pgserver = pytest.importorskip(
         "pgserver", reason="pgserver has no wheel for this Python: NO TEST OF POSTGRESQL RUNS"
     )
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    folder = tmp_path_factory.mktemp("postgres")
+    server = pgserver.get_server(folder, cleanup_mode=None)
     try:
         yield server.get_uri()
     finally:
-        server.cleanup()
+        # Its own way to stop waits for a lock that every test run on the machine shares, and writes everything to disk.
+        atexit.unregister(server._cleanup)
+        process = server.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)
+        process.wait(30)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def one_database(postgres_server: str) -> Iterator[sa.Engine]:
+    """A database for all tests: making one for each, and writing it to the disk, takes longer than most of them."""
+    engine = sa.create_engine(
+        postgres_server.replace("postgresql://", "postgresql+psycopg://", 1), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(sa.text("ALTER SYSTEM SET fsync = off"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str) -> str:
-    """A database of the test's own."""
-    import sqlalchemy as sa
-
-    engine = sa.create_engine(postgres_server.replace("postgresql://", "postgresql+psycopg://", 1))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        number = connection.execute(sa.text("SELECT count(*) FROM pg_database")).scalar_one()
-        connection.execute(sa.text(f"CREATE DATABASE test_{number}"))
-    engine.dispose()
-    return postgres_server.replace("/postgres?", f"/test_{number}?", 1)
+def postgres_url(one_database: sa.Engine, postgres_server: str) -> str:
+    """The database, emptied."""
+    with one_database.connect() as connection:
+        connection.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
+    return postgres_server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,15 +1,14 @@
 """Campaigns of the tests' own, as a detection hands them over, and the records that come of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from stillwatch.server import Service, decisions, migrations
+from stillwatch.server import Service, decisions
 from stillwatch.server.decisions import Reconciled
 from stillwatch.server.tables import decisions as table
-from stillwatch.server.tables import metadata
 
 CAMPAIGN_ID = "c-0123456789ab"
 LEAST = {"shape": 2, "suspend": 2}
@@ -42,27 +41,6 @@ def campaign(*recommendations: dict[str, Any], **changes: Any) -> dict[str, Any]
         "recommended_decisions": list(recommendations),
     }
     return {**told, **changes}
-
-
-@pytest.fixture(scope="session")
-def one_database(postgres_server: str) -> Iterator[sa.Engine]:
-    """A database for all tests here: making one for each, and deleting it, takes longer than the tests."""
-    server = sa.create_engine(postgres_server.replace("postgresql://", "postgresql+psycopg://", 1))
-    with server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text("CREATE DATABASE decisions"))
-    engine = sa.create_engine(server.url.set(database="decisions"))
-    yield engine
-    engine.dispose()
-    server.dispose()
-
-
-@pytest.fixture
-def postgres_url(one_database: sa.Engine) -> str:
-    """The database, emptied."""
-    with one_database.begin() as connection:
-        migrations.upgraded(connection)
-        connection.execute(sa.text(f"TRUNCATE {', '.join(metadata.tables)} CASCADE"))
-    return one_database.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @pytest.fixture
