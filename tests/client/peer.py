@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 KEY = "sw_abc_def"
+INGEST_KEY = "sw_ghi_jkl"
 Row = dict[str, Any]
 
 
@@ -48,6 +49,7 @@ class Peer:
         self.has_stream = True
         self.truncates = False
         self.fail_opens: list[int] = []
+        self.logged: list[dict[str, Any]] = []  # what intake would read
         self.requests: list[tuple[str, int]] = []
         self.followers: list[queue.SimpleQueue[bytes | None]] = []
         self.lock = threading.Lock()
@@ -124,10 +126,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.peer.requests.append((path.path, status))
 
     def do_POST(self) -> None:
-        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path == "/v1/fail-opens" and self.headers["Authorization"] == f"Bearer {KEY}":
-            self.peer.fail_opens.append(told["count"])
+        body, key = self.rfile.read(int(self.headers["Content-Length"])), self.headers["Authorization"]
+        if (self.path, key) == ("/v1/fail-opens", f"Bearer {KEY}"):
+            self.peer.fail_opens.append(json.loads(body)["count"])
             self._reply(204, b"")
+        elif (self.path, key) == ("/v1/litellm", f"Bearer {INGEST_KEY}"):
+            self.peer.logged.extend(json.loads(line) for line in gzip.decompress(body).splitlines())
+            self._reply(200, b"{}")
         else:
             self._reply(404, b"")
 

@@ -30,13 +30,6 @@ CHAT = {"model": "thinker", "messages": [{"role": "user", "content": "What is it
 RESPONSES = {"model": "thinker", "input": "What is it?"}
 MESSAGES = {"model": "claude", "max_tokens": 4000, "messages": CHAT["messages"]}
 ROUTES = {"/v1/chat/completions": CHAT, "/v1/responses": RESPONSES, "/v1/messages": MESSAGES}
-LOGGING = """
-callback_settings:
-  stillwatch:
-    callback_type: generic_api
-    endpoint: os.environ/STILLWATCH_COLLECTOR
-    headers: {}
-"""
 SUMMARIES = """
 import pathlib, sys
 
@@ -60,7 +53,6 @@ class Gateway:
 
     port: int
     sent: list[dict[str, Any]]  # to the model
-    logged: list[dict[str, Any]]  # what intake would read
     folder: Path
 
     def ask(self, key: str, path: str, **more: Any) -> tuple[int, dict[str, str], str]:
@@ -82,19 +74,19 @@ def running(folder: Path, service_url: str, **environment: str) -> Iterator[Gate
     settings = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]
     exported = dict(re.findall(r"export (\w+)=(\S+)", page))
     with ExitStack() as held:
-        model_port, sent, logged = held.enter_context(upstream.running())
+        model_port, sent = held.enter_context(upstream.running())
         (port,) = proxy.free_ports(1)
         base = f"http://127.0.0.1:{model_port}"
         models = f"""
-general_settings: {{custom_auth: known_keys.check}}
 model_list:
   - model_name: thinker
     litellm_params: {{model: openai/thinker, api_key: unused, api_base: "{base}/v1"}}
   - model_name: claude
     litellm_params: {{model: anthropic/claude-sonnet-4-5, api_key: unused, api_base: "{base}"}}
 """
-        both = settings.replace("[", '["stillwatch", ', 1)
-        (folder / "config.yaml").write_text(both + LOGGING + models)
+        checked = settings.replace("general_settings:\n", "general_settings:\n  custom_auth: known_keys.check\n")
+        assert checked != settings
+        (folder / "config.yaml").write_text(checked + models)
         (folder / "keys.txt").write_text("\n".join(KEYS))
         (folder / "summaries.py").write_text(SUMMARIES)
         shutil.copy(Path(proxy.__file__).with_name("known_keys.py"), folder)
@@ -102,8 +94,7 @@ model_list:
             **exported,
             "STILLWATCH_GATEWAY_URL": service_url,
             "STILLWATCH_GATEWAY_KEY": peers.KEY,
-            "STILLWATCH_COLLECTOR": base + upstream.LOG,
-            "DEFAULT_BATCH_SIZE": "1",
+            "STILLWATCH_GATEWAY_INGEST_KEY": peers.INGEST_KEY,
             "KNOWN_KEYS_FILE": str(folder / "keys.txt"),
             "LITELLM_MASTER_KEY": "sk-" + secrets.token_hex(32),
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -113,7 +104,7 @@ model_list:
         command = [str(proxy.ENVIRONMENT / "bin" / "litellm"), "--config", "config.yaml", "--host", "127.0.0.1"]
         started = held.enter_context(proxy.process([*command, "--port", str(port)], folder, told))
         proxy.wait_until_up(started, port, folder)
-        yield Gateway(port, sent, logged, folder)
+        yield Gateway(port, sent, folder)
 
 
 @pytest.fixture(scope="module")
@@ -196,11 +187,27 @@ def test_a_shaped_account_gets_short_answers_without_reasoning_and_probabilities
     assert [name for name in asked if "logprobs" in name] == []
 
 
-def test_the_proxy_logs_the_accounts_that_it_asks_about(gateway: Gateway) -> None:
-    gateway.ask(SHAPED, "/v1/chat/completions")
-    gateway.ask(SUSPENDED, "/v1/chat/completions")
-    expected = {account(SHAPED), account(SUSPENDED)}
-    assert becomes(lambda: expected <= {read["account_id"] for log in gateway.logged for read in _rows(log, None)})
+def read(peer: Peer) -> list[dict[str, Any]]:
+    """What intake makes of the records that were posted."""
+    return [found for log in list(peer.logged) for found in _rows(log, None)]  # type: ignore[arg-type]  # from nowhere
+
+
+def test_every_request_is_posted_once_under_the_account_that_it_was_asked_about(gateway: Gateway, peer: Peer) -> None:
+    expected = []
+    for key in (ORDINARY, SHAPED, SUSPENDED):
+        for path in ROUTES:
+            for stream in (False, True):
+                text = f"Ask {key} {path} {stream}"
+                asked = {"input": text} if "responses" in path else {"messages": [{"role": "user", "content": text}]}
+                gateway.ask(key, path, stream=stream, **asked)
+                expected.append((text, account(key), "failure" if key == SUSPENDED else "success", key != SUSPENDED))
+
+    def posted() -> list[tuple[str, str, str, bool]]:
+        rows = [row for row in read(peer) if str(row.get("prompt")).startswith("Ask ")]
+        return sorted((row["prompt"], row["account_id"], row["status"], bool(row.get("completion"))) for row in rows)
+
+    assert becomes(lambda: len(posted()) >= len(expected)), (posted(), expected)
+    assert posted() == sorted(expected)
 
 
 def test_no_way_around_the_limits(gateway: Gateway) -> None:
@@ -237,6 +244,8 @@ def test_the_proxy_serves_everybody_until_the_service_is_there_and_keeps_what_it
             assert summary in gateway.ask(SUMMED, chat)[2]
             assert summary in gateway.ask(SUMMED, "/v1/messages", stream=True)[2]
             assert becomes(file.exists)
+            early = {account(ORDINARY), account(SUSPENDED)}  # served before the service was there
+            assert becomes(lambda: early <= {found["account_id"] for found in read(peer)}, timeout_s=90)
         assert [gateway.ask(key, chat)[0] for key in (ORDINARY, SUSPENDED)] == [200, 403]
     loaded = {".".join(name.split(".")[:2]) for name in (tmp_path / "proxy" / "loaded").read_text().split()}
     assert loaded == {"stillwatch", "stillwatch.client", "stillwatch.errors", "stillwatch.gateways"}

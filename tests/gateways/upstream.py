@@ -11,7 +11,6 @@ THOUGHT = "First I notice a secret step. Then I draw the conclusion."
 ANSWER = "It is forty-two."
 SIGNATURE = "c2lnbmVkIHNlY3JldA=="
 PROBABLE = {"content": [{"token": "It", "logprob": -0.01, "bytes": [73, 116], "top_logprobs": []}], "refusal": None}
-LOG = "/log"
 USAGE = {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14}
 Json = dict[str, Any]
 
@@ -117,14 +116,9 @@ _ANSWERS = {
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     sent: list[Json]
-    logged: list[Json]
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path == LOG:
-            self.logged.extend(body)
-            self._reply("application/json", b"{}")
-            return
         self.sent.append(body)
         whole, events = next(how for path, how in _ANSWERS.items() if self.path.endswith(path))
         if not body.get("stream"):
@@ -146,16 +140,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running() -> Iterator[tuple[int, list[Json], list[Json]]]:
-    """The server's port, the bodies it is sent, and the records that a gateway posts to LOG."""
+def running() -> Iterator[tuple[int, list[Json]]]:
+    """The server's port, and the bodies it is sent."""
     sent: list[Json] = []
-    logged: list[Json] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"sent": sent, "logged": logged}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"sent": sent}))
     server.daemon_threads, server.block_on_close = True, False
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield server.server_port, sent, logged
+        yield server.server_port, sent
     finally:
         server.shutdown()
         server.server_close()

@@ -23,7 +23,7 @@ class UnavailableError(ServiceError):
 
     def __init__(self, status: int, retry_after_s: float) -> None:
         super().__init__(f"the service answered {status}" + (": check the key" if status in (401, 403) else ""))
-        self.retry_after_s = retry_after_s
+        self.status, self.retry_after_s = status, retry_after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,15 @@ class Source:
             OSError, http.client.HTTPException, UnavailableError: there was no answer, or another.
         """
         told = json.dumps({"count": min(count, _MOST_TOLD)}).encode()
-        self._answer("POST", "/v1/fail-opens", {"Content-Type": "application/json"}, told).close()
+        self.post("/v1/fail-opens", {"Content-Type": "application/json"}, told)
+
+    def post(self, path: str, headers: dict[str, str], body: bytes) -> None:
+        """Send the body; it was taken when this returns.
+
+        Raises:
+            OSError, http.client.HTTPException, UnavailableError: there was no answer, or another.
+        """
+        self._answer("POST", path, headers, body).close()
 
     def stop(self) -> None:
         """Wake whoever waits for the service, from any thread; nothing is read any more."""

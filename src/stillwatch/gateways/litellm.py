@@ -1,4 +1,4 @@
-"""A callback of the LiteLLM proxy that applies decisions: `callbacks: ["stillwatch.gateways.litellm.gateway"]`.
+"""A callback of the LiteLLM proxy that applies decisions, and posts the proxy's records to intake when it has a key.
 
 Why:    inside the proxy a decision costs microseconds, and requests and replies can be changed, not only refused.
 Misses: requests that the proxy does not run callbacks for; batch files, realtime sockets and pass-through routes are
@@ -8,6 +8,7 @@ Source: litellm/integrations/custom_logger.py and litellm/proxy/utils.py, as of 
 It is a callback and not a guardrail, because a guardrail can be left out by a request or a key.
 """
 
+import json
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,10 +17,12 @@ from importlib import import_module
 from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils.safe_json_dumps import safe_dumps
 from litellm.proxy._types import ProxyException
 
 from stillwatch.client import NONE, Client, Decision, Limits, Rates, Refusal, Verifying, refusal
 from stillwatch.errors import SettingsError
+from stillwatch.gateways.posting import Posting
 from stillwatch.gateways.replies import Shaping, Summariser
 from stillwatch.gateways.requests import account_of, shaped
 
@@ -59,10 +62,10 @@ class RefusedError(ProxyException):
 class Gateway(CustomLogger):
     """What LiteLLM calls around every request. Nothing of ours raises into it but a refusal."""
 
-    def __init__(self, client: Client, settings: GatewaySettings) -> None:
-        """Decisions come from the client."""
+    def __init__(self, client: Client, settings: GatewaySettings, posting: Posting | None = None) -> None:
+        """Decisions come from the client; records go to the posting, if there is one."""
         super().__init__()
-        self._client, self._settings = client, settings
+        self._client, self._settings, self._posting = client, settings, posting
         self._rates = Rates(processes=settings.workers)
 
     async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: Any, call_type: str) -> Any:
@@ -119,6 +122,25 @@ class Gateway(CustomLogger):
             return None
         return {"x-stillwatch-check": decision.check} if decision.action == "verify" and decision.check else None
 
+    async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        """Let the record of a request that was served be posted."""
+        self._post(kwargs)
+
+    async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        """Let the record of a request that failed, or was refused, be posted."""
+        self._post(kwargs)
+
+    def _post(self, told: Any) -> None:
+        if self._posting is None:
+            return
+        try:
+            payload = told.get("standard_logging_object")
+            if payload:
+                self._posting.put(_written(payload))
+        except Exception as error:  # whatever is wrong with us, the proxy goes on
+            self._posting.drop()
+            LOG.warning("a record was dropped: %s", type(error).__name__)
+
     def _decision(self, user: Any, data: Any) -> Decision:
         account_id = account_of(user, data, self._settings.account)
         return self._client.decision(account_id) if account_id else NONE
@@ -160,7 +182,9 @@ def made(environment: Mapping[str, str]) -> Gateway:
     settings = settings_of(environment)
     file = environment.get("STILLWATCH_GATEWAY_SNAPSHOT_FILE") or None
     url, key = environment["STILLWATCH_GATEWAY_URL"], environment["STILLWATCH_GATEWAY_KEY"]
-    return Gateway(Client(url, key, snapshot_file=file), settings)
+    ingest_key = environment.get("STILLWATCH_GATEWAY_INGEST_KEY")
+    posting = Posting(url, ingest_key) if ingest_key else None
+    return Gateway(Client(url, key, snapshot_file=file), settings, posting)
 
 
 _DEFAULTS = {"ACCOUNT": "key", "VERIFY": "refuse", "VERIFY_URL": "", "WORKERS": "1", "SUMMARISER": ""}
@@ -178,6 +202,22 @@ def _summariser(place: str) -> Callable[[str], Any] | None:
         raise SettingsError(f"STILLWATCH_GATEWAY_SUMMARISER={place} is no function")
     summariser: Callable[[str], Any] = found
     return summariser
+
+
+def _written(payload: Mapping[str, Any]) -> bytes:
+    """The record as JSON, without what intake never reads: vectors and pictures of a reply."""
+    response = payload.get("response")
+    if isinstance(response, dict) and "data" in response:
+        payload = {**payload, "response": {name: value for name, value in response.items() if name != "data"}}
+    try:
+        text = json.dumps(payload, default=_plain)
+    except (TypeError, ValueError, RecursionError):  # too deep, a circle, a key that is no text
+        text = safe_dumps(payload)  # takes its time, and cuts such things off
+    return text.encode()
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if hasattr(value, "model_dump") else str(value)
 
 
 def _passed(error: Exception) -> None:

@@ -39,9 +39,6 @@ because = "These accounts are under common control."
 campaign = { verdicts = ["distillation", "coordinated"] }
 outcome = { action = "verify", check = "identity", approvals = 0, expires_after_days = 7 }
 """
-# The page's batch of one makes the proxy post a busy minute's records again and again (docs/gateway-litellm.md); here
-# it may lose a few of them instead.
-POSTING = {"DEFAULT_BATCH_SIZE": "64", "DEFAULT_FLUSH_INTERVAL_SECONDS": "1"}
 SETTINGS = """
 [storage]
 state = "state"
@@ -129,27 +126,21 @@ def service(folder: Path, *, detect_every_s: int, much: int) -> Iterator[Service
 
 @contextmanager
 def litellm(folder: Path, told: Service, keys: list[str]) -> Iterator[int]:
-    """The proxy with our callback and our intake, set up from the pages of the docs; its port."""
+    """The proxy with our callback, which acts and posts, set up from the page of the docs; its port."""
     folder.mkdir(parents=True)
     page = (PAGES / "gateways" / "litellm.md").read_text(encoding="utf-8")
     exported = dict(re.findall(r"export (\w+)=(\S+)", page))
-    logging = proxy.block("sh")
-    settings = yaml.safe_load(proxy.block("yaml"))
+    settings = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
     settings["general_settings"]["custom_auth"] = "known_keys.check"
-    acting = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
-    settings["litellm_settings"]["callbacks"] += acting["litellm_settings"]["callbacks"]
-    settings["callback_settings"]["stillwatch"]["headers"] = {"X-API-Key": told.keys["ingest"]}
     settings |= yaml.safe_load(proxy.MOCK_MODELS)
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     (folder / "keys.txt").write_text("\n".join(keys))
     shutil.copy(Path(proxy.__file__).with_name("known_keys.py"), folder)
     environment = {
-        **dict(re.findall(r"export (\w+)=(\S+)", logging)),
         **exported,
-        "STILLWATCH_COLLECTOR": f"{told.url}/v1/litellm",
-        **POSTING,
         "STILLWATCH_GATEWAY_URL": told.url,
         "STILLWATCH_GATEWAY_KEY": told.keys["enforcer"],
+        "STILLWATCH_GATEWAY_INGEST_KEY": told.keys["ingest"],
         "STILLWATCH_GATEWAY_VERIFY": "tell",
         "KNOWN_KEYS_FILE": str(folder / "keys.txt"),
         "LITELLM_MASTER_KEY": "sk-" + secrets.token_hex(32),
