@@ -189,7 +189,7 @@ def test_a_shaped_account_gets_short_answers_without_reasoning_and_probabilities
 
 def read(peer: Peer) -> list[dict[str, Any]]:
     """What intake makes of the records that were posted."""
-    return [found for log in list(peer.logged) for found in _rows(log, None)]  # type: ignore[arg-type]  # from nowhere
+    return [dict(found) for log in list(peer.logged) for found in _rows(log, None)]  # type: ignore[arg-type]  # no file
 
 
 def test_every_request_is_posted_once_under_the_account_that_it_was_asked_about(gateway: Gateway, peer: Peer) -> None:
