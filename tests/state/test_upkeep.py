@@ -4,6 +4,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tests.flow import planted, scans
 from tests.state import worlds
@@ -35,6 +36,28 @@ def test_compaction_changes_no_answer_and_makes_one_folder_of_a_week(
     worlds.detected(days, tmp_path / "out")
     assert (tmp_path / "out" / "campaigns.json").read_bytes() == campaigns
     assert compact(days, memory_limit="200MB", threads=1).after == 1
+
+
+def test_merged_parts_are_of_the_types_of_their_batches_and_merge_again(days: Path, tmp_path: Path) -> None:
+    before = types_of(days)
+    compact(days, memory_limit="200MB", threads=1)
+    assert types_of(days) == before
+    assert all(len(found) == 1 for found in before.values())
+    again = world / "logs" / "again.jsonl"
+    again.write_text(
+        json.dumps({"exchange_id": "late", "account_id": "a", "started_at": "2026-03-02T00:00:00Z"}) + "\n"
+    )
+    worlds.ingested(days, again)
+    assert compact(days, memory_limit="200MB", threads=1).after == 1
+    assert types_of(days) == before
+
+
+def types_of(state: Path) -> dict[str, set[str]]:
+    """The columns of every part, as each folder has them."""
+    found: dict[str, set[str]] = {}
+    for path in (state / "parts").glob("*/*.parquet"):
+        found.setdefault(path.stem, set()).add(str(pq.read_schema(path).remove_metadata()))
+    return found
 
 
 def test_a_batch_that_went_into_a_week_is_still_known(days: Path, world: Path) -> None:

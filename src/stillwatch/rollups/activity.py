@@ -8,6 +8,7 @@ Source: own design; sums of counts are the textbook mergeable summary.
 import ibis
 
 from stillwatch.engines.base import IbisTable
+from stillwatch.rollups.sums import total
 
 HOUR_S = 3600
 _SUMMED = ("exchanges", "input_tokens", "output_tokens", "reasoning_tokens")
@@ -28,10 +29,10 @@ def activity(signals: IbisTable) -> IbisTable:
 
 def merged_activity(partial: IbisTable) -> IbisTable:
     """Rows of several partial tables under one key each."""
-    sums = {name: partial[name].sum().cast("int64") for name in _SUMMED}
+    sums = {name: total(partial[name]) for name in _SUMMED}
     return partial.group_by(["account_id", "hour_at", "model", "capability"]).aggregate(**sums)
 
 
 def _total(column: str) -> IbisTable:
     """Sum with missing counted as zero, as int64: DuckDB would widen it to a type Parquet stores as a double."""
-    return ibis._[column].fill_null(0).sum().cast("int64")
+    return total(ibis._[column].fill_null(0))

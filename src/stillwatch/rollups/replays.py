@@ -23,6 +23,7 @@ Source: Anthropic (2026), "Detecting and countering misuse of AI: September 2026
 import ibis
 
 from stillwatch.engines.base import IbisTable
+from stillwatch.rollups.sums import total
 
 PUBLISHED_OWNERS = 8  # foreign owners; fewer strangers seldom meet over one transcript, more is what the web does
 MIN_INTRODUCTIONS = 3  # exchanges in which an account sent back foreign artefacts that it had never sent before
@@ -44,7 +45,7 @@ def merged_artefacts(partial: IbisTable, *, daily: bool = False) -> IbisTable:
     key = ["artefact", "account_id", "is_issued", *(["day"] if daily else [])]
     return partial.group_by(key).aggregate(
         organization_id=ibis._.organization_id.min(),
-        exchanges=ibis._.exchanges.sum().cast("int64"),
+        exchanges=total(ibis._.exchanges),
         first_at=ibis._.first_at.min(),
         last_at=ibis._.last_at.max(),
     )
@@ -130,7 +131,7 @@ def replay_traits(ledger: IbisTable) -> IbisTable:
         ]
     )
     held = rows.group_by(["account_id", "value"]).aggregate(
-        exchanges=rows.exchanges.sum().cast("int64"),
+        exchanges=total(rows.exchanges),
         first_seen_at=rows.first_seen_at.min(),
         last_seen_at=rows.last_seen_at.max(),
     )

@@ -9,6 +9,7 @@ Source: the indicator catalogues of providers' 2026 disclosures; see docs/concep
 import ibis
 
 from stillwatch.engines.base import IbisTable
+from stillwatch.rollups.sums import total
 
 DAY_S = 86_400
 _SEPARATOR = "\x1f"  # unit separator: cannot occur in a user agent or a JA4 string
@@ -32,7 +33,7 @@ def daily_traits(signals: IbisTable) -> IbisTable:
 def merged_traits(partial: IbisTable, *, daily: bool = False) -> IbisTable:
     """Rows of several days and parts under one key each; columns as in `records.TRAITS`, or `daily` as they came."""
     return partial.group_by(["account_id", "kind", "value", *(["day"] if daily else [])]).aggregate(
-        exchanges=ibis._.exchanges.sum().cast("int64"),
+        exchanges=total(ibis._.exchanges),
         first_seen_at=ibis._.first_seen_at.min(),
         last_seen_at=ibis._.last_seen_at.max(),
     )
