@@ -43,10 +43,9 @@ def test_merged_parts_are_of_the_types_of_their_batches_and_merge_again(days: Pa
     compact(days, memory_limit="200MB", threads=1)
     assert types_of(days) == before
     assert all(len(found) == 1 for found in before.values())
-    again = world / "logs" / "again.jsonl"
-    again.write_text(
-        json.dumps({"exchange_id": "late", "account_id": "a", "started_at": "2026-03-02T00:00:00Z"}) + "\n"
-    )
+    late = {"exchange_id": "late", "account_id": "a", "started_at": "2026-03-02T00:00:00Z"}
+    again = tmp_path / "again.jsonl"
+    again.write_text(json.dumps(late) + "\n")
     worlds.ingested(days, again)
     assert compact(days, memory_limit="200MB", threads=1).after == 1
     assert types_of(days) == before
