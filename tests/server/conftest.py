@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,12 +38,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL, from a wheel; the tests that want it are skipped loudly where it does not run."""
+def postgres_server() -> Iterator[str]:
+    """A real PostgreSQL, from a wheel; the tests that want it are skipped loudly where it does not run.
+
+    It runs as another user where tests run as root, and pytest shuts its own folder to others at the start of any run.
+    """
     pgserver = pytest.importorskip(
         "pgserver", reason="pgserver has no wheel for this Python: NO TEST OF POSTGRESQL RUNS"
     )
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = Path(tempfile.mkdtemp(prefix="stillwatch-postgres-"))
     server = pgserver.get_server(folder, cleanup_mode=None)
     try:
         yield server.get_uri()

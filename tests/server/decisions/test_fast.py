@@ -9,7 +9,7 @@ import pytest
 from tests.server.decisions.conftest import campaign, recommended
 from tests.server.decisions.serving import answers, connected, request, served
 
-from stillwatch.server import Service
+from stillwatch.server import Service, failures
 from stillwatch.server.decisions import fast
 
 Keys = Callable[..., dict[str, str]]
@@ -25,7 +25,8 @@ def key(service: Service, key_for: Keys, reconciled: Callable[..., Any]) -> dict
 
 
 @pytest.fixture
-def port(service: Service) -> Iterator[int]:
+def port(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(failures, "ALLOWED", 1_000)  # wrong keys are part of these tests
     with served(service) as held:
         yield held
 
