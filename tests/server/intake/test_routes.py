@@ -245,7 +245,7 @@ def test_a_body_above_the_limit_is_refused_however_it_says_its_size(small: Servi
     assert small.gate._in_flight == 0
 
 
-@pytest.mark.parametrize("packed", [b"not gzip", gzip.compress(b"x" * 999)[:-9]])
+@pytest.mark.parametrize("packed", [b"not gzip", gzip.compress(b"x" * 999)[:-9]], ids=["other", "cut off"])
 def test_what_is_not_gzip_is_refused(packed: bytes, client: TestClient, key_for: Headers) -> None:
     headers = {**key_for("ingest"), **LINES, "Content-Encoding": "gzip"}
     assert client.post("/v1/exchanges", content=packed, headers=headers).status_code == 400
