@@ -7,7 +7,7 @@ GATEWAY_VENV := .venv-gateway
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-crash java nginx check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal migration clean clean-all
+.PHONY: help install demo test test-nightly test-crash java nginx check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal migration clean clean-all
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 FAST_TESTS := tests/test_shape.py tests/test_imports.py tests/test_docs.py tests/test_schemas.py
@@ -32,7 +32,10 @@ check: $(VENV)/.dev ## Lint, format, types, import contracts, shape, docs and sc
 	$(BIN)/pytest $(FAST_TESTS)
 
 test: $(VENV)/.dev $(VENV)/.spark $(GATEWAY_VENV)/.installed java nginx ## Run every test, real gateways and a Spark cluster included
-	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile --no-loadscope-reorder -m "not nightly" $(PYTEST_ARGS)
+
+test-nightly: $(VENV)/.dev ## Run what make test leaves out: honesty of the worlds, whole benchmarks in small, other letters
+	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile -m nightly $(PYTEST_ARGS)
 
 test-crash: $(VENV)/.dev ## Kill the service 50 times under load, half of them over PostgreSQL, and compare with a batch
 	STILLWATCH_KILLS=25 $(BIN)/pytest tests/server/intake/test_crashes.py --timeout 3600

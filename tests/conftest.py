@@ -14,19 +14,13 @@ settings.load_profile("stillwatch")
 
 
 # Files that take a minute or more: started first, so that no worker is left alone with one at the end.
-LONG_FILES = (
-    "test_spark_scan.py",
-    "test_live.py",
-    "test_honesty.py",
-    "test_crashes.py",
-    "test_metamorphic.py",
-    "test_batches.py",
-)
+LONG_FILES = ("test_spark_scan.py", "test_batches.py", "test_crashes.py", "test_both.py", "test_live.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; all else stays in order."""
-    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+    place = {name: number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -74,7 +74,7 @@ def test_accounts_join_at_the_threshold_at_which_their_component_is_large_enough
         assert (np.bincount(label)[label] >= min_size).tolist() == (np.nan_to_num(joined, nan=-9) >= threshold).tolist()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_one_command_prints_one_table_over_stillwatch_and_a_baseline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -116,7 +116,7 @@ def test_the_docs_page_has_the_marks_and_a_section_for_no_more_than_the_curves()
     assert empty.count("images/evasion-") == len(DIMENSIONS)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_tiny_sweep_is_measured_once_and_put_into_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"{BEGIN}\n{END}\n")

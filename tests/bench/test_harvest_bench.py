@@ -113,6 +113,7 @@ def test_every_source_weighs_the_same_however_many_windows_it_has() -> None:
     assert side.weights(np.array([0, 2])).tolist() == pytest.approx([0.0] * 4 + [1.0])
 
 
+@pytest.mark.nightly
 def test_one_command_prints_the_tables_of_both_kinds(prompts: Path) -> None:
     command = [sys.executable, "-m", "bench.harvest", "--prompts", str(prompts), "--rounds", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

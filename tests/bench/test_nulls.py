@@ -68,7 +68,7 @@ def with_public_wordings() -> list[planted.Row]:
     return rows
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_planted_campaign_is_reported_as_it_is_and_not_when_its_traits_are_dealt_anew(tmp_path: Path) -> None:
     world = planted.write(tmp_path / "world", with_public_wordings())
     (world / "logs").rename(world / "exchanges")

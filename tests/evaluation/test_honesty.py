@@ -244,12 +244,12 @@ def gives_away(tell: Tell) -> bool:
     return tell.balanced_accuracy > BROAD or tell.narrow_precision > NARROW
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_no_single_column_separates_attackers_from_customers(found: list[Tell]) -> None:
     assert [tell for tell in found if tell.column != "leaky" and gives_away(tell)] == []
     assert len(found) > 35
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_column_that_leaks_the_truth_is_caught(found: list[Tell]) -> None:
     assert [tell.column for tell in found if tell.column == "leaky" and gives_away(tell)] == ["leaky"]

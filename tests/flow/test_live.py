@@ -21,11 +21,11 @@ from tests.server.gateways.test_envoy import ENVOY
 pytestmark = [pytest.mark.gateway, pytest.mark.slow]
 
 SEED = 20261126
-DETECT_EVERY_S = 10
+DETECT_EVERY_S = 20
 MUCH = 1_300  # exchanges of the campaign, after which it is throttled
 MOST_ROUNDS = 40
 PATIENCE_S = 240  # for a detection on a busy machine; seconds on an idle one
-PAUSE_S = 30  # between two rounds, once there is enough to find
+PAUSE_S = 45  # between two rounds, once there is enough to find
 MOST = 50  # accounts, of sixty
 CONNECTIONS = 4
 NEWCOMER = world.key("harvest", 60)

@@ -137,7 +137,7 @@ def test_another_sign_up_country_changes_nothing_at_all(
     assert elsewhere(hand_written, planted_before, tmp_path, offset)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_another_sign_up_country_changes_nothing_in_a_simulated_world(
     simulated: World, simulated_before: Path, tmp_path: Path
 ) -> None:
@@ -151,7 +151,7 @@ def test_another_time_zone_changes_no_verdict(
     assert after(hand_written, tmp_path, hours_later(hours)) == verdicts(planted_before)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_another_time_zone_changes_no_verdict_in_a_simulated_world(
     simulated: World, simulated_before: Path, tmp_path: Path
 ) -> None:
@@ -171,14 +171,14 @@ def in_cyrillic(simulated: World, tmp_path_factory: pytest.TempPathFactory) -> V
     return after(simulated, tmp_path_factory.mktemp("cyrillic"), in_alphabet("Cyrillic"))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_another_language_calls_nobody_distillation_in_a_simulated_world(
     in_cyrillic: Verdicts, simulated_before: Path
 ) -> None:
     assert "distillation" not in {*in_cyrillic.values(), *verdicts(simulated_before).values()}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.xfail(
     strict=True,
     reason="other letters, other fingerprints in the sketches: what is taken for a rewording may come and go, and five "
@@ -190,7 +190,7 @@ def test_another_language_changes_no_verdict_in_a_simulated_world(
     assert in_cyrillic == verdicts(simulated_before)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_language_without_spaces_accuses_nobody_else_in_a_simulated_world(
     simulated: World, simulated_before: Path, tmp_path: Path
 ) -> None:
