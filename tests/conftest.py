@@ -17,8 +17,12 @@ settings.load_profile("stillwatch")
 LONG_FILES = ("test_spark_scan.py", "test_batches.py", "test_crashes.py", "test_both.py", "test_live.py")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; all else stays in order."""
+    """Leave what guards benchmarks to the nightly run, and put the longest files first; all else stays in order."""
+    for item in items:
+        if item.path.parent.name == "bench":
+            item.add_marker(pytest.mark.nightly)
     place = {name: number for number, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 

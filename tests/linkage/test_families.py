@@ -13,6 +13,8 @@ from stillwatch.linkage.families import matrix
 from stillwatch.linkage.pools import LEAST_BITS, Pools, assigned, estimated
 from stillwatch.records import SKETCH_SIZE, WORDS_SIZE
 
+pytestmark = pytest.mark.nightly  # no scan computes families: benchmarks do
+
 Prompt = tuple[str, list[int]]  # an account and the words of a prompt of its, as numbers
 WORDS, SYNONYMS = 3_000, 5
 FREQUENCY = 1 / (np.arange(WORDS) + 2.7)
