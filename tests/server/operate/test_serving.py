@@ -157,7 +157,7 @@ def http_protocol(service):
 
 Part.http_protocol = http_protocol
 Part.router.add_api_route("/v1/slow", lambda: waits("request"), dependencies=[Depends(requires("admin"))])
-app.PARTS = (*app.PARTS, Part)
+app.PARTS = (Part, *app.PARTS)
 settings = load_server_settings(None, {"STILLWATCH_STORAGE_STATE": str(folder), "STILLWATCH_SERVER_PORT": "0"})
 serve(settings, tell=lambda service, url: print(url, flush=True))
 print("closed", flush=True)
