@@ -31,7 +31,7 @@ def client_of() -> Iterator[Callable[..., Client]]:
         client.close()
 
 
-def becomes(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+def becomes(condition: Callable[[], bool], timeout_s: float = 90) -> bool:
     """Whether the condition comes true in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
