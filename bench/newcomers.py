@@ -27,9 +27,9 @@ from stillwatch import ingest, store
 from stillwatch.evaluation import simulate
 from stillwatch.records import SIGNALS, arrow_schema
 from stillwatch.scan import detect
+from stillwatch.server.accounts.traits import signup_traits
 from stillwatch.server.detection.newcomers import Newcomers
 from stillwatch.server.detection.recognition import built
-from stillwatch.server.detection.registrations import registered_traits
 from stillwatch.settings import Settings, key_path, key_secret
 from stillwatch.signals import signals
 from stillwatch.state import Window
@@ -79,7 +79,7 @@ def measured(world: Path, folder: Path, *, held_out: float, first_days: int, see
     open_to = _campaigns(out, truth)
     key = ingest.Key(key_secret(key_path()))
     accounts, _ = ingest.accounts(world / "accounts.parquet", key=key)
-    shown = registered_traits(accounts, key)
+    shown = {row["account_id"]: list(signup_traits(row, key).items()) for row in accounts.to_pylist()}
     newcomers, requests, attached = Newcomers(), Counter[str](), dict[str, tuple[int, str]]()
     newcomers.load(index)
     seen = set(store.read_seen(out)["account_id"].to_pylist())

@@ -16,7 +16,9 @@ from tests.server.detection.worlds import Recorded, exchange, sentence
 
 from stillwatch import store
 from stillwatch.server import Service
-from stillwatch.server.detection import recognition, registrations
+from stillwatch.server.accounts.rows import known_rows
+from stillwatch.server.accounts.traits import signup_traits
+from stillwatch.server.detection import recognition
 from stillwatch.server.detection.arrivals import Arrivals
 from stillwatch.server.detection.detector import output_folder
 from stillwatch.server.detection.newcomers import Newcomers
@@ -232,9 +234,9 @@ def test_texts_as_dictionaries_and_missing_columns_are_read_alike(watched: Watch
 
 def test_registrations_show_the_traits_that_detection_reads(detected: Detected, service: Service) -> None:
     with service.database.read() as connection:
-        [row] = registrations.account_rows(connection, ["harvest-001"]).to_pylist()
-        assert registrations.account_rows(connection, ["no-such", "nul\0"]).num_rows == 0
-    shown = registrations.registered_traits(pa.Table.from_pylist([row]), worlds.key())["harvest-001"]
+        row = known_rows(connection, ["harvest-001"])["harvest-001"]
+        assert known_rows(connection, ["no-such", "nul\0"]) == {}
+    shown = list(signup_traits(row, worlds.key()).items())
     assert {kind for kind, _ in shown} == {"payment", "device", "email_domain", "signup_cohort"}
     links = store.read_table(detected.state / "detections", "links.parquet").to_pylist()
     held = {(link["kind"], link["value"]) for link in links if link["account_id"] == "harvest-001"}

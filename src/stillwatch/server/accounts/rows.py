@@ -142,8 +142,9 @@ def stored(
 def known_rows(connection: sa.Connection, account_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The rows of these accounts, by id; columns as in `records.ACCOUNTS`."""
     found = {}
-    for start in range(0, len(account_ids), _CHUNK):
-        ids = account_ids[start : start + _CHUNK]
+    asked = [account_id for account_id in account_ids if "\0" not in account_id]  # PostgreSQL takes no such text
+    for start in range(0, len(asked), _CHUNK):
+        ids = asked[start : start + _CHUNK]
         columns = [accounts.c[name] for name in ACCOUNTS.names]
         for row in connection.execute(sa.select(*columns).where(accounts.c.account_id.in_(ids))).mappings():
             found[row["account_id"]] = dict(row)
@@ -153,7 +154,8 @@ def known_rows(connection: sa.Connection, account_ids: Sequence[str]) -> dict[st
 def account_rows(connection: sa.Connection) -> pa.Table:
     """Every account, as the table that a detection reads; columns as in `records.ACCOUNTS`, in order of id."""
     columns = [accounts.c[name] for name in ACCOUNTS.names]
-    rows = connection.execution_options(yield_per=10_000).execute(sa.select(*columns).order_by(accounts.c.account_id))
+    wanted = sa.select(*columns).order_by(accounts.c.account_id).execution_options(yield_per=10_000)
+    rows = connection.execute(wanted)
     schema = arrow_schema(ACCOUNTS)
     batches = [
         pa.RecordBatch.from_pylist([dict(row) for row in part], schema=schema) for part in rows.mappings().partitions()

@@ -9,12 +9,13 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from stillwatch.decisions.limits import VERIFIED
+from stillwatch.server.accounts.rows import known_rows
+from stillwatch.server.accounts.traits import signup_traits
 from stillwatch.server.detection import findings, runs
 from stillwatch.server.detection.detector import output_folder
 from stillwatch.server.detection.hands import Attach
 from stillwatch.server.detection.newcomers import Newcomer, Newcomers
 from stillwatch.server.detection.recognition import read_index
-from stillwatch.server.detection.registrations import Trait, account_rows, registered_traits
 from stillwatch.server.service import Service
 from stillwatch.server.tables import campaigns
 
@@ -49,8 +50,11 @@ class Arrivals:
         if index is not None and index.number == newest:
             self._newcomers.load(index)
 
-    def _registrations(self, connection: sa.Connection, account_ids: Collection[str]) -> dict[str, list[Trait]]:
-        return registered_traits(account_rows(connection, account_ids), self._service.key)
+    def _registrations(
+        self, connection: sa.Connection, account_ids: Collection[str]
+    ) -> dict[str, list[tuple[str, str]]]:
+        rows, key = known_rows(connection, sorted(account_ids)), self._service.key
+        return {account_id: list(signup_traits(row, key).items()) for account_id, row in rows.items()}
 
     def _attached(self, found: list[Newcomer]) -> None:
         now = self._service.now()
@@ -83,8 +87,8 @@ def _spared(connection: sa.Connection, found: Iterable[Newcomer]) -> list[Newcom
     cleared = findings.cleared_subjects(connection, "account", ids)
     open_now = _open_campaigns(connection, {one.attachment.campaign_id for one in found})
     standing = open_now - findings.cleared_subjects(connection, "campaign", open_now)
-    rows = account_rows(connection, ids).select(["account_id", "verification_level"]).to_pylist()
-    verified = {row["account_id"] for row in rows if row["verification_level"] in VERIFIED}
+    rows = known_rows(connection, sorted(ids))
+    verified = {account_id for account_id, row in rows.items() if row["verification_level"] in VERIFIED}
     spared = cleared | verified
     return [one for one in found if one.account_id not in spared and one.attachment.campaign_id in standing]
 

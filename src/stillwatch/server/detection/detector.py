@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 from stillwatch.decisions import load_policy
 from stillwatch.errors import ServiceError, StillwatchError
 from stillwatch.server import metrics
+from stillwatch.server.accounts.rows import account_rows
 from stillwatch.server.detection import findings, runs
 from stillwatch.server.detection.hands import Hands
-from stillwatch.server.detection.registrations import account_rows
 from stillwatch.server.service import Service
 from stillwatch.server.settings import ServerSettings
 
