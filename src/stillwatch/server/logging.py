@@ -33,6 +33,7 @@ SECRETS = re.compile(
     r"sw_[0-9a-f]{12}_[\w-]+|whsec_[\w+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:bearer|basic)\s+[\w.~+/=-]{8,}"
     r"|(?<=://)[^/@\s]+:[^/@\s]+(?=@)"
 )
+_OWN_OUTPUT = ("uvicorn", "uvicorn.error", "uvicorn.access")  # print by themselves wherever somebody configured uvicorn
 _KEPT_LIBRARIES = ("uvicorn", "alembic", "grpc")  # their messages name no request; of others only the logger is told
 
 
@@ -52,6 +53,9 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    for name in _OWN_OUTPUT:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

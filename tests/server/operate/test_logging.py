@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+import uvicorn
 from fastapi import APIRouter, Body, Depends
 from fastapi.testclient import TestClient
 
@@ -27,6 +28,7 @@ def log() -> Iterator[io.StringIO]:
     """What is logged, in JSON; logging is as it was afterwards."""
     root, stream = logging.getLogger(), io.StringIO()
     handlers, level = root.handlers[:], root.level
+    uvicorn.Config(app, log_level="info")  # as another program of the process may have: it prints by itself, and tells nobody
     service_logging.set_up(stream)
     yield stream
     root.handlers[:] = handlers
