@@ -28,7 +28,7 @@ def log() -> Iterator[io.StringIO]:
     """What is logged, in JSON; logging is as it was afterwards."""
     root, stream = logging.getLogger(), io.StringIO()
     handlers, level = root.handlers[:], root.level
-    uvicorn.Config(app, log_level="info")  # as another program of the process may have: it prints by itself, and tells nobody
+    uvicorn.Config(app, log_level="info")  # as another program may have: it prints by itself from now on
     service_logging.set_up(stream)
     yield stream
     root.handlers[:] = handlers
