@@ -88,8 +88,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-
 lock: $(VENV)/.dev ## Resolve requirements/*.txt anew; UPGRADE=--upgrade moves what still fits too
 	$(COMPILE) $(UPGRADE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/runtime.txt
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra server -c requirements/runtime.txt -o requirements/server.txt
-	$(COMPILE) $(UPGRADE) requirements/dev.in pyproject.toml --extra server -c requirements/server.txt -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra server --extra sharing --extra kafka -c requirements/runtime.txt -o requirements/server.txt
+	$(COMPILE) $(UPGRADE) requirements/dev.in pyproject.toml --extra server --extra sharing --extra kafka -c requirements/server.txt -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) requirements/spark.in -c requirements/dev.txt -o requirements/spark.txt
 	$(COMPILE) $(UPGRADE) requirements/gateway.in --excludes requirements/gateway-excluded.in -o requirements/gateway.txt
 

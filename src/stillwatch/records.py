@@ -482,6 +482,47 @@ HOLDS = Table(
     ),
 )
 
+LEADS = Table(
+    "leads",
+    "value that a partner says a campaign of its own bears: a lead, never proof",
+    ("lead_id", "value"),
+    (
+        Column("lead_id", pa.string(), "STIX id of the indicator", True),
+        Column("sender", pa.string(), "STIX id of the identity that made it", True),
+        Column("campaign_ref", pa.string(), "STIX id of the campaign it indicates", True),
+        Column("kind", pa.string(), "wording or item (keyed by the group), else a kind of trait", True),
+        Column("value", pa.string(), "the value, keyed or hashed: 16 to 64 hexadecimal digits, or a JA4", True),
+        Column("group_id", pa.string(), "sharing group whose key it is under; null for other values"),
+        Column("epoch", pa.int64(), "epoch of that key; null for other values"),
+        Column("key_id", pa.string(), "deployment key of an HMAC; null for other values"),
+        Column(
+            "precision",
+            pa.float64(),
+            "share of this sender's leads that proved right here, (right + 1) / (n + 2)",
+            True,
+        ),
+        Column("valid_from", TIMESTAMP, "from when it may be used", True),
+        Column("valid_until", TIMESTAMP, "from when it may not be used any more", True),
+        Column("received_at", TIMESTAMP, "when it came in", True),
+    ),
+)
+
+LEAD_MATCHES = Table(
+    "lead_matches",
+    "lead and campaign of ours that bears it",
+    ("lead_id", "campaign_id"),
+    (
+        Column("lead_id", pa.string(), "STIX id of the indicator", True),
+        Column("sender", pa.string(), "STIX id of the identity that made it", True),
+        Column("campaign_id", pa.string(), "campaign of ours; null for accounts in none"),
+        Column("verdict", pa.string(), "its verdict; null for accounts in none", values=VERDICTS),
+        Column("accounts", pa.int64(), "accounts that bear it", True),
+        Column("exchanges", pa.int64(), "their exchanges that do", True),
+        Column("first_seen_at", TIMESTAMP, "start of the hour of the earliest", True),
+        Column("last_seen_at", TIMESTAMP, "start of the hour of the latest", True),
+    ),
+)
+
 TABLES = (
     EXCHANGES,
     ACCOUNTS,
@@ -500,4 +541,6 @@ TABLES = (
     SEEN,
     VERDICT_RECORDS,
     HOLDS,
+    LEADS,
+    LEAD_MATCHES,
 )

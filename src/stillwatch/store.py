@@ -3,6 +3,8 @@
 campaigns.json  accounts.parquet  links.parquet  seen.parquet  rejected.parquet  bundle.json  report.html  run.json
 known_campaigns.json (campaigns the next scan should know, dormant ones too)
 vocabulary.parquet (fingerprints by which later exchanges are recognised, without accounts)
+leads.parquet (what partners sent: `stillwatch share pull` writes it, the next scan reads it)
+lead_matches.parquet (which campaigns bear what partners sent)
 verdicts.jsonl (what analysts said; the next scan reads it)
 .work (intermediate tables; removed at the end, and at the start when a run was killed)
 """
@@ -21,11 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillwatch.errors import StoreError
+from stillwatch.records import LEADS as LEAD_RECORDS
 from stillwatch.records import SEEN as SEEN_RECORDS
 from stillwatch.records import VERDICT_RECORDS, arrow_schema
 
 CAMPAIGNS, ACCOUNTS, LINKS, REJECTED = "campaigns.json", "accounts.parquet", "links.parquet", "rejected.parquet"
 SEEN, BUNDLE, REPORT, VOCABULARY = "seen.parquet", "bundle.json", "report.html", "vocabulary.parquet"
+LEADS, LEAD_MATCHES = "leads.parquet", "lead_matches.parquet"
 RUN, VERDICTS, KNOWN = "run.json", "verdicts.jsonl", "known_campaigns.json"
 _NOT_ASCII = re.compile(r"[^\n -~]")
 _PARTIAL = ".partial"  # ends the hidden name of a file that is being written
@@ -125,6 +129,15 @@ def read_seen(out: Path) -> pa.Table:
         StoreError: the table is damaged.
     """
     return read_table(out, SEEN) if (out / SEEN).is_file() else arrow_schema(SEEN_RECORDS).empty_table()
+
+
+def read_leads(out: Path) -> pa.Table:
+    """What partners sent, columns as in `records.LEADS`; empty when nothing was received.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    return read_table(out, LEADS) if (out / LEADS).is_file() else arrow_schema(LEAD_RECORDS).empty_table()
 
 
 def read_table(out: Path, name: str) -> pa.Table:

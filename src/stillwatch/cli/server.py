@@ -70,7 +70,8 @@ def _told(service: "Service", url: str) -> None:
 def keys_make(
     name: Annotated[str, typer.Option(help="Whose key it is, or what it is for; told in the audit log.")],
     role: Annotated[
-        list[str], typer.Option(help="ingest, enforcer, analyst, approver or admin; may be given again for another.")
+        list[str],
+        typer.Option(help="ingest, enforcer, analyst, approver, admin or partner; may be repeated."),
     ],
     namespace: Annotated[
         str | None, typer.Option(help="Goes before every account id that the key brings in: a source of its own.")

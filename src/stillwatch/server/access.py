@@ -22,7 +22,7 @@ from stillwatch.server import audit, metrics
 from stillwatch.server.database import Database
 from stillwatch.server.tables import api_keys
 
-ROLES = ("ingest", "enforcer", "analyst", "approver", "admin")
+ROLES = ("ingest", "enforcer", "analyst", "approver", "admin", "partner")
 # The only routes without a role: they tell nothing that is not in this repository, or prove who sends in another way.
 OPEN = frozenset(
     {"/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/v1/webhooks/verification"}
@@ -44,7 +44,7 @@ class Principal:
         return given if self.namespace is None else f"{self.namespace}:{given}"
 
     def may(self, *roles: str) -> bool:
-        """Whether it has one of the roles; admin has every role but ingest."""
+        """Whether it has one of the roles; admin has every role but ingest and partner."""
         held = self.roles | ({"enforcer", "analyst", "approver"} if "admin" in self.roles else frozenset())
         return not held.isdisjoint(roles)
 

@@ -173,4 +173,4 @@ def test_a_key_that_does_not_exist_cannot_be_revoked(run: Callable[..., Any], tm
 def test_a_role_that_does_not_exist_is_refused(run: Callable[..., Any], tmp_path: Path) -> None:
     done = run("keys", "make", "--name", "a", "--role", "god", "--state", tmp_path)
     assert done.code == 2
-    assert "roles god: give some of ingest, enforcer, analyst, approver, admin" in done.err
+    assert "roles god: give some of ingest, enforcer, analyst, approver, admin, partner" in done.err
