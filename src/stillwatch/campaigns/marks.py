@@ -29,6 +29,7 @@ from stillwatch.records import SKETCH_SIZE
 SAMPLE_SIZE = 256  # wordings, and items, kept: a containment of one half is then known to about 0.03
 VALUE_SAMPLE_SIZE = 64  # values kept of each kind of infrastructure
 MAX_SHARED = 512  # fingerprints, and items, that a partner may be told of, under the key of a sharing group
+RARE_SHARE = 0.005  # of independent others that use a fingerprint, from which on it is no use to a partner
 MAX_CLIENTS = 8  # commonest clients kept
 OWN_TIMES = 8.0  # how much commoner among members than outside a wording must be, as for templates of their own
 OWN_ACCOUNTS = 3  # members that must use it
@@ -193,8 +194,8 @@ def _paired(own: Sequence[_Own]) -> Sample:
 
 
 def _alone(own: Sequence[_Own]) -> dict[int, int]:
-    """Members by fingerprint."""
-    return _most_used({one.first: one.inside for one in own if one.second == ALONE})
+    """Members by fingerprint, of those that are rare elsewhere."""
+    return _most_used({one.first: one.inside for one in own if one.second == ALONE and one.outside < RARE_SHARE})
 
 
 def _most_used(counts: Mapping[int, int]) -> dict[int, int]:

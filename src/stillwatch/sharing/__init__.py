@@ -2,5 +2,6 @@
 
 from stillwatch.sharing.bundle import bundle
 from stillwatch.sharing.egress import check_egress
+from stillwatch.sharing.keyed import GroupKey, keyed
 
-__all__ = ["bundle", "check_egress"]
+__all__ = ["GroupKey", "bundle", "check_egress", "keyed"]
