@@ -75,7 +75,7 @@ def medallion_process() -> Iterator[tuple[str, Any]]:
         written.flush()
         assert read.readline() == "emptied\n"
 
-    yield f"http://127.0.0.1:{port}/root/", emptied
+    yield f"http://127.0.0.1:{port}/api/", emptied
     process.terminate()
     process.communicate(timeout=30)
 
@@ -100,7 +100,7 @@ class Scripted:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/root/"
+        return f"http://127.0.0.1:{self.port}/api/"
 
     def says(self, *bodies: object, **headers: str) -> None:
         told = {**TAXII, **{name.replace("_", "-"): value for name, value in headers.items()}}

@@ -12,10 +12,10 @@ from werkzeug.serving import make_server
 
 COLLECTIONS = ("91a7b528-80eb-42ed-a74d-c6fbd5a26116", "5ac2b0d3-6c0a-4b76-8d5f-1b9e7c1d2f30")
 DATA = {
-    "/discovery": {"title": "reference", "default": "http://127.0.0.1/root/", "api_roots": ["/root/"]},
-    "root": {
+    "/discovery": {"title": "reference", "default": "http://127.0.0.1/api/", "api_roots": ["/api/"]},
+    "api": {
         "information": {
-            "title": "root",
+            "title": "api",
             "versions": ["application/taxii+json;version=2.1"],
             "max_content_length": 65536,
         },

@@ -83,7 +83,7 @@ def test_requests_say_what_taxii_wants_and_ask_for_nothing_packed(scripted: Scri
     ((method, path, headers, _),) = scripted.asked
     assert (method, headers["accept"]) == ("GET", "application/taxii+json;version=2.1")
     assert (headers["accept-encoding"], headers["authorization"]) == ("identity", f"Bearer {SECRET}")
-    assert path == f"/root/collections/{COLLECTION}/objects/?limit=500&added_after=2026-03-01T12%3A00%3A00.000000Z"
+    assert path == f"/api/collections/{COLLECTION}/objects/?limit=500&added_after=2026-03-01T12%3A00%3A00.000000Z"
 
 
 def test_a_server_without_next_is_read_on_by_the_moment_of_its_last_object(scripted: Scripted) -> None:
@@ -202,9 +202,9 @@ def test_a_server_that_trickles_is_cut_off(scripted: Scripted) -> None:
 
 def test_a_server_that_is_not_there_is_told(scripted: Scripted) -> None:
     waits: list[float] = []
-    wire = Wire("http://127.0.0.1:9/root/", None, wait=waits.append)
+    wire = Wire("http://127.0.0.1:9/api/", None, wait=waits.append)
     with pytest.raises(SharingError, match=r"127\.0\.0\.1 does not answer \(ConnectError\)"):
-        Taxii(wire, "http://127.0.0.1:9/root/").root()
+        Taxii(wire, "http://127.0.0.1:9/api/").root()
     assert waits == [1.0, 2.0, 4.0]
 
 
@@ -238,7 +238,7 @@ def test_a_pending_status_is_asked_for_until_it_is_decided(scripted: Scripted) -
     done = {"id": status_id, "status": "complete", "success_count": 1, "failure_count": 0, "pending_count": 0}
     scripted.says({"max_content_length": 100_000}, pending, pending, done)
     assert client_of(scripted).add(COLLECTION, [indicator()]) == Added(1, 0, 0)
-    assert scripted.paths()[2:] == [f"/root/status/{status_id}/"] * 2
+    assert scripted.paths()[2:] == [f"/api/status/{status_id}/"] * 2
     scripted.says({}, {"id": "../../elsewhere", "status": "pending", "success_count": "all", "pending_count": -1})
     assert client_of(scripted).add(COLLECTION, [indicator()]) == Added(0, 0, 0)
 

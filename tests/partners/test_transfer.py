@@ -101,7 +101,7 @@ def test_a_server_whose_clock_is_ahead_hides_nothing_that_it_adds_later(
 
 
 def test_a_partner_that_fails_does_not_stop_the_others(scripted: Scripted, inbox: Inbox, clock: Clock) -> None:
-    dead = Peer("dead", "http://127.0.0.1:9/root/", pull=(COLLECTION,))
+    dead = Peer("dead", "http://127.0.0.1:9/api/", pull=(COLLECTION,))
     north = Peer("north", scripted.url, pull=(COLLECTION,), senders=(NORTH,))
     scripted.says({"objects": lead()})
     done = pulled(inbox, dead, north, now=clock)
