@@ -33,6 +33,7 @@ from stillwatch.server.operate import routes as operate_routes
 from stillwatch.server.operate import subjects as operate_subjects
 from stillwatch.server.operate.requests import Requests
 from stillwatch.server.service import Service
+from stillwatch.server.sharing import routes as sharing_routes
 
 # Modules of the parts, each with any of: `router`, routes; `jobs(service)`, a list of jobs; `running(service)`, a
 # context that is held while jobs run; `http_protocol(service)`, a protocol of uvicorn that answers before any route.
@@ -53,6 +54,7 @@ PARTS: tuple[ModuleType, ...] = (
     alert_routes,
     alert_jobs,
     gateway_routes,
+    sharing_routes,
 )
 
 _STATUS: dict[type[Exception], int] = {

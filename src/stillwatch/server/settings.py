@@ -121,6 +121,14 @@ class SigningIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Releasing:
+    """Who may be sent what (a TOML file), and the folder of sharing groups; beside the key when empty."""
+
+    recipients: str = ""
+    groups: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Keeping:
     """How long each class of data is kept, in days; 0 means for ever."""
 
@@ -143,6 +151,7 @@ class ServerSettings:
     alerts: Telling = field(default_factory=Telling)
     verification: Verifying = field(default_factory=Verifying)
     oidc: SigningIn = field(default_factory=SigningIn)
+    sharing: Releasing = field(default_factory=Releasing)
     retention: Keeping = field(default_factory=Keeping)
 
 

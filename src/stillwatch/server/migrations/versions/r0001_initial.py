@@ -217,6 +217,32 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_outbox_subject"), ["subject"], unique=False)
 
     op.create_table(
+        "releases",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("release_id", sa.String(length=20), nullable=False),
+        sa.Column("act", sa.String(length=10), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("recipient", sa.String(length=63), nullable=False),
+        sa.Column("collection_id", sa.String(length=36), nullable=False),
+        sa.Column("marking", sa.String(length=20), nullable=False),
+        sa.Column("group_id", sa.String(length=63), nullable=True),
+        sa.Column("object_count", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("object_ids", Document, nullable=False),
+        sa.Column("preview", Document, nullable=True),
+        sa.Column("bundle", sa.Text(), nullable=True),
+        sa.Column("proposer", sa.String(length=250), nullable=False),
+        sa.Column("proposed_at", Moment(), nullable=False),
+        sa.Column("ended_by", sa.String(length=250), nullable=True),
+        sa.Column("ended_at", Moment(), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_releases")),
+        sa.UniqueConstraint("release_id", name=op.f("uq_releases_release_id")),
+        info={"retention": None, "since": None},
+    )
+    with op.batch_alter_table("releases", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_releases_state"), ["state"], unique=False)
+
+    op.create_table(
         "verifications",
         sa.Column("verification_id", sa.String(length=40), nullable=False),
         sa.Column("account_id", sa.String(length=500), nullable=False),
@@ -298,5 +324,18 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index("ix_deliveries_due", ["state", "target_id", "next_at"], unique=False)
+
+    op.create_table(
+        "sent_objects",
+        sa.Column("recipient", sa.String(length=63), nullable=False),
+        sa.Column("object_id", sa.String(length=120), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["number"], ["releases.number"], name=op.f("fk_sent_objects_number_releases")),
+        sa.PrimaryKeyConstraint("recipient", "object_id", name=op.f("pk_sent_objects")),
+        info={"retention": None, "since": None},
+    )
+    with op.batch_alter_table("sent_objects", schema=None) as batch_op:
+        batch_op.create_index("ix_sent_objects_number", ["number"], unique=False)
 
     # ### end Alembic commands ###
