@@ -9,11 +9,11 @@ from tests.partners.conftest import TAXII, Medallion, Scripted
 from tests.partners.world import COLLECTION, NOON, NORTH, SOUTH, Clock, indicator, lead, uid
 
 from stillwatch.errors import SettingsError
-from stillwatch.partners import Inbox, Peer, pull, push, read_peers
+from stillwatch.partners import Inbox, Peer, read_peers
 from stillwatch.partners.inbox import Taken
 from stillwatch.partners.moments import written
 from stillwatch.partners.taxii import Added
-from stillwatch.partners.transfer import Pulled
+from stillwatch.partners.transfer import Pulled, pull, push
 from stillwatch.sharing.objects import extension_definition
 
 

@@ -3,6 +3,5 @@
 from stillwatch.partners.inbox import Inbox
 from stillwatch.partners.leads import leads, write_leads
 from stillwatch.partners.peers import Peer, read_peers
-from stillwatch.partners.transfer import pull, push
 
-__all__ = ["Inbox", "Peer", "leads", "pull", "push", "read_peers", "write_leads"]
+__all__ = ["Inbox", "Peer", "leads", "read_peers", "write_leads"]
