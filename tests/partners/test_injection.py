@@ -40,7 +40,7 @@ TEXT = re.compile(r"[A-Za-z0-9:._-]*")
 
 
 def poisoned(object_: Object, payload: str) -> Iterator[Object]:
-    """The object with the payload in one place after the other, at any depth, as a value and as a key; and in new places."""
+    """The object with the payload in every place in turn, as a value and as a key, and in places that are new."""
     for path in places(object_):
         for wrapped in (payload, [payload], {payload: payload}):
             changed = copy.deepcopy(object_)
