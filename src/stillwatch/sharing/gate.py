@@ -138,7 +138,8 @@ def considered(
     settled = renewed(leaving, before.values())
     if all(one["type"] in FRAMES for one in settled):
         settled = []
-    _check(settled, private, least=limits.least_holders)
+    _check([one for one in settled if not is_revoked(one)], private, least=limits.least_holders)
+    _check([one for one in settled if is_revoked(one)], private)
     told = [one for one in settled if one["type"] not in FRAMES]
     text = bundle_text(settled) if settled else ""
     return Considered(recipient, limits, tuple(settled), tuple(withheld), differences(told, _told(before)), text)

@@ -18,6 +18,8 @@ from stillwatch.sharing.traits import CONTENT_KINDS
 
 _UNDO: Final = frozenset({"revoked", "modified"})  # what a version that takes back may say otherwise
 
+_COUNTED: Final = frozenset({"values", "evidence"})  # lists of our extension whose rows say how many accounts hold them
+
 Object = Mapping[str, Any]
 
 
@@ -110,20 +112,23 @@ def _barred_count(object_: Object, told: Object, least: int) -> str | None:
 
 
 def _thinned(object_: Object, least: int) -> tuple[Object, int]:
-    """The object with the values that enough accounts hold, in its pattern as well, and how many went.
+    """The object with the values and evidence that enough accounts hold, in its pattern as well; how many went.
 
     That the pattern holds no other values is `check_egress`'s to know.
     """
-    told = measures(object_)
-    if "values" not in told:
-        return object_, 0
-    held = [one for one in told["values"] if one["account_count"] >= least]
-    dropped = len(told["values"]) - len(held)
+    told = dict(measures(object_))
+    dropped = 0
+    for name in _COUNTED & told.keys():
+        held = [one for one in told[name] if one["account_count"] >= least]
+        dropped += len(told[name]) - len(held)
+        told[name] = held
+        if not held:
+            del told[name]
     if not dropped:
         return object_, 0
-    thinner = {**object_, "extensions": {**object_["extensions"], EXTENSION_ID: {**told, "values": held}}}
+    thinner = {**object_, "extensions": {**object_["extensions"], EXTENSION_ID: told}}
     if "pattern" in object_:
-        thinner["pattern"] = pattern(told["kind"], [one["value"] for one in held])
+        thinner["pattern"] = pattern(told["kind"], [one["value"] for one in told["values"]])
     return thinner, dropped
 
 
