@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.server.taxii.conftest import World, campaign, pages
+from tests.server.taxii.conftest import TAXII, World, campaign, pages
 
 from stillwatch.server.taxii import publish
 
@@ -136,28 +136,29 @@ def test_a_page_ends_before_it_grows_too_large(world: World, monkeypatch: pytest
     assert [len(page["objects"]) for page in pages(asks, 100)] == [2, 2, 1]
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {"limit": "0"},
-        {"limit": "-1"},
-        {"limit": "many"},
-        {"limit": "9" * 30},
-        {"next": "x"},
-        {"next": "é" * 8},
-        {"next": "A" * 150},
-        {"added_after": "yesterday"},
-        {"added_after": "2026-02-30T00:00:00Z"},
-        {"added_after": "2026-02-01T00:00:00.000+02:00"},
-        {"match[version]": "newest"},
-        {"match[id]": ",".join(map(str, range(300)))},
-        {"match[type]": "x\x00y"},
-        {"match[id]": "x" * 40_000},
-    ],
+# Parameters that cannot be read.
+UNREADABLE = (
+    {"limit": "0"},
+    {"limit": "-1"},
+    {"limit": "many"},
+    {"limit": "9" * 30},
+    {"next": "x"},
+    {"next": "é" * 8},
+    {"next": "A" * 150},
+    {"added_after": "yesterday"},
+    {"added_after": "2026-02-30T00:00:00Z"},
+    {"added_after": "2026-02-01T00:00:00.000+02:00"},
+    {"match[version]": "newest"},
+    {"match[id]": ",".join(map(str, range(300)))},
+    {"match[type]": "x\x00y"},
+    {"match[id]": "x" * 40_000},
 )
-def test_what_cannot_be_asked_is_refused_in_the_way_of_taxii(asked: dict[str, str], world: World) -> None:
+
+
+def test_what_cannot_be_asked_is_refused_in_the_way_of_taxii(world: World) -> None:
     world.partner("north")
     world.collection("released", north="r")
-    reply = world.ask("north", "collections/released/objects/", params=asked)
-    assert (reply.status_code, reply.headers["content-type"]) == (400, "application/taxii+json;version=2.1")
-    assert reply.json()["http_status"] == "400"
+    for asked in UNREADABLE:
+        reply = world.ask("north", "collections/released/objects/", params=asked)
+        assert (reply.status_code, reply.headers["content-type"]) == (400, TAXII), asked
+        assert reply.json()["http_status"] == "400"

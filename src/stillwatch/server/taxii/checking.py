@@ -66,7 +66,7 @@ def prepared(object_: object) -> Prepared:
     return Prepared(
         object_id=found[0],
         kind=found[1],
-        version=_version(object_),
+        version=_version(object_, found[1]),
         tlp=place_of(object_),
         ended_at=None if expires is None else at_us(_expiry(expires)),
         is_revoked=object_.get("revoked") is True,
@@ -103,14 +103,15 @@ def named(object_: object) -> tuple[str | None, str | None]:
     return object_id if is_id else None, version_of(object_.get("modified", object_.get("created")))
 
 
-def _version(object_: Mapping[str, Any]) -> str | None:
-    given = object_.get("modified", object_.get("created"))
-    if given is None:
+def _version(object_: Mapping[str, Any], kind: str) -> str | None:
+    """The version an object has; None for an observable, which has none of its own."""
+    if kind in _OBSERVABLES and not {"created", "modified"} & set(object_):
         return None
-    version = version_of(given)
-    if version is None:
-        raise Unfit("modified, created: moments are written YYYY-MM-DDTHH:MM:SS.sssZ")
-    return version
+    names = ["created"] if kind == "marking-definition" and "modified" not in object_ else ["created", "modified"]
+    versions = [version_of(object_.get(name)) for name in names]
+    if versions[-1] is None or versions[0] is None:
+        raise Unfit(f"{', '.join(names)}: moments are needed, written YYYY-MM-DDTHH:MM:SS.sssZ")
+    return versions[-1]
 
 
 def _expiry(given: object) -> int:
@@ -143,6 +144,8 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _texts(part, depth - 1)
+    elif value is None:
+        raise Unfit("it holds a null, which STIX does not know")
 
 
 def _without_pattern(object_: Mapping[str, Any]) -> dict[str, Any]:
