@@ -110,11 +110,11 @@ class Box:
 
     def bookmark(self, collection: str) -> datetime | None:
         """Up to which moment a collection was read; null before the first time."""
-        return moment(_read(self._folder / _BOOKMARKS).get(collection))
+        return moment(read_file(self._folder / _BOOKMARKS).get(collection))
 
     def move_bookmark(self, collection: str, at: datetime) -> None:
         """Remember up to which moment a collection was read."""
-        marks = _read(self._folder / _BOOKMARKS)
+        marks = read_file(self._folder / _BOOKMARKS)
         if marks.get(collection) != written(at):
             store.write_json(self._folder / _BOOKMARKS, {**marks, collection: written(at)})
 
@@ -160,7 +160,7 @@ class Box:
             raise RefusedError("somebody else made it than this partner")
 
     def _note(self, refused: Mapping[str, int], now: datetime) -> None:
-        earlier = _read(self._folder / _REFUSED)
+        earlier = read_file(self._folder / _REFUSED)
         counts = Counter(earlier.get("counts", {})) + Counter(refused)
         store.write_json(self._folder / _REFUSED, {"since": earlier.get("since", written(now)), "counts": dict(counts)})
 
@@ -219,7 +219,7 @@ class Inbox:
 
     def refused(self, name: str) -> dict[str, int]:
         """How many of a partner's objects were refused, by reason."""
-        return dict(_read(self.folder / name / _REFUSED).get("counts", {}))
+        return dict(read_file(self.folder / name / _REFUSED).get("counts", {}))
 
 
 @contextmanager
@@ -300,7 +300,12 @@ def _row(row: Mapping[str, Any]) -> Received:
     return Received(row["id"], row["by"], modified_at, received_at, Standing(row["standing"]), row["body"])
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
+    """What a small file of the inbox holds; nothing when there is none.
+
+    Raises:
+        StoreError: it is damaged.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
@@ -309,7 +314,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _read_senders(folder: Path) -> tuple[str, ...]:
-    told = _read(folder / _SENDER).get("senders", [])
+    told = read_file(folder / _SENDER).get("senders", [])
     return tuple(one for one in told if isinstance(one, str) and IDENTITY.fullmatch(one))
 
 

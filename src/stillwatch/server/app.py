@@ -32,6 +32,7 @@ from stillwatch.server.operate import retention
 from stillwatch.server.operate import routes as operate_routes
 from stillwatch.server.operate import subjects as operate_subjects
 from stillwatch.server.operate.requests import Requests
+from stillwatch.server.partners import jobs as partner_jobs
 from stillwatch.server.service import Service
 from stillwatch.server.sharing import routes as sharing_routes
 from stillwatch.server.taxii import administering as taxii_administering
@@ -59,6 +60,7 @@ PARTS: tuple[ModuleType, ...] = (
     sharing_routes,
     taxii_routes,
     taxii_administering,
+    partner_jobs,
 )
 
 _STATUS: dict[type[Exception], int] = {

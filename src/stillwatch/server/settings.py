@@ -129,6 +129,14 @@ class Releasing:
 
 
 @dataclass(frozen=True, slots=True)
+class Pulling:
+    """From whom indicators are pulled (a TOML file of peers; empty, from nobody), and how often."""
+
+    peers: str = ""
+    every_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class Keeping:
     """How long each class of data is kept, in days; 0 means for ever."""
 
@@ -153,6 +161,7 @@ class ServerSettings:
     verification: Verifying = field(default_factory=Verifying)
     oidc: SigningIn = field(default_factory=SigningIn)
     sharing: Releasing = field(default_factory=Releasing)
+    partners: Pulling = field(default_factory=Pulling)
     retention: Keeping = field(default_factory=Keeping)
 
 
@@ -237,6 +246,7 @@ def _checked(settings: ServerSettings) -> ServerSettings:
         ("detection.every_s", settings.detection.every_s),
         ("detection.at_most_s", settings.detection.at_most_s),
         ("intake.fold_every_s", settings.intake.fold_every_s),
+        ("partners.every_s", settings.partners.every_s),
     ):
         if value <= 0:
             raise SettingsError(f"{name} {value}: give a number of seconds above 0")
