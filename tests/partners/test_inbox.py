@@ -139,6 +139,27 @@ def test_within_one_partner_one_identity_cannot_replace_what_another_made(inbox:
     assert done.refused == {"another identity made the object first": 1}
 
 
+def test_values_under_a_group_that_the_partner_is_no_member_of_are_refused(inbox: Inbox) -> None:
+    other = {"group_id": "g-two", "epoch": 1}
+    with inbox.opened("north", (NORTH,), groups=("g-one",)) as box:
+        done = box.take([*lead(1), *lead(2, key=other), indicator(3, kind="payment", key={})], now=NOON)
+    assert done.refused == {"it is under the key of a group that this partner is no member of": 1}
+    assert done.kept == 6
+
+
+def test_what_is_refused_is_counted_once_however_often_it_comes(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        take(inbox, [*lead(1, by=SOUTH), 5, {**indicator(2), "id": "none"}])  # type: ignore[list-item]
+    assert inbox.refused("north") == {
+        "somebody else made it than this partner": 3,
+        "it is no object": 1,
+        "its id is none of its type": 1,
+    }
+    monkeypatch.setattr(inbox_module, "MOST_REFUSED", 10)
+    take(inbox, [{**indicator(name=str(number)), "id": "none"} for number in range(50)])
+    assert inbox.refused("north") == {"its id is none of its type": 10}
+
+
 def test_unused_types_are_counted_and_not_kept(inbox: Inbox) -> None:
     done = take(inbox, [object_of("report", 1), object_of("x-widget", 1), *lead()])
     assert (done.kept, done.unused) == (3, 2)

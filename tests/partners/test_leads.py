@@ -94,7 +94,7 @@ def test_of_several_campaigns_the_first_is_named(inbox: Inbox) -> None:
 
 def test_leads_are_written_where_the_next_detection_reads_them(inbox: Inbox) -> None:
     take(inbox, lead())
-    assert write_leads(inbox, NOON) == 2
+    assert write_leads(inbox, NOON).num_rows == 2
     assert store.read_leads(inbox.out).equals(leads(inbox, NOON))
     assert list(inbox.out.rglob("*.partial")) == []
 

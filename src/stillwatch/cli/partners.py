@@ -52,7 +52,7 @@ def share_pull(
     transfer, inbox, told = _transfer(), Inbox(out), _peers(peers)
     with progress_bars() as progress:
         done = transfer.pull(inbox, told, now=_now, on_progress=progress)
-    count = write_leads(inbox, _now(), least_precision=least_precision)
+    count = write_leads(inbox, _now(), least_precision=least_precision).num_rows
     _print("Pulled", PULLED, [_pulled_row(one) for one in done], output)
     for one in done:
         if one.fault:

@@ -4,7 +4,7 @@
                                         without what is outdated whenever it has doubled
     DIR/partners/NAME/sender.json       the identities whose objects are taken from this partner
     DIR/partners/NAME/bookmarks.json    up to which moment each collection was read
-    DIR/partners/NAME/refused.json      how many objects were refused, by reason, since when
+    DIR/partners/NAME/refused.json      why the newest thousand objects were refused, by their digests
 
 A page is appended and on the disk before the bookmark moves, so that a crash loses at most a page that is fetched
 again. Taking the same objects again changes nothing.
@@ -15,6 +15,7 @@ Misses: a partner whose objects reach the limit is cut off until some of them ex
 """
 
 import fcntl
+import hashlib
 import json
 import os
 from collections import Counter
@@ -36,6 +37,7 @@ FOLDER: Final = "partners"
 MOST_OBJECTS: Final = 50_000  # of one partner, those included of which only the id is remembered
 MOST_VALUES: Final = 500_000  # of one partner's indicators together
 MOST_SENDERS: Final = 32
+MOST_REFUSED: Final = 1_000  # of one partner, told of by reason
 _OBJECTS, _SENDER, _BOOKMARKS, _REFUSED = "objects.jsonl", "sender.json", "bookmarks.json", "refused.json"
 LEAST_REWRITTEN_BYTES: Final = 16 << 20  # less is not worth rewriting
 
@@ -62,9 +64,9 @@ class Taken:
 class Box:
     """One partner's part of the inbox, held by one process at a time."""
 
-    def __init__(self, folder: Path, senders: Sequence[str], elsewhere: frozenset[str]) -> None:
+    def __init__(self, folder: Path, senders: Sequence[str], elsewhere: frozenset[str], groups: Sequence[str]) -> None:
         """`senders` are pinned by the operator; `elsewhere` are identities that other partners' objects bear."""
-        self._folder, self._elsewhere = folder, elsewhere
+        self._folder, self._elsewhere, self._groups = folder, elsewhere, frozenset(groups)
         self._objects = _read_objects(folder / _OBJECTS)
         self._senders = tuple(senders) or _read_senders(folder)
         self._rewritten_bytes = 0  # of the file when it was last rewritten
@@ -88,6 +90,7 @@ class Box:
         """
         counts: Counter[str] = Counter()
         refused: Counter[str] = Counter()
+        digests: dict[str, str] = {}
         lines = []
         for object_ in objects:
             try:
@@ -101,11 +104,12 @@ class Box:
                     counts["known"] += 1
             except RefusedError as error:
                 refused[str(error)] += 1
+                digests[_digest(object_)] = str(error)
         if lines:
             _append(self._folder / _OBJECTS, lines)
             self._compact(now)
-        if refused:
-            self._note(refused, now)
+        if digests:
+            self._note(digests)
         return Taken(**counts, refused=dict(refused))
 
     def bookmark(self, collection: str) -> datetime | None:
@@ -139,6 +143,7 @@ class Box:
             RefusedError: it is not this partner's to send, or there is no room.
         """
         self._check_sender(received.made_by)
+        self._check_group(received)
         older = self._objects.get(received.object_id)
         if older is not None and not received.replaces(older):
             return False
@@ -159,10 +164,17 @@ class Box:
         if made_by not in self._senders:
             raise RefusedError("somebody else made it than this partner")
 
-    def _note(self, refused: Mapping[str, int], now: datetime) -> None:
+    def _check_group(self, received: Received) -> None:
+        group_id = received.body.get("group_id")
+        if self._groups and group_id is not None and group_id not in self._groups:
+            raise RefusedError("it is under the key of a group that this partner is no member of")
+
+    def _note(self, digests: Mapping[str, str]) -> None:
+        """Remember why, once for each object however often it comes."""
         earlier = read_file(self._folder / _REFUSED)
-        counts = Counter(earlier.get("counts", {})) + Counter(refused)
-        store.write_json(self._folder / _REFUSED, {"since": earlier.get("since", written(now)), "counts": dict(counts)})
+        every = list({**earlier, **digests}.items())
+        if every != list(earlier.items()):
+            store.write_json(self._folder / _REFUSED, dict(every[-MOST_REFUSED:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +195,18 @@ class Inbox:
         return sorted(path.name for path in self.folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name))
 
     @contextmanager
-    def opened(self, name: str, senders: Sequence[str] = (), *, not_theirs: Iterable[str] = ()) -> Iterator[Box]:
+    def opened(
+        self,
+        name: str,
+        senders: Sequence[str] = (),
+        *,
+        not_theirs: Iterable[str] = (),
+        groups: Sequence[str] = (),
+    ) -> Iterator[Box]:
         """One partner's box, to put something into it.
 
-        `senders` are the identities that the operator pinned to it, `not_theirs` those pinned to others.
+        `senders` are the identities that the operator pinned to it, `not_theirs` those pinned to others; `groups` are
+        the sharing groups it is a member of, any when there are none.
 
         Raises:
             StoreError: another process holds it, or it cannot be read or written.
@@ -201,7 +221,7 @@ class Inbox:
         with _held(folder):
             if senders and tuple(senders) != _read_senders(folder):
                 store.write_json(folder / _SENDER, {"senders": list(senders)})
-            yield Box(folder, senders, elsewhere | frozenset(not_theirs))
+            yield Box(folder, senders, elsewhere | frozenset(not_theirs), groups)
 
     def objects(self, name: str) -> dict[str, Received]:
         """The newest version of every object of a partner, made by an identity that is pinned to it now.
@@ -218,8 +238,8 @@ class Inbox:
         return _read_senders(self.folder / name)
 
     def refused(self, name: str) -> dict[str, int]:
-        """How many of a partner's objects were refused, by reason."""
-        return dict(read_file(self.folder / name / _REFUSED).get("counts", {}))
+        """How many of a partner's objects were refused, by reason: of the newest thousand."""
+        return dict(Counter(read_file(self.folder / name / _REFUSED).values()))
 
 
 @contextmanager
@@ -316,6 +336,13 @@ def read_file(path: Path) -> dict[str, Any]:
 def _read_senders(folder: Path) -> tuple[str, ...]:
     told = read_file(folder / _SENDER).get("senders", [])
     return tuple(one for one in told if isinstance(one, str) and IDENTITY.fullmatch(one))
+
+
+def _digest(object_: object) -> str:
+    try:
+        return hashlib.sha256(json.dumps(object_, sort_keys=True).encode()).hexdigest()[:32]
+    except (RecursionError, TypeError):  # nested too deeply to be written again
+        return "too deep"
 
 
 def _value_count(received: Received) -> int:

@@ -8,8 +8,9 @@ Misses: values under keys that we do not hold; the detection leaves them out.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import chain
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -46,13 +47,40 @@ def leads(inbox: Inbox, now: datetime, *, least_precision: float = LEAST_PRECISI
         StoreError: the inbox is damaged.
     """
     done = records(inbox.out, now=now)
-    rows = [row for name in inbox.partners() for row in _rows(inbox.objects(name), done, least_precision, now)]
-    rows.sort(key=lambda row: (row["lead_id"], row["value"]))
-    return pa.Table.from_pylist(rows, schema=arrow_schema(LEADS))
+    found = [
+        (received, campaign, done.get(received.made_by, Record()).precision)
+        for name in inbox.partners()
+        for received, campaign in _in_force(inbox.objects(name), now)
+    ]
+    return _table([one for one in found if one[2] >= least_precision])
 
 
-def write_leads(inbox: Inbox, now: datetime, *, least_precision: float = LEAST_PRECISION) -> int:
-    """Write them to the folder, where the next detection reads them; how many there are.
+def _table(found: list[tuple[Received, str, float]]) -> pa.Table:
+    """One row for each value, by columns: there may be millions."""
+    schema = arrow_schema(LEADS)
+    heads = [
+        {
+            "lead_id": received.object_id,
+            "sender": received.made_by,
+            "campaign_ref": campaign,
+            **{name: received.body[name] for name in ("kind", "group_id", "epoch", "key_id")},
+            "precision": precision,
+            "valid_from": moment(received.body["valid_from"]),
+            "valid_until": moment(received.body["valid_until"]),
+            "received_at": received.received_at,
+        }
+        for received, campaign, precision in found
+    ]
+    values = [received.body["values"] for received, _, _ in found]
+    whole = pa.schema([field for field in schema if field.name != "value"])
+    of_row = pa.array(np.repeat(np.arange(len(heads)), [len(some) for some in values]), pa.int64())
+    table = pa.Table.from_pylist(heads, schema=whole).take(of_row)
+    table = table.append_column("value", pa.array(list(chain.from_iterable(values)), pa.string()))
+    return table.select(schema.names).cast(schema).sort_by([("lead_id", "ascending"), ("value", "ascending")])
+
+
+def write_leads(inbox: Inbox, now: datetime, *, least_precision: float = LEAST_PRECISION) -> pa.Table:
+    """Write them to the folder, where the next detection reads them; what was written.
 
     Raises:
         StoreError: the inbox is damaged, or the folder cannot be written.
@@ -62,7 +90,7 @@ def write_leads(inbox: Inbox, now: datetime, *, least_precision: float = LEAST_P
     partial = inbox.folder / f".{store.LEADS}.partial"  # not beside the leads: a run that starts clears what is there
     pq.write_table(table, partial, compression="zstd")
     partial.replace(inbox.out / store.LEADS)
-    return table.num_rows
+    return table
 
 
 def senders(inbox: Inbox, now: datetime, *, least_precision: float = LEAST_PRECISION) -> list[Sender]:
@@ -106,26 +134,12 @@ def _sender(
     )
 
 
-def _rows(
-    objects: Mapping[str, Received], done: Mapping[str, Record], least: float, now: datetime
-) -> Iterator[dict[str, Any]]:
+def _in_force(objects: Mapping[str, Received], now: datetime) -> Iterator[tuple[Received, str]]:
+    """Every indicator in force, with the campaign that it indicates."""
     campaigns = _campaigns(objects)
     for received in objects.values():
-        precision = done.get(received.made_by, Record()).precision
-        if received.kind != "indicator" or precision < least or _left_out(received, campaigns, now):
-            continue
-        body = received.body
-        row = {
-            "lead_id": received.object_id,
-            "sender": received.made_by,
-            "campaign_ref": campaigns[received.object_id],
-            **{name: body[name] for name in ("kind", "group_id", "epoch", "key_id")},
-            "precision": precision,
-            "valid_from": moment(body["valid_from"]),
-            "valid_until": moment(body["valid_until"]),
-            "received_at": received.received_at,
-        }
-        yield from ({**row, "value": value} for value in body["values"])
+        if received.kind == "indicator" and _left_out(received, campaigns, now) is None:
+            yield received, campaigns[received.object_id]
 
 
 def _left_out(received: Received, campaigns: Mapping[str, str], now: datetime) -> str | None:

@@ -56,7 +56,7 @@ def pull(
         on_progress("pull", number, len(asked))
         others = [sender for other in peers if other is not peer for sender in other.senders]
         with (
-            inbox.opened(peer.name, peer.senders, not_theirs=others) as box,
+            inbox.opened(peer.name, peer.senders, not_theirs=others, groups=peer.groups) as box,
             Wire(peer.url, logins[peer.name], ca=peer.ca, wait=wait) as wire,
         ):
             done.append(_pulled(box, Taxii(wire, peer.url), peer, now))

@@ -31,10 +31,8 @@ def take_posted(database: Database, inbox: Inbox, peers: Sequence[Peer], *, now:
         StoreError: the inbox cannot be read or written, or another process holds a part of it.
     """
     done: dict[str, Taken] = {}
-    pinned = {peer.name: peer.senders for peer in peers}
-    with database.read() as connection:
-        known = connection.execute(sa.select(partners.c.partner_id, partners.c.identity_ref)).all()
-    senders = {name: pinned.get(name) or ((identity,) if identity else ()) for name, identity in known}
+    posting = _posting(database, peers)
+    pinned = {sender: peer.name for peer in (*posting.values(), *peers) for sender in peer.senders}
     after = _reached(inbox)
     for _ in range(MOST_TURNS):
         with database.read() as connection:
@@ -44,21 +42,31 @@ def take_posted(database: Database, inbox: Inbox, peers: Sequence[Peer], *, now:
         by_partner: dict[str, list[object]] = {}
         for row in rows:
             by_partner.setdefault(row.partner_id, []).append(row.object_)
-        for name, objects in by_partner.items():
-            if NAME.fullmatch(name) and name in senders:  # nobody vouches for what a partner sent that is none any more
-                done[name] = done.get(name, Taken()) + _taken(inbox, name, objects, senders, now)
+        for name in by_partner.keys() & posting.keys():  # nobody vouches for what a partner sent that is none any more
+            done[name] = done.get(name, Taken()) + _taken(inbox, posting[name], by_partner[name], pinned, now)
         after = rows[-1].number
         inbox.folder.mkdir(parents=True, exist_ok=True)
         store.write_json(inbox.folder / POSTED, {"number": after})
     return done
 
 
-def _taken(
-    inbox: Inbox, name: str, objects: Sequence[object], senders: Mapping[str, tuple[str, ...]], now: datetime
-) -> Taken:
-    others = [sender for other, theirs in senders.items() if other != name for sender in theirs]
+def _posting(database: Database, peers: Sequence[Peer]) -> dict[str, Peer]:
+    """Who may post: every partner, as the peers file tells of the peer of its name, else as it was added."""
+    told = {peer.name: peer for peer in peers}
+    with database.read() as connection:
+        rows = connection.execute(sa.select(partners.c.partner_id, partners.c.identity_ref, partners.c.groups)).all()
+    found = {}
+    for name, identity, groups in rows:
+        peer = told.get(name, Peer(name))
+        senders = peer.senders or ((identity,) if identity else ())
+        found[name] = Peer(name, senders=senders, groups=peer.groups or tuple(groups))
+    return {name: peer for name, peer in found.items() if NAME.fullmatch(name)}
+
+
+def _taken(inbox: Inbox, peer: Peer, objects: Sequence[object], pinned: Mapping[str, str], now: datetime) -> Taken:
+    others = [sender for sender, name in pinned.items() if name != peer.name]
     try:
-        with inbox.opened(name, senders[name], not_theirs=others) as box:
+        with inbox.opened(peer.name, peer.senders, not_theirs=others, groups=peer.groups) as box:
             return box.take(objects, now=now)
     except SharingError:
         return Taken(refused={"its identity is another partner's": len(objects)})

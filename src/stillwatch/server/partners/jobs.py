@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from stillwatch.partners import Inbox, Peer, leads, read_peers, write_leads
+from stillwatch.partners import Inbox, Peer, read_peers, write_leads
 from stillwatch.partners.feedback import learn
 from stillwatch.partners.inbox import Taken
 from stillwatch.partners.transfer import pull
@@ -56,11 +56,10 @@ def turn(service: Service, peers: tuple[Peer, ...]) -> None:
 
 def _refresh(inbox: Inbox, service: Service) -> None:
     learn(inbox, now=service.now())
-    write_leads(inbox, service.now())
     by_sender = {sender: name for name in inbox.partners() for sender in inbox.senders(name)}
     counts = dict.fromkeys(by_sender.values(), 0)
-    for sender in leads(inbox, service.now()).column("sender").to_pylist():
-        counts[by_sender[sender]] += 1
+    for row in write_leads(inbox, service.now()).column("sender").value_counts():
+        counts[by_sender[row["values"].as_py()]] += row["counts"].as_py()
     for name, count in counts.items():
         metrics.leads.labels(name).set(count)
 
