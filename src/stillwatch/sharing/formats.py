@@ -3,7 +3,6 @@
 Why:    one list serves the command line, the inbox and the documentation; a format is added here and nowhere else.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 from stillwatch.errors import SharingError
 from stillwatch.sharing import rules, tables
-from stillwatch.sharing.objects import stix_id
+from stillwatch.sharing.bundle import bundle_text
 from stillwatch.sharing.outside import MOST_OBJECTS, parsed
 
 Objects = Sequence[Mapping[str, Any]]
@@ -28,11 +27,6 @@ class Format:
     holds: str
     write: Callable[[Objects, datetime], str]
     read: Callable[[str], list[dict[str, Any]]] | None
-
-
-def _written_bundle(objects: Objects, _: datetime) -> str:
-    bundle_id = stix_id("bundle", json.dumps(objects, sort_keys=True))
-    return json.dumps({"type": "bundle", "id": bundle_id, "objects": objects}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _read_bundle(text: str) -> list[dict[str, Any]]:
@@ -66,7 +60,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         one.name: one
         for one in (
-            Format("stix", ".json", "everything", _written_bundle, _read_bundle),
+            Format("stix", ".json", "everything", lambda o, _: bundle_text(o), _read_bundle),
             Format("misp", ".misp.json", "everything, one event for each campaign", _written_misp, _read_misp),
             Format(
                 "sigma", ".yml", "values that a log search can find", lambda o, now: rules.to_sigma(o, now=now), None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from stillwatch.sharing.objects import EXTENSION_ID, stix_time
-from stillwatch.sharing.outside import tlp_of
+from stillwatch.sharing.marking import tlp_of
+from stillwatch.sharing.objects import measures, stix_time
 
 _CAMPAIGN: Final = re.compile(r"c-[0-9a-f]{12}")
 
@@ -48,7 +48,7 @@ class Matchable:
 def matchable(objects: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[Matchable]:
     """The indicators with values of ours that are neither expired nor taken back, by id."""
     for one in sorted(objects, key=lambda one: str(one["id"])):
-        measures = one.get("extensions", {}).get(EXTENSION_ID, {}) if one["type"] == "indicator" else {}
+        told = measures(one) if one["type"] == "indicator" else {}
         is_valid = not one.get("revoked", False) and one.get("valid_until", "9") > stix_time(now)
-        if is_valid and "kind" in measures and "values" in measures:
-            yield Matchable(one, measures)
+        if is_valid and "kind" in told and "values" in told:
+            yield Matchable(one, told)

@@ -5,23 +5,26 @@ Why:    whoever writes a file writes for the parser too; sizes, doubled keys and
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import stix2
 from stix2.exceptions import STIXError
 
 from stillwatch.errors import SharingError
-from stillwatch.sharing.egress import FIELDS, check_egress
+from stillwatch.sharing.egress import check_egress
+from stillwatch.sharing.intrusion_sets import Alias
 from stillwatch.sharing.marking import TLP_MARKINGS, marking_definition
 from stillwatch.sharing.objects import EXTENSION_ID, extension_definition, identity, stix_id
-from stillwatch.sharing.words import DEPLOYMENT
+from stillwatch.sharing.shapes import SHAPES
+from stillwatch.sharing.words import DEPLOYMENT, is_alias, is_author
 
 MOST_BYTES: Final = 64 * 2**20  # of one file
 MOST_OBJECTS: Final = 20_000  # in one file
 
 # What every bundle repeats: who made it, its markings, our extension. Other formats need not carry it.
 SURROUNDINGS: Final = frozenset({"identity", "marking-definition", "extension-definition"})
-CARRIED: Final = frozenset(FIELDS) - SURROUNDINGS
+CARRIED: Final = frozenset(SHAPES) - SURROUNDINGS
 
 _MARKINGS: Final = {marking_id: tlp for tlp, marking_id in TLP_MARKINGS.items()}
 
@@ -73,7 +76,7 @@ def whole(objects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             newest[one["id"]] = dict(one)
     try:
         everything = [*_surroundings(list(newest.values())), *newest.values()]
-        check_egress(everything)
+        check_egress(everything, aliases=_aliases(everything))
         stix2.parse({"type": "bundle", "id": stix_id("bundle"), "objects": everything}, allow_custom=True)
     except SharingError as error:
         raise SharingError(f"Not in the form that stillwatch writes: {str(error).partition(' Nothing')[0]}") from error
@@ -98,9 +101,12 @@ def _surroundings(made: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def tlp_of(object_: Mapping[str, Any]) -> str | None:
-    """The strictest TLP marking of an object, or None when it bears none."""
-    return strictest(_MARKINGS[ref] for ref in object_.get("object_marking_refs", ()) if ref in _MARKINGS)
+def _aliases(objects: Sequence[Mapping[str, Any]]) -> list[Alias]:
+    """The aliases and authors that the objects name: a person at the sender gave them, and only their form is known."""
+    names = [name for one in objects for name in one.get("aliases", ()) if isinstance(name, str) and is_alias(name)]
+    authors = [name for one in objects for name in one.get("authors", ()) if isinstance(name, str) and is_author(name)]
+    moment = datetime.min.replace(tzinfo=UTC)
+    return [Alias("", name, "", "", moment) for name in names] + [Alias("", "", name, "", moment) for name in authors]
 
 
 def strictest(tlps: Iterable[str]) -> str | None:

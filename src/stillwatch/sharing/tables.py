@@ -20,7 +20,7 @@ from stillwatch.sharing.marking import TLP_MARKINGS
 from stillwatch.sharing.matchable import Matchable, matchable
 from stillwatch.sharing.objects import extension, extension_schema, pattern
 from stillwatch.sharing.outside import parsed, refuse_long, whole
-from stillwatch.sharing.words import INDICATOR_DESCRIPTION
+from stillwatch.sharing.words import INDICATOR_DESCRIPTION, SKETCH_DESCRIPTION
 
 Row = Mapping[str, str]
 
@@ -39,7 +39,7 @@ _COLUMNS: Final = {
         "16 to 64 hexadecimal digits or a JA4; a spreadsheet may have changed it",
     ),
     "account_count": (_COUNT, "a whole number"),
-    "group_id": (r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})?", "the id of a sharing group"),
+    "group_id": (rf"({_PROPERTIES['group_id']['pattern'].strip('^$')})?", "the id of a sharing group"),
     "epoch": (rf"({_COUNT})?", "a whole number"),
     "key_id": (r"([0-9a-f]{8,64})?", "the id of a key"),
     "durability": ("|".join(_PROPERTIES["durability"]["enum"]), "a durability"),
@@ -51,6 +51,7 @@ _COLUMNS: Final = {
     "tlp": ("|".join(map(re.escape, TLP_MARKINGS)), "a TLP 2.0 marking"),
     "sender": (rf"identity--{_UUID}", "the STIX id of an identity"),
     "indicator": (rf"indicator--{_UUID}", "the STIX id of an indicator"),
+    "created": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
     "modified": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
 }
 COLUMNS: Final = tuple(_COLUMNS)
@@ -163,6 +164,7 @@ def _stated(one: Matchable, value: Mapping[str, Any]) -> dict[str, object]:
         "tlp": one.tlp,
         "sender": indicator.get("created_by_ref"),
         "indicator": indicator["id"],
+        "created": indicator["created"],
         "modified": indicator["modified"],
     }
 
@@ -201,11 +203,11 @@ def _indicator(rows: Sequence[Row]) -> dict[str, Any]:
         "spec_version": "2.1",
         "id": row["indicator"],
         "created_by_ref": row["sender"],
-        "created": row["valid_from"],
+        "created": row["created"],
         "modified": row["modified"],
         "object_marking_refs": [TLP_MARKINGS[row["tlp"]]],
         "name": f"Traits of campaign {row['campaign']}: {row['kind']}",
-        "description": INDICATOR_DESCRIPTION,
+        "description": SKETCH_DESCRIPTION if row["sampled_from"] else INDICATOR_DESCRIPTION,
         "indicator_types": ["anomalous-activity", "attribution"],
         "pattern_type": "stix",
         "pattern_version": "2.1",

@@ -10,15 +10,19 @@ from typing import Any, Final
 
 from stillwatch.sharing.objects import stix_id
 from stillwatch.sharing.outside import CARRIED
+from stillwatch.sharing.shapes import RELATIONS
+from stillwatch.sharing.versions import STANDING_TYPES
 
 Object = Mapping[str, Any]
 
 # Several campaigns share these, so a walk from one campaign stops at them and does not reach the next campaign.
-_SHARED_BY_CAMPAIGNS: Final = frozenset({"campaign", "attack-pattern", "intrusion-set", "course-of-action"})
+_SHARED_BY_CAMPAIGNS: Final = STANDING_TYPES | {"campaign", "intrusion-set"}
 _ABOUT_THE_OBJECT: Final = frozenset({"created_by_ref", "object_marking_refs"})
 
-# What an analyst's reference between two of our objects is not taken for: MISP's own words are many and looser.
-_VERBS: Final = frozenset({"uses", "indicates", "based-on", "attributed-to", "mitigates", "consists-of"})
+# What a reference between two of our objects stands for. An analyst's `related-to` may mean anything, so ours with that
+# verb are objects of their own.
+_LOOSE: Final[str] = "related-to"
+_PLAIN: Final = frozenset(one for one in RELATIONS if one[1] != _LOOSE)
 _STAMPED: Final = frozenset({"created_by_ref", "object_marking_refs", "created", "modified"})
 
 
@@ -103,7 +107,8 @@ def _is_plain(edge: Object, membership: Membership) -> bool:
 
 def relationship(source: Object, verb: str, target: str) -> dict[str, Any] | None:
     """The relationship that a reference between two objects of one event stands for; None when it stands for none."""
-    if verb not in _VERBS or not source.keys() >= _STAMPED:
+    joined = (source["type"], verb, target.partition("--")[0])
+    if joined not in _PLAIN or not source.keys() >= _STAMPED:
         return None
     stamped = {name: source[name] for name in sorted(_STAMPED)}
     about = {"source_ref": source["id"], "relationship_type": verb, "target_ref": target}

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from stillwatch.errors import SharingError
-from stillwatch.sharing.marking import TLP_MARKINGS
+from stillwatch.sharing.marking import TLP_MARKINGS, tlp_of
 from stillwatch.sharing.misp.layout import INCLUDES, MOST_CHARACTERS, TEMPLATE_PREFIX, VALUE, Cell, object_of
 from stillwatch.sharing.misp.membership import relationship
 from stillwatch.sharing.misp.tags import marking_tag
 from stillwatch.sharing.misp.written import JA4_TEMPLATE
-from stillwatch.sharing.outside import CARRIED, MOST_OBJECTS, parsed, strictest, tlp_of, whole
+from stillwatch.sharing.outside import CARRIED, MOST_OBJECTS, parsed, strictest, whole
 
 MOST_EVENTS: Final = 1_000
 MOST_PARTS: Final = 5_000  # attributes, references or tags of one thing

@@ -7,8 +7,8 @@ Source: MISP taxonomies `tlp`, `estimative-language`, `misp` and `false-positive
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from stillwatch.sharing.marking import TLP_MARKINGS
-from stillwatch.sharing.outside import strictest, tlp_of
+from stillwatch.sharing.marking import TLP_MARKINGS, tlp_of
+from stillwatch.sharing.outside import strictest
 
 TLP_PREFIX: Final = "tlp:"
 

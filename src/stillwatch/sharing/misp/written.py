@@ -24,7 +24,7 @@ from stillwatch.sharing.misp.layout import (
 )
 from stillwatch.sharing.misp.membership import Membership, memberships
 from stillwatch.sharing.misp.tags import DISTRIBUTIONS, LEAST_BITS_TO_DETECT, false_positives, marking_of, tags
-from stillwatch.sharing.objects import EXTENSION_ID, producer
+from stillwatch.sharing.objects import measures, producer
 from stillwatch.sharing.outside import SURROUNDINGS
 from stillwatch.sharing.traits import JA4_KIND
 from stillwatch.sharing.words import DEPLOYMENT
@@ -75,7 +75,7 @@ def _event(membership: Membership, stamp: str, now: datetime) -> _Fields:
     maker = next((str(one["created_by_ref"]) for one in objects if "created_by_ref" in one), producer(None)["id"])
     event_uuid = _uuid_part(campaign["id"]) if campaign else uuid_of(maker, "rest")
     tlp = marking_of(objects)
-    verdict = _measures(campaign).get("verdict") if campaign else None
+    verdict = measures(campaign).get("verdict") if campaign else None
     return {
         "uuid": event_uuid,
         "info": campaign["name"] if campaign else REST_INFO,
@@ -100,7 +100,7 @@ def _objects(membership: Membership, event_uuid: str, stamp: str) -> Iterator[_F
         object_uuid = uuid_of(event_uuid, one["id"])
         stated = list(cells(one))
         prints = [cell for cell in stated if cell.relation == VALUE and _is_ja4(one)]
-        to_ids = bool(prints) and _measures(one).get("weight_bits", 0.0) >= LEAST_BITS_TO_DETECT
+        to_ids = bool(prints) and measures(one).get("weight_bits", 0.0) >= LEAST_BITS_TO_DETECT
         made = [_ja4(cell, object_uuid, stamp, to_ids=to_ids) for cell in prints]
         references = [_reference(edge, event_uuid, stamp) for edge in membership.references if _starts(edge, one)]
         references += [_inclusion(object_uuid, other["uuid"], stamp) for other in made]
@@ -120,11 +120,7 @@ def _objects(membership: Membership, event_uuid: str, stamp: str) -> Iterator[_F
 
 
 def _is_ja4(one: Mapping[str, Any]) -> bool:
-    return bool(_measures(one).get("kind") == JA4_KIND)
-
-
-def _measures(one: Mapping[str, Any]) -> Mapping[str, Any]:
-    return one.get("extensions", {}).get(EXTENSION_ID, {})
+    return bool(measures(one).get("kind") == JA4_KIND)
 
 
 def _starts(edge: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
