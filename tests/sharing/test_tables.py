@@ -45,6 +45,9 @@ def test_indicators_come_back_as_they_were(everything: Everything, write: Any, r
     assert indicators(back) == indicators(sent)
     around = {one["id"]: one for one in back if one["type"] != "indicator"}
     assert around.items() <= {one["id"]: one for one in sent}.items()
+    # Without its campaign an inbox would not know what an indicator is a lead to.
+    joined = {(one["source_ref"], one["relationship_type"]) for one in around.values() if one["type"] == "relationship"}
+    assert joined == {(key, "indicates") for key in indicators(sent)}
 
 
 def test_a_table_has_one_row_for_each_value(objects: list[Object]) -> None:

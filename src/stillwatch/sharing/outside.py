@@ -16,7 +16,7 @@ from stillwatch.sharing.egress import check_egress
 from stillwatch.sharing.intrusion_sets import Alias
 from stillwatch.sharing.marking import TLP_MARKINGS, marking_definition
 from stillwatch.sharing.objects import EXTENSION_ID, extension_definition, identity, stix_id
-from stillwatch.sharing.shapes import SHAPES
+from stillwatch.sharing.shapes import RELATIONS, SHAPES
 from stillwatch.sharing.words import DEPLOYMENT, is_alias, is_author
 
 MOST_BYTES: Final = 64 * 2**20  # of one file
@@ -25,6 +25,12 @@ MOST_OBJECTS: Final = 20_000  # in one file
 # What every bundle repeats: who made it, its markings, our extension. Other formats need not carry it.
 SURROUNDINGS: Final = frozenset({"identity", "marking-definition", "extension-definition"})
 CARRIED: Final = frozenset(SHAPES) - SURROUNDINGS
+
+# Relationships that say no more than which two objects they join. `related-to` carries measures with us, and in other
+# hands it means anything.
+_LOOSE: Final[str] = "related-to"
+_PLAIN: Final = frozenset(one for one in RELATIONS if one[1] != _LOOSE)
+_STAMPED: Final = ("created_by_ref", "created", "modified", "object_marking_refs")
 
 _MARKINGS: Final = {marking_id: tlp for tlp, marking_id in TLP_MARKINGS.items()}
 
@@ -107,6 +113,22 @@ def _aliases(objects: Sequence[Mapping[str, Any]]) -> list[Alias]:
     authors = [name for one in objects for name in one.get("authors", ()) if isinstance(name, str) and is_author(name)]
     moment = datetime.min.replace(tzinfo=UTC)
     return [Alias("", name, "", "", moment) for name in names] + [Alias("", "", name, "", moment) for name in authors]
+
+
+def plain_relationship(source: Mapping[str, Any], verb: str, target: str) -> dict[str, Any] | None:
+    """The relationship that starts at the object and says nothing of its own; None when ours would say more."""
+    joined = (source["type"], verb, target.partition("--")[0])
+    if joined not in _PLAIN or not source.keys() >= set(_STAMPED):
+        return None
+    return {
+        "type": "relationship",
+        "spec_version": "2.1",
+        "id": stix_id("relationship", source["id"], verb, target),
+        **{name: source[name] for name in _STAMPED},
+        "source_ref": source["id"],
+        "relationship_type": verb,
+        "target_ref": target,
+    }
 
 
 def strictest(tlps: Iterable[str]) -> str | None:

@@ -18,8 +18,8 @@ from typing import Any, Final
 from stillwatch.errors import SharingError
 from stillwatch.sharing.marking import TLP_MARKINGS
 from stillwatch.sharing.matchable import Matchable, matchable
-from stillwatch.sharing.objects import extension, extension_schema, pattern
-from stillwatch.sharing.outside import parsed, refuse_long, whole
+from stillwatch.sharing.objects import extension, extension_schema, pattern, stix_id
+from stillwatch.sharing.outside import parsed, plain_relationship, refuse_long, whole
 from stillwatch.sharing.words import INDICATOR_DESCRIPTION, SKETCH_DESCRIPTION
 
 Row = Mapping[str, str]
@@ -191,7 +191,17 @@ def _indicators(numbered: Sequence[tuple[int, Row]]) -> list[dict[str, Any]]:
         same.append(row)
         if any(a[name] != b[name] for a, b in pairwise(same[-2:]) for name in COLUMNS if name not in _OF_THE_VALUE):
             raise _refusal(line, "it differs from another line of its indicator in more than the value")
-    return whole([_indicator(same) for same in rows.values()]) if rows else []
+    return whole([one for same in rows.values() for one in _objects(same)]) if rows else []
+
+
+def _objects(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """The indicator of these rows, and that it indicates its campaign, whose id follows from its sender's."""
+    indicator = _indicator(rows)
+    yield indicator
+    campaign = stix_id("campaign", indicator["created_by_ref"], rows[0]["campaign"])
+    indicates = plain_relationship(indicator, "indicates", campaign)
+    if indicates is not None:
+        yield indicates
 
 
 def _indicator(rows: Sequence[Row]) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from stillwatch.sharing.objects import stix_id
-from stillwatch.sharing.outside import CARRIED
-from stillwatch.sharing.shapes import RELATIONS
+from stillwatch.sharing.outside import CARRIED, plain_relationship
 from stillwatch.sharing.versions import STANDING_TYPES
 
 Object = Mapping[str, Any]
@@ -18,12 +16,6 @@ Object = Mapping[str, Any]
 # Several campaigns share these, so a walk from one campaign stops at them and does not reach the next campaign.
 _SHARED_BY_CAMPAIGNS: Final = STANDING_TYPES | {"campaign", "intrusion-set"}
 _ABOUT_THE_OBJECT: Final = frozenset({"created_by_ref", "object_marking_refs"})
-
-# What a reference between two of our objects stands for. An analyst's `related-to` may mean anything, so ours with that
-# verb are objects of their own.
-_LOOSE: Final[str] = "related-to"
-_PLAIN: Final = frozenset(one for one in RELATIONS if one[1] != _LOOSE)
-_STAMPED: Final = frozenset({"created_by_ref", "object_marking_refs", "created", "modified"})
 
 
 @dataclass(slots=True)
@@ -45,9 +37,14 @@ def memberships(objects: Sequence[Object]) -> list[Membership]:
     found = [Membership(things[key], [things[one] for one in _reached(key, things, near)]) for key in campaigns]
     held = {one["id"] for membership in found for one in membership.objects}
     rest = Membership(None, [one for key, one in sorted(things.items()) if key not in held])
+    every = [*found, rest]
+    homes: defaultdict[str, list[int]] = defaultdict(list)
+    for number, membership in enumerate(every):
+        for one in membership.objects:
+            homes[one["id"]].append(number)
     for edge in sorted(edges, key=lambda one: str(one["id"])):
-        _place(edge, found, rest)
-    return [*found, rest] if rest.objects else found
+        _place(edge, every, homes, things)
+    return every if rest.objects else found
 
 
 def _neighbours(things: Mapping[str, Object], edges: Sequence[Object]) -> Mapping[str, set[str]]:
@@ -84,33 +81,14 @@ def _reached(start: str, things: Mapping[str, Object], near: Mapping[str, set[st
     return [start, *sorted(found - {start})]
 
 
-def _place(edge: Object, found: Sequence[Membership], rest: Membership) -> None:
+def _place(
+    edge: Object, found: Sequence[Membership], homes: Mapping[str, list[int]], things: Mapping[str, Object]
+) -> None:
     """Put a relationship where both its ends stand; as an object of its own where MISP's reference would lose some."""
-    ends = {edge["source_ref"], edge["target_ref"]}
-    whole = next((one for one in (*found, rest) if ends <= _ids(one)), None)
-    if whole is not None and _is_plain(edge, whole):
-        whole.references.append(edge)
+    source, target = edge["source_ref"], edge["target_ref"]
+    starts, stops = homes.get(source, []), homes.get(target, [])
+    both = sorted(set(starts) & set(stops))
+    if both and edge == plain_relationship(things[source], edge["relationship_type"], target):
+        found[both[0]].references.append(edge)
     else:
-        home = whole or next((one for one in found if ends & _ids(one)), rest)
-        home.objects.append(edge)
-
-
-def _ids(membership: Membership) -> set[str]:
-    return {one["id"] for one in membership.objects}
-
-
-def _is_plain(edge: Object, membership: Membership) -> bool:
-    """Whether a reference between the two objects says all that the relationship does."""
-    source = next(one for one in membership.objects if one["id"] == edge["source_ref"])
-    return edge == relationship(source, edge["relationship_type"], edge["target_ref"])
-
-
-def relationship(source: Object, verb: str, target: str) -> dict[str, Any] | None:
-    """The relationship that a reference between two objects of one event stands for; None when it stands for none."""
-    joined = (source["type"], verb, target.partition("--")[0])
-    if joined not in _PLAIN or not source.keys() >= _STAMPED:
-        return None
-    stamped = {name: source[name] for name in sorted(_STAMPED)}
-    about = {"source_ref": source["id"], "relationship_type": verb, "target_ref": target}
-    made = {"type": "relationship", "spec_version": "2.1", "id": stix_id("relationship", source["id"], verb, target)}
-    return {**made, **stamped, **about}
+        found[min(both or [*starts, *stops], default=len(found) - 1)].objects.append(edge)

@@ -13,10 +13,9 @@ from typing import Any, Final
 from stillwatch.errors import SharingError
 from stillwatch.sharing.marking import TLP_MARKINGS, tlp_of
 from stillwatch.sharing.misp.layout import INCLUDES, MOST_CHARACTERS, TEMPLATE_PREFIX, VALUE, Cell, object_of
-from stillwatch.sharing.misp.membership import relationship
 from stillwatch.sharing.misp.tags import marking_tag
 from stillwatch.sharing.misp.written import JA4_TEMPLATE
-from stillwatch.sharing.outside import CARRIED, MOST_OBJECTS, parsed, strictest, whole
+from stillwatch.sharing.outside import CARRIED, MOST_OBJECTS, parsed, plain_relationship, strictest, whole
 
 MOST_EVENTS: Final = 1_000
 MOST_PARTS: Final = 5_000  # attributes, references or tags of one thing
@@ -78,7 +77,7 @@ def _objects(event: _Fields, left: Counter[str]) -> list[dict[str, Any]]:
     ours, prints = {}, {}
     for one in _parts(event, "Object"):
         name = _text(one, "name")
-        if one.get("deleted") in (True, "1", 1):
+        if _is_deleted(one):
             left["object deleted in MISP"] += 1
         elif name == JA4_TEMPLATE["name"]:
             prints[_text(one, "uuid")] = one
@@ -100,6 +99,10 @@ def _parts(thing: _Fields, name: str) -> Sequence[_Fields]:
     return parts
 
 
+def _is_deleted(thing: _Fields) -> bool:
+    return thing.get("deleted") in (True, "1", "true")
+
+
 def _text(thing: _Fields, name: str) -> str:
     value = thing.get(name, "")
     value = "" if value is None else str(value) if isinstance(value, int | float) else value
@@ -116,7 +119,7 @@ def _stix_id(one: _Fields) -> str:
 
 
 def _made(one: _Fields, stix_id: str, prints: Mapping[str, _Fields]) -> dict[str, Any]:
-    stated = [_cell(attribute) for attribute in _parts(one, "Attribute") if not attribute.get("deleted")]
+    stated = [_cell(attribute) for attribute in _parts(one, "Attribute") if not _is_deleted(attribute)]
     for reference in _parts(one, "ObjectReference"):
         if reference.get("relationship_type") == INCLUDES and _text(reference, "referenced_uuid") in prints:
             stated.append(_print(prints[_text(reference, "referenced_uuid")]))
@@ -148,8 +151,8 @@ def _tightened(made: dict[str, Any], tlp: str | None) -> dict[str, Any]:
 def _edges(one: _Fields, source: _Fields, ids: Mapping[str, str], left: Counter[str]) -> Iterator[dict[str, Any]]:
     for reference in _parts(one, "ObjectReference"):
         verb, target = _text(reference, "relationship_type"), ids.get(_text(reference, "referenced_uuid"))
-        edge = relationship(source, verb, target) if target else None
-        if edge is not None and not reference.get("deleted"):
+        edge = plain_relationship(source, verb, target) if target else None
+        if edge is not None and not _is_deleted(reference):
             yield edge
         elif verb != INCLUDES:
             left["reference of another origin"] += 1
