@@ -1,6 +1,7 @@
 """Commands between partners: from an export here to leads there, with the words and exit codes a script can trust."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,11 @@ import pytest
 from tests.partners.conftest import Medallion, Scripted
 from tests.partners.world import COLLECTION, NORTH, Object, indicator, lead, object_of, uid
 
-from stillwatch import cli, store
+from stillwatch import cli, sharing, store
 from stillwatch.partners import Inbox
 from stillwatch.records import LEAD_MATCHES, arrow_schema
 from stillwatch.settings import KEY_VARIABLE
+from stillwatch.sharing.formats import FORMATS
 from stillwatch.sharing.objects import EXTENSION_ID, extension, producer
 
 KEY_ID = "0123456789abcdef"
@@ -128,6 +130,43 @@ def test_a_bundle_that_the_gate_did_not_release_for_that_peer_is_not_pushed(
     assert scripted.asked == []
 
 
+@pytest.mark.parametrize("form", ["stix", "misp", "csv", "jsonl"])
+def test_a_file_that_a_partner_handed_over_becomes_leads_in_every_form(run: Run, tmp_path: Path, form: str) -> None:
+    campaigns = json.loads((Path(__file__).parent.parent / "golden" / "sample_campaigns.json").read_text())
+    for campaign in campaigns:
+        campaign["first_seen_at"] = campaign["last_seen_at"] = (now() - timedelta(days=1)).isoformat()
+    objects = sharing.objects_of(campaigns, now=now(), tlp="amber", key_id=KEY_ID)
+    file, peers, out = tmp_path / f"handed-over.{form}", tmp_path / "peers.toml", tmp_path / "out"
+    file.write_text(FORMATS[form].write(objects, now()))
+    peers.write_text(f'[[peers]]\nname = "north"\nsenders = ["{producer(KEY_ID)["id"]}"]\n')
+    words = ("share", "receive", file, "--from", "north", "--as", form, "--out", out, "--peers", peers)
+    assert run(*words)[0] == 0
+    wanted = {
+        (object_["id"], row["value"])
+        for object_ in objects
+        if object_["type"] == "indicator"
+        for row in object_["extensions"][EXTENSION_ID]["values"]
+    }
+    leads = store.read_leads(out)
+    assert {(row["lead_id"], row["value"]) for row in leads.to_pylist()} == wanted
+    code, printed, _ = run(*words, "--format", "json")
+    assert (code, json.loads(printed)[0]["new"]) == (0, 0)
+    assert store.read_leads(out).equals(leads)
+
+
+def test_a_file_that_is_not_in_the_form_that_was_named_is_refused(run: Run, tmp_path: Path) -> None:
+    file, peers = tmp_path / "file", tmp_path / "peers.toml"
+    peers.write_text('[[peers]]\nname = "north"\n')
+    words = ("share", "receive", file, "--from", "north", "--out", tmp_path / "out", "--peers", peers)
+    file.write_text("<script>")
+    for form in ("stix", "misp", "csv", "jsonl"):
+        code, _, err = run(*words, "--as", form)
+        assert (code, "script" in err) == (1, False)
+    assert run(*words, "--as", "sigma")[0] == 2
+    file.write_bytes(b"\xff")
+    assert run(*words)[0] == 1
+
+
 def write_matches(out: Path, campaign_id: str | None, *, accounts: int = 9, number: int = 1) -> None:
     row = {
         "lead_id": uid("indicator", number),
@@ -162,7 +201,7 @@ def test_what_became_of_leads_changes_their_senders_weight_and_goes_back_through
     seen = objects["sighting"]
     assert (seen["sighting_of_ref"], seen["count"]) == (uid("indicator", 1), 1200)
     assert seen["extensions"][EXTENSION_ID]["outcome"] == "hit"
-    assert seen["first_seen"].endswith(":00:00.000Z")
+    assert re.fullmatch(r".*T[0-9]{2}:00:00(\.000)?Z", seen["first_seen"])
     assert "c-0123456789ab" not in file.read_text()
     assert "feedback,north" in run("share", "log", scanned, "--format", "csv")[1]
 

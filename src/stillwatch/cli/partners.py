@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from stillwatch.partners import Peer
     from stillwatch.partners.feedback import Said
+    from stillwatch.partners.inbox import Taken
     from stillwatch.partners.leads import Sender
     from stillwatch.partners.outbound import Sending
     from stillwatch.partners.outcomes import Match
-    from stillwatch.partners.transfer import Pulled
 
 PeersFile = Annotated[
     Path | None, typer.Option("--peers", help="TOML file of peers; beside the key when left out.", dir_okay=False)
@@ -53,7 +53,7 @@ def share_pull(
     with progress_bars() as progress:
         done = transfer.pull(inbox, told, now=_now, on_progress=progress)
     count = write_leads(inbox, _now(), least_precision=least_precision).num_rows
-    _print("Pulled", PULLED, [_pulled_row(one) for one in done], output)
+    _print("Pulled", PULLED, [_taken_row(one.peer, one.taken) for one in done], output)
     for one in done:
         if one.fault:
             say(f"{one.peer}: {one.fault}")
@@ -65,9 +65,35 @@ def share_pull(
 PULLED = ("peer", "new", "known", "not used", "refused", WORDS_COLUMN)
 
 
-def _pulled_row(one: "Pulled") -> list[Any]:
-    taken = one.taken
-    return [one.peer, taken.kept, taken.known, taken.unused, sum(taken.refused.values()), taken.refused]
+def _taken_row(peer: str, taken: "Taken") -> list[Any]:
+    return [peer, taken.kept, taken.known, taken.unused, sum(taken.refused.values()), taken.refused]
+
+
+@share_app.command("receive")
+def share_receive(
+    file: Annotated[Path, typer.Argument(help="What the partner handed over.", exists=True, dir_okay=False)],
+    sender: Annotated[str, typer.Option("--from", help="Peer, as the peers file names it.")],
+    out: Annotated[
+        Path, typer.Option("--out", "--state", "-o", help="Folder of the scan, or of the state.", file_okay=False)
+    ] = Path("out"),
+    peers: PeersFile = None,
+    form: Annotated[str, typer.Option("--as", help="stix, misp, csv or jsonl.")] = "stix",
+    least_precision: LeastPrecision = LEAST,
+    output: As = Format.table,
+) -> None:
+    """Take in a file that a partner without a server handed over, under the same checks as a pull.
+
+    Example: stillwatch share receive from-north.misp.json --from north --as misp --out out
+    """
+    from stillwatch.partners import Inbox, write_leads
+    from stillwatch.partners.files import receive
+    from stillwatch.partners.peers import peer_of
+
+    told = _peers(peers)
+    inbox = Inbox(out)
+    taken = receive(inbox, peer_of(told, sender), told, file, form, now=_now())
+    write_leads(inbox, _now(), least_precision=least_precision)
+    _print("Received", PULLED, [_taken_row(sender, taken)], output)
 
 
 @share_app.command("push")

@@ -12,7 +12,7 @@ groups = ["g-..."]                                # sharing groups it is a membe
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -73,6 +73,11 @@ def peer_of(peers: tuple[Peer, ...], name: str) -> Peer:
         if peer.name == name:
             return peer
     raise SettingsError(f"there is no peer {name}. There are: {', '.join(peer.name for peer in peers)}.")
+
+
+def senders_of_others(peers: Iterable[Peer], peer: Peer) -> list[str]:
+    """Identities that are pinned to other peers than this one."""
+    return [sender for other in peers if other.name != peer.name for sender in other.senders]
 
 
 def _peer(row: object, where: str) -> Peer:

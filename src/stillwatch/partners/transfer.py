@@ -16,7 +16,7 @@ from typing import Any, Final
 from stillwatch.errors import SettingsError, SharingError
 from stillwatch.partners.inbox import Box, Inbox, Taken
 from stillwatch.partners.logins import login
-from stillwatch.partners.peers import Peer
+from stillwatch.partners.peers import Peer, senders_of_others
 from stillwatch.partners.taxii import Added, Taxii
 from stillwatch.partners.wire import Wire
 
@@ -54,9 +54,8 @@ def pull(
     done = []
     for number, peer in enumerate(asked):
         on_progress("pull", number, len(asked))
-        others = [sender for other in peers if other is not peer for sender in other.senders]
         with (
-            inbox.opened(peer.name, peer.senders, not_theirs=others, groups=peer.groups) as box,
+            inbox.opened(peer.name, peer.senders, not_theirs=senders_of_others(peers, peer), groups=peer.groups) as box,
             Wire(peer.url, logins[peer.name], ca=peer.ca, wait=wait) as wire,
         ):
             done.append(_pulled(box, Taxii(wire, peer.url), peer, now))
