@@ -124,7 +124,7 @@ def test_nothing_of_it_is_in_a_page(filled: Inbox, campaigns: list[dict[str, Any
         told = {"kind": row["kind"], "value": row["value"], "because": f"{row['sender']} {row['lead_id']}"}
         campaigns[0]["evidence"].append({**campaigns[0]["evidence"][0], **told})
     empty = [arrow_schema(table).empty_table() for table in (LINKS, ACCOUNT_VERDICTS)]
-    page = report(campaigns, links=empty[0], accounts=empty[1], run={})
+    page = report(campaigns[:1], links=empty[0], accounts=empty[1], run={})
     assert leads(filled, NOON).to_pylist()[0]["value"][:8] in page
     assert MARK not in page
     assert not re.search(r"<script|<img|<iframe|onerror|javascript:", page)

@@ -1,7 +1,10 @@
 """Pulls and pushes over real HTTP: nothing is lost, nothing comes twice, one bad partner harms no other."""
 
 import json
-from datetime import datetime, timedelta
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -131,6 +134,31 @@ def test_a_missing_login_is_told_before_anything_is_fetched(scripted: Scripted, 
 def test_a_peer_without_a_collection_to_push_to_is_told() -> None:
     with pytest.raises(SettingsError, match="no collection to push to at south"):
         push(Peer("south"), [indicator()])
+
+
+def test_a_pull_that_is_killed_between_two_pages_has_kept_the_first_and_goes_on(
+    scripted: Scripted, inbox: Inbox, clock: Clock, tmp_path: Path
+) -> None:
+    told = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    first, second = ([{**one, "modified": told} for one in lead(number)] for number in (1, 2))
+    whole = page(*first, *second, first=NOON, last=NOON)
+    scripted.answers = [page(*first, first=NOON, last=NOON, following="b"), (503, {"retry-after": "60"}, b"")]
+    peers = tmp_path / "peers.toml"
+    rows = f'url = "{scripted.url}"\npull = ["{COLLECTION}"]\nsenders = ["{NORTH}"]\n'
+    peers.write_text(f'[[peers]]\nname = "north"\n{rows}')
+    words = [sys.executable, "-m", "stillwatch", "share", "pull", "--out", inbox.out, "--peers", peers]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while len(scripted.asked) < 2 and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert len(scripted.asked) == 2
+    assert set(inbox.objects("north")) == {one["id"] for one in first}
+    scripted.answers = [whole]
+    done = pull(inbox, read_peers(peers), now=lambda: datetime.now(UTC), wait=lambda _: None)
+    assert done == [Pulled("north", Taken(kept=3, known=3))]
+    assert "added_after" not in scripted.paths()[-1]
 
 
 def test_a_partner_that_never_ends_is_stopped_and_what_came_is_kept(
