@@ -4,6 +4,15 @@ from stillwatch.cli import groups as group_commands
 from stillwatch.cli import server as server_commands
 from stillwatch.cli import share as share_commands
 from stillwatch.cli import state as state_commands
+from stillwatch.cli import taxii as taxii_commands
 from stillwatch.cli.commands import app, main
 
-__all__ = ["app", "group_commands", "main", "server_commands", "share_commands", "state_commands"]
+__all__ = [
+    "app",
+    "group_commands",
+    "main",
+    "server_commands",
+    "share_commands",
+    "state_commands",
+    "taxii_commands",
+]

@@ -34,6 +34,8 @@ from stillwatch.server.operate import subjects as operate_subjects
 from stillwatch.server.operate.requests import Requests
 from stillwatch.server.service import Service
 from stillwatch.server.sharing import routes as sharing_routes
+from stillwatch.server.taxii import administering as taxii_administering
+from stillwatch.server.taxii import routes as taxii_routes
 
 # Modules of the parts, each with any of: `router`, routes; `jobs(service)`, a list of jobs; `running(service)`, a
 # context that is held while jobs run; `http_protocol(service)`, a protocol of uvicorn that answers before any route.
@@ -55,6 +57,8 @@ PARTS: tuple[ModuleType, ...] = (
     alert_jobs,
     gateway_routes,
     sharing_routes,
+    taxii_routes,
+    taxii_administering,
 )
 
 _STATUS: dict[type[Exception], int] = {

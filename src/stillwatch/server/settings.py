@@ -135,6 +135,7 @@ class Keeping:
     rollups_days: int = 180
     decisions_days: int = 730
     accounts_days: int = 730
+    sharing_days: int = 180
     audit_days: int = 0
 
 
