@@ -1,20 +1,24 @@
 """A service with a detection's campaigns, recipients, a sharing group, and collections that partners read."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.server.conftest import Clock
 from tests.server.taxii.conftest import World
 from tests.sharing.conftest import SAMPLES
 from tests.sharing.outgoing import GROUP, KEY_ID
 
 from stillwatch import store
 from stillwatch.server import ServerSettings, application, opened
+from stillwatch.server.access import made_key
 from stillwatch.server.detection.detector import output_folder
 from stillwatch.server.settings import Releasing, Storing
+from stillwatch.server.tables import releases, sent_objects, taxii_objects
 from stillwatch.sharing.groups import group, write_group
 
 RECIPIENTS = """
@@ -42,6 +46,14 @@ clearance = "amber"
 collection = "no-such"
 """
 
+PEOPLE = {
+    "analyst": ["analyst"],
+    "approver": ["approver"],
+    "both": ["analyst", "approver"],
+    "enforcer": ["enforcer"],
+    "partner": ["partner"],
+}
+
 
 class House:
     """Requests of an analyst and two approvers to one service."""
@@ -50,6 +62,10 @@ class House:
         self.world, self.people = world, people
         self.service, self.client = world.service, world.client
         self.folder = output_folder(world.service.settings)
+
+    def recipients(self) -> Path:
+        """The file of recipients."""
+        return Path(self.service.settings.sharing.recipients)
 
     def campaigns(self) -> list[dict[str, Any]]:
         return store.read_campaigns(self.folder)
@@ -83,38 +99,55 @@ class House:
         return release
 
 
-Keys = Callable[..., dict[str, str]]
+def slim() -> list[dict[str, Any]]:
+    """The sample campaigns with one trait of each family, for every object costs time."""
+    found: list[dict[str, Any]] = json.loads(SAMPLES.read_text(encoding="utf-8"))
+    for one in found:
+        one["evidence"] = list({row["family"]: row for row in one["evidence"]}.values())
+    return found
 
 
-@pytest.fixture
-def house(tmp_path: Path, clock: Any, database_url: str) -> Iterator[House]:
-    from stillwatch.server.access import made_key
-
-    told = tmp_path / "recipients.toml"
-    told.write_text(RECIPIENTS)
-    groups = tmp_path / "groups"
-    write_group(groups, group(GROUP.group_id, GROUP.secret, since=clock().replace(year=2026, month=1)))
+@contextmanager
+def housed(folder: Path, clock: Clock, database: str = "") -> Iterator[House]:
+    """A service in a folder, over SQLite or another database."""
+    told, groups = folder / "recipients.toml", folder / "groups"
+    write_group(groups, group(GROUP.group_id, GROUP.secret, since=clock().replace(month=1)))
     settings = ServerSettings(
-        storage=Storing(state=tmp_path / "state", database=database_url),
+        storage=Storing(state=folder / "state", database=database),
         sharing=Releasing(str(told), str(groups)),
     )
     with opened(settings, now=clock) as service, TestClient(application(service)) as client:
         world = World(service, client)
-        for partner, clearance, groups_of in (("n", "red", ["g-frontier"]), ("m", "amber", ["g-frontier"])):
-            world.partner(partner, clearance, groups_of)
-        world.collection("for-north", "g-frontier", n="r")
-        world.collection("for-group", "g-frontier", n="r", m="r")
+        for partner, clearance in (("n", "red"), ("m", "amber")):
+            world.partner(partner, clearance, [GROUP.group_id])
+        world.collection("for-north", GROUP.group_id, n="r")
+        world.collection("for-group", GROUP.group_id, n="r", m="r")
         world.collection("for-all", None, n="r", m="r")
         people = {
             name: {"Authorization": f"Bearer {made_key(service.database, name=name, roles=roles, by='t', now=clock())}"}
-            for name, roles in {
-                "analyst": ["analyst"],
-                "approver": ["approver"],
-                "both": ["analyst", "approver"],
-                "enforcer": ["enforcer"],
-                "partner": ["partner"],
-            }.items()
+            for name, roles in PEOPLE.items()
         }
-        held = House(world, people)
-        held.detected(json.loads(SAMPLES.read_text(encoding="utf-8")))
+        yield House(world, people)
+
+
+@pytest.fixture(scope="module")
+def kept_clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, kept_clock: Clock) -> Iterator[House]:
+    """One service for all tests of a module: making one takes longer than most of them."""
+    with housed(tmp_path_factory.mktemp("house"), kept_clock) as held:
         yield held
+
+
+@pytest.fixture
+def house(kept: House) -> House:
+    """The service, with nothing sent or proposed yet."""
+    with kept.service.database.write() as connection:
+        for table in (sent_objects, releases, taxii_objects):
+            connection.execute(table.delete())
+    kept.recipients().write_text(RECIPIENTS)
+    kept.detected(slim())
+    return kept

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 from fastapi.routing import APIRoute
 from tests.server.conftest import Clock
-from tests.server.sharing.conftest import House
+from tests.server.sharing.conftest import RECIPIENTS, House
 
+from stillwatch import store
 from stillwatch.server import audit as chain
 from stillwatch.server.sharing.routes import router
 from stillwatch.server.tables import audit, releases, sent_objects
@@ -18,9 +19,8 @@ ASKED = {"recipient": "group"}
 
 
 @pytest.fixture
-def database_url() -> str:
-    """SQLite, but for the test that wants both."""
-    return ""
+def clock(kept_clock: Clock) -> Clock:
+    return kept_clock
 
 
 def rows(house: House, table: sa.Table) -> list[dict[str, Any]]:
@@ -69,7 +69,8 @@ def test_what_was_approved_is_published_byte_for_byte_as_it_was_proposed(house: 
 
 def test_the_audit_says_who_and_what_and_nothing_of_the_contents(house: House) -> None:
     release = house.released()
-    told = {row["action"]: row for row in rows(house, audit) if row["subject"] == release["release_id"]}
+    mine = [row for row in rows(house, audit) if row["subject"] == release["release_id"]]
+    told = {row["action"]: row for row in mine}
     assert told["release.proposed"]["principal"] == "key:analyst"
     approved = told["release.approved"]
     assert approved["principal"] == approved["after"]["approver"] == "key:approver"
@@ -135,11 +136,8 @@ def test_a_campaign_that_was_explained_meanwhile_does_not_leave(house: House) ->
 
 def test_a_recipient_that_may_see_less_by_now_gets_nothing(house: House) -> None:
     release = house.proposed()
-    told = house.service.settings.sharing.recipients
-    with open(told, encoding="utf-8") as file:
-        text = file.read()
-    with open(told, "w", encoding="utf-8") as file:
-        file.write(text.replace('clearance = "amber"\ngroups', 'clearance = "green"\ngroups'))
+    less = RECIPIENTS.replace('clearance = "amber"\ngroups', 'clearance = "green"\ngroups')
+    house.recipients().write_text(less)
     reply = house.approve(release)
     assert reply.status_code == 409
     assert house.world.seen("n", "for-group") == []
@@ -177,9 +175,8 @@ def test_taking_back_is_proposed_and_approved_as_well(house: House, clock: Clock
 
 def test_keyed_values_leave_only_into_a_collection_of_their_group(house: House) -> None:
     house.world.collection("open", None, n="r", m="r")
-    told = house.service.settings.sharing.recipients
-    with open(told, "a", encoding="utf-8") as file:
-        file.write('\n[recipients.loose]\nclearance = "amber"\ngroups = ["g-frontier"]\ncollection = "open"\n')
+    loose = '[recipients.loose]\nclearance = "amber"\ngroups = ["g-frontier"]\ncollection = "open"\n'
+    house.recipients().write_text(RECIPIENTS + loose)
     reply = house.approve(house.proposed("loose"))
     assert reply.status_code == 409
     assert "only into a collection of that sharing group" in reply.json()["detail"]
@@ -188,10 +185,8 @@ def test_keyed_values_leave_only_into_a_collection_of_their_group(house: House) 
 
 def test_red_leaves_only_where_one_partner_reads(house: House) -> None:
     assert house.released("north", tlp="red")["marking"] == "red"
-    told = house.service.settings.sharing.recipients
-    with open(told, "a", encoding="utf-8") as file:
-        file.write('\n[recipients.two]\nclearance = "red"\naudience = "named"\ngroups = ["g-frontier"]\n')
-        file.write('collection = "for-group"\n')
+    two = RECIPIENTS.split("[recipients.group]")[0].replace("north", "two").replace("for-two", "for-group")
+    house.recipients().write_text(RECIPIENTS + two)
     assert "one reader" in house.approve(house.proposed("two", tlp="red")).json()["detail"]
 
 
@@ -212,7 +207,7 @@ def test_what_cannot_be_is_told_with_its_reason(house: House) -> None:
 
 
 def test_before_the_first_detection_there_is_nothing_to_share(house: House) -> None:
-    (house.folder / "run.json").unlink()
+    (house.folder / store.RUN).unlink()
     reply = house.post("analyst", "preview", ASKED)
     assert (reply.status_code, reply.json()["detail"]) == (409, "There was no detection yet.")
 
