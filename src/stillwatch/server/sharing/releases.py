@@ -20,6 +20,7 @@ from fastapi import HTTPException
 from stillwatch import store
 from stillwatch.partners.outbound import (
     Sending,
+    campaign_id_of,
     groups_path,
     outbound,
     read_recipients,
@@ -35,6 +36,8 @@ from stillwatch.server.sharing.bodies import Asked
 from stillwatch.server.tables import releases, sent_objects, taxii_collections, taxii_rights
 from stillwatch.server.taxii.collections import id_of
 from stillwatch.server.taxii.publishing import publish
+from stillwatch.sharing.bundle import SHARED_VERDICTS
+from stillwatch.sharing.changes import is_revoked
 from stillwatch.sharing.gate import Considered, Released, released
 from stillwatch.sharing.objects import measures
 
@@ -208,12 +211,12 @@ def _as_proposed(
 ) -> Considered:
     """What was proposed, through the gate once more."""
     objects = json.loads(row["bundle"])["objects"]
-    folder = output_folder(settings)
-    if row["act"] == "export":
-        standing = {object_["id"] for object_ in outbound(folder, under, before=before).objects}
-        if any(one["type"] == "campaign" and one["id"] not in standing for one in objects):
-            raise HTTPException(409, "A campaign of it is not found any more, or is explained. Propose it again.")
-    return through_gate(objects, under, store.read_campaigns(folder), before=before)
+    campaigns = store.read_campaigns(output_folder(settings))
+    standing = {campaign["campaign_id"] for campaign in campaigns if campaign["verdict"] in SHARED_VERDICTS}
+    told = [campaign_id_of(one) for one in objects if one["type"] == "campaign" and not is_revoked(one)]
+    if not standing.issuperset(told):
+        raise HTTPException(409, "A campaign of it is not found any more, or is explained. Propose it again.")
+    return through_gate(objects, under, campaigns, before=before)
 
 
 def _check_readers(connection: sa.Connection, collection: str, done: Released) -> None:
