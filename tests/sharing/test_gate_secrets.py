@@ -67,7 +67,7 @@ def tried(campaign: dict[str, Any], recipient: Recipient, tlp: str) -> str:
 
 @pytest.fixture(scope="module")
 def campaign() -> dict[str, Any]:
-    from tests.sharing.conftest import SAMPLES
+    from tests.sharing.planted import SAMPLES
 
     one = json.loads(SAMPLES.read_text(encoding="utf-8"))[0]
     one["account_ids"] = one["account_ids"][:12]

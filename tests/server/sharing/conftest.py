@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.server.conftest import Clock
 from tests.server.taxii.conftest import World
-from tests.sharing.conftest import SAMPLES
+from tests.sharing.planted import SAMPLES
 from tests.sharing.outgoing import GROUP, KEY_ID
 
 from stillwatch import store
