@@ -2,6 +2,7 @@ import copy
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from stillwatch.sharing import Alias, GroupKey, Practice, objects_of
 @pytest.fixture
 def campaigns() -> list[dict[str, Any]]:
     """The sample campaigns: one of each verdict."""
-    return list(json.loads(planted.SAMPLES.read_text(encoding="utf-8")))
+    return list(json.loads(Path(planted.SAMPLES).read_text(encoding="utf-8")))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ two_people = true
 clearance = "amber"
 audience = "named"
 groups = ["g-frontier"]
-collection_id = "9b5c1f38-2c55-4e0c-8f1b-0d5c5a7e2c11"
+collection = "9b5c1f38-2c55-4e0c-8f1b-0d5c5a7e2c11"
 
 [recipients.feed]
 clearance = "red"
@@ -58,7 +58,7 @@ def test_an_empty_file_names_nobody() -> None:
         ('[recipients.feed]\nclearance = "clear"\naudience = "friends"', "give one of public"),
         ('[recipients.feed]\nclearance = "clear"\ngroups = "g"', "list of ids"),
         ('[recipients.feed]\nclearance = "clear"\ngroups = ["G 1"]', "list of ids"),
-        ('[recipients.feed]\nclearance = "clear"\ncollection_id = "x"', "a UUID"),
+        ('[recipients.feed]\nclearance = "clear"\ncollection = "A/B"', "id or the alias"),
         ('[recipients.feed]\nclearance = "clear"\ncolour = "x"', "no such setting: colour"),
     ],
 )

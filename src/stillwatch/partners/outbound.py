@@ -122,11 +122,14 @@ def taken_back(
         StoreError: there was no scan in the folder, or its files are damaged.
     """
     _, campaigns = _scanned(folder)
-    ours = {
-        str(one.get("name", "")).rpartition(" ")[2]: name for name, one in before.items() if one["type"] == "campaign"
-    }
+    ours = {campaign_id_of(one): name for name, one in before.items() if one["type"] == "campaign"}
     objects = revocations(before, [ours.get(one, one) for one in ids], because=because, now=under.now)
     return through_gate(objects, under, campaigns, before=before)
+
+
+def campaign_id_of(object_: Mapping[str, Any]) -> str:
+    """Our own id of the campaign that a STIX campaign is about: the last word of its name."""
+    return str(object_["name"]).rpartition(" ")[2]
 
 
 def through_gate(

@@ -138,8 +138,7 @@ def considered(
     settled = renewed(leaving, before.values())
     if all(one["type"] in FRAMES for one in settled):
         settled = []
-    _check([one for one in settled if not is_revoked(one)], private, least=limits.least_holders)
-    _check([one for one in settled if is_revoked(one)], private)
+    _check_again(settled, objects, limits.least_holders, private)
     told = [one for one in settled if one["type"] not in FRAMES]
     text = bundle_text(settled) if settled else ""
     return Considered(recipient, limits, tuple(settled), tuple(withheld), differences(told, _told(before)), text)
@@ -224,6 +223,19 @@ def _check_people(limits: Limits, approver: str | None, proposer: str | None) ->
 
 def _shown(object_id: str) -> str:
     return object_id if object_id.isprintable() and len(object_id) <= NAME_CHARACTERS else "one of the ids"
+
+
+def _check_again(
+    leaving: Sequence[Mapping[str, Any]], checked: Sequence[Mapping[str, Any]], least: int, private: Private
+) -> None:
+    """The last look: at everything under a higher k, else at what is not as it came in."""
+    came = {one["id"]: one for one in checked}
+    undone = [one for one in leaving if is_revoked(one)]
+    others = [one for one in leaving if not is_revoked(one)]
+    if least == LEAST_HOLDERS:
+        undone, others = ([one for one in some if one != came.get(one["id"])] for some in (undone, others))
+    _check(undone, private)
+    _check(others, private, least=least)
 
 
 def _check(objects: Sequence[Mapping[str, Any]], private: Private, least: int = LEAST_HOLDERS) -> None:

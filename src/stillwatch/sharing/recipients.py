@@ -25,7 +25,7 @@ STRICTNESS: Final[Mapping[str, int]] = {tlp: rank for rank, tlp in enumerate(TLP
 MOST_HOLDERS: Final = 99  # counts are told with two digits: above that a rounded count could pass for k
 GROUP_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_COLLECTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_COLLECTION = re.compile(r"[0-9a-z][0-9a-z-]{0,35}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,15 @@ class Recipient:
     """Whom something is sent to.
 
     `clearance` is the strictest marking that was agreed; `audience` says who reads it there; `groups` are the sharing
-    groups it is a member of; `collection_id` is where a running service publishes for it, if it does.
+    groups it is a member of; `collection` is the TAXII collection, by id or alias, in which a running
+    service publishes for it.
     """
 
     name: str
     clearance: str
     audience: str = "organisation"
     groups: frozenset[str] = frozenset()
-    collection_id: str | None = None
+    collection: str | None = None
 
     @property
     def ceiling(self) -> str:
@@ -126,7 +127,7 @@ def _recipient(name: str, told: object, where: str) -> Recipient:
         raise SettingsError(f"{where}: write a section with clearance, audience and groups")
     if not _NAME.fullmatch(name):
         raise SettingsError(f"{where}: a name is a-z, 0-9, dot, dash and underscore, at most 63 of them")
-    _known(told, {"clearance", "audience", "groups", "collection_id"}, where)
+    _known(told, {"clearance", "audience", "groups", "collection"}, where)
     for field, allowed in (("clearance", tuple(TLP_MARKINGS)), ("audience", tuple(AUDIENCES))):
         if field == "clearance" and field not in told:
             raise SettingsError(f"{where}: say its clearance: one of {', '.join(allowed)}")
@@ -135,8 +136,8 @@ def _recipient(name: str, told: object, where: str) -> Recipient:
     groups = told.get("groups", [])
     if not isinstance(groups, list) or not all(isinstance(one, str) and GROUP_ID.fullmatch(one) for one in groups):
         raise SettingsError(f"{where} groups: give a list of ids of sharing groups; see `stillwatch share group list`")
-    collection_id = told.get("collection_id")
-    if collection_id is not None and not (isinstance(collection_id, str) and _COLLECTION.fullmatch(collection_id)):
-        raise SettingsError(f"{where} collection_id: give the id of a TAXII collection, a UUID")
+    collection = told.get("collection")
+    if collection is not None and not (isinstance(collection, str) and _COLLECTION.fullmatch(collection)):
+        raise SettingsError(f"{where} collection: give the id or the alias of a TAXII collection")
     audience = told.get("audience", "organisation")
-    return Recipient(name, told["clearance"], audience, frozenset(groups), collection_id)
+    return Recipient(name, told["clearance"], audience, frozenset(groups), collection)

@@ -26,7 +26,7 @@ class Release(BaseModel):
     act: str
     state: str
     recipient: str
-    collection_id: str
+    collection: str
     marking: str
     group_id: str | None
     object_count: int

@@ -20,6 +20,7 @@ from fastapi import HTTPException
 from stillwatch import store
 from stillwatch.partners.outbound import (
     Sending,
+    campaign_id_of,
     groups_path,
     outbound,
     read_recipients,
@@ -32,9 +33,13 @@ from stillwatch.server import audit
 from stillwatch.server.detection.detector import output_folder
 from stillwatch.server.settings import ServerSettings
 from stillwatch.server.sharing.bodies import Asked
-from stillwatch.server.sharing.publishing import Publish
-from stillwatch.server.tables import releases, sent_objects
+from stillwatch.server.tables import releases, sent_objects, taxii_collections, taxii_rights
+from stillwatch.server.taxii.collections import id_of
+from stillwatch.server.taxii.publishing import publish
+from stillwatch.sharing.bundle import SHARED_VERDICTS
+from stillwatch.sharing.changes import is_revoked
 from stillwatch.sharing.gate import Considered, Released, released
+from stillwatch.sharing.objects import measures
 
 PROPOSED_HOURS: Final = 24  # after that the campaigns have moved on
 _CHUNK: Final = 500  # rows of one statement
@@ -59,8 +64,8 @@ def sending_of(settings: ServerSettings, asked: Asked, *, now: datetime) -> Send
     told = replace(told, limits=replace(told.limits, needs_approver=True, two_people=True))
     groups = Path(settings.sharing.groups) if settings.sharing.groups else groups_path()
     under = sending(told, asked.recipient, groups, tlp=asked.tlp, group_id=asked.group_id, now=now)
-    if under.recipient.collection_id is None:
-        raise HTTPException(409, "This recipient has no collection: give it a collection_id in the file of recipients.")
+    if under.recipient.collection is None:
+        raise HTTPException(409, "This recipient has no collection: name one in the file of recipients.")
     if not store.read_run(output_folder(settings)):
         raise HTTPException(409, "There was no detection yet.")
     return under
@@ -96,7 +101,7 @@ def propose(connection: sa.Connection, settings: ServerSettings, asked: Asked, *
     told = {
         "act": "revoke" if asked.revoke else "export",
         "recipient": under.recipient.name,
-        "collection_id": under.recipient.collection_id,
+        "collection": under.recipient.collection,
         "marking": would.marking,
         "object_count": len(would.objects),
         "digest": would.digest,
@@ -117,9 +122,7 @@ def propose(connection: sa.Connection, settings: ServerSettings, asked: Asked, *
     return release_id
 
 
-def approve(
-    connection: sa.Connection, settings: ServerSettings, release_id: str, publish: Publish, *, by: Person
-) -> None:
+def approve(connection: sa.Connection, settings: ServerSettings, release_id: str, *, by: Person) -> None:
     """Approve a release, and let it leave.
 
     Raises:
@@ -134,10 +137,11 @@ def approve(
     under = sending_of(settings, asked, now=by.now)
     before = held_by(connection, under.recipient.name)
     would = _as_proposed(settings, under, row, before)
-    if would.digest != row["digest"] or under.recipient.collection_id != row["collection_id"]:
+    if would.digest != row["digest"] or under.recipient.collection != row["collection"]:
         raise HTTPException(409, "It would not leave as it was proposed any more. Propose it again.")
     done = released(would, approver=by.name, proposer=row["proposer"], now=by.now)
-    publish(connection, done.objects, collection_id=row["collection_id"], now=by.now)
+    _check_readers(connection, row["collection"], done)
+    publish(connection, done.objects, collection_id=row["collection"], now=by.now, by=by.name)
     _hand_over(connection, row["number"], under.recipient.name, done)
     _end(connection, row, "released", by)
     audit.record(
@@ -207,12 +211,26 @@ def _as_proposed(
 ) -> Considered:
     """What was proposed, through the gate once more."""
     objects = json.loads(row["bundle"])["objects"]
-    folder = output_folder(settings)
-    if row["act"] == "export":
-        standing = {object_["id"] for object_ in outbound(folder, under, before=before).objects}
-        if any(one["type"] == "campaign" and one["id"] not in standing for one in objects):
-            raise HTTPException(409, "A campaign of it is not found any more, or is explained. Propose it again.")
-    return through_gate(objects, under, store.read_campaigns(folder), before=before)
+    campaigns = store.read_campaigns(output_folder(settings))
+    standing = {campaign["campaign_id"] for campaign in campaigns if campaign["verdict"] in SHARED_VERDICTS}
+    told = [campaign_id_of(one) for one in objects if one["type"] == "campaign" and not is_revoked(one)]
+    if not standing.issuperset(told):
+        raise HTTPException(409, "A campaign of it is not found any more, or is explained. Propose it again.")
+    return through_gate(objects, under, campaigns, before=before)
+
+
+def _check_readers(connection: sa.Connection, collection: str, done: Released) -> None:
+    """Refuse to publish where others read than the release is for; clearance is the collection's own to hold."""
+    place = id_of(connection, collection)
+    is_it = taxii_collections.c.collection_id == place
+    group_id = connection.execute(sa.select(taxii_collections.c.group_id).where(is_it)).scalar()
+    keyed = {told["group_id"] for one in done.objects if "group_id" in (told := measures(one))}
+    if keyed - {group_id}:
+        raise HTTPException(409, f"{sorted(keyed)[0]}: its values leave only into a collection of that sharing group.")
+    reads = (taxii_rights.c.collection_id == place) & taxii_rights.c.can_read
+    readers = connection.execute(sa.select(sa.func.count()).select_from(taxii_rights).where(reads)).scalar_one()
+    if done.record.marking == "red" and readers > 1:
+        raise HTTPException(409, "TLP:RED is for one reader, and this collection has more.")
 
 
 def _hand_over(connection: sa.Connection, number: int, recipient: str, done: Released) -> None:

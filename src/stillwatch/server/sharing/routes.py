@@ -8,7 +8,6 @@ from stillwatch.server.access import Principal, requires
 from stillwatch.server.service import Service
 from stillwatch.server.sharing import releases as kept
 from stillwatch.server.sharing.bodies import Asked, Release, Releases, WholeRelease
-from stillwatch.server.sharing.publishing import publish
 from stillwatch.server.sharing.releases import Person
 
 router = APIRouter(prefix="/v1/sharing", tags=["sharing"])
@@ -42,7 +41,7 @@ def approve(request: Request, by: Approver, release_id: ReleaseId) -> Release:
     service = _service(request)
     with service.database.write() as connection:
         person = Person(by.name, service.now())
-        kept.approve(connection, service.settings, release_id, publish, by=person)
+        kept.approve(connection, service.settings, release_id, by=person)
         return Release(**kept.found(connection, release_id))
 
 

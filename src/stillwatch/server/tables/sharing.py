@@ -15,7 +15,7 @@ releases = Table(
     Column("act", String(10), nullable=False),
     Column("state", String(20), nullable=False, index=True),
     Column("recipient", String(63), nullable=False),
-    Column("collection_id", String(36), nullable=False),
+    Column("collection", String(36), nullable=False),
     Column("marking", String(20), nullable=False),
     Column("group_id", String(63)),
     Column("object_count", Integer, nullable=False),

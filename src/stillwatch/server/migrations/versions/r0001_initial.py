@@ -236,7 +236,7 @@ def upgrade() -> None:
         sa.Column("act", sa.String(length=10), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("recipient", sa.String(length=63), nullable=False),
-        sa.Column("collection_id", sa.String(length=36), nullable=False),
+        sa.Column("collection", sa.String(length=36), nullable=False),
         sa.Column("marking", sa.String(length=20), nullable=False),
         sa.Column("group_id", sa.String(length=63), nullable=True),
         sa.Column("object_count", sa.Integer(), nullable=False),
