@@ -206,6 +206,20 @@ def test_what_became_of_leads_changes_their_senders_weight_and_goes_back_through
     assert "feedback,north" in run("share", "log", scanned, "--format", "csv")[1]
 
 
+def test_feedback_that_was_sent_is_not_taken_back_with_campaigns_that_are_gone(
+    run: Run, scanned: Path, people: Path, tmp_path: Path
+) -> None:
+    received(scanned, lead())
+    write_matches(scanned, "c-0123456789ab")
+    file = tmp_path / "sent.json"
+    approved = ("--to", "north", "--approver", "A. Analyst", "--out", file)
+    assert run("share", "feedback", scanned, *approved)[0] == 0
+    code, _, err = run("share", "revoke", scanned, "--gone", *approved)
+    assert (code, "Nothing may leave" in err) == (1, True)
+    assert run("share", "feedback", scanned, *approved)[0] == 0  # again: an update, not a double
+    assert run("share", "export", scanned, *approved)[0] == 0
+
+
 def test_an_analyst_who_finds_a_campaign_innocent_makes_the_lead_wrong(
     run: Run, scanned: Path, people: Path, tmp_path: Path
 ) -> None:

@@ -36,6 +36,10 @@ class Differences:
         return not (self.new or self.changed or self.revoked)
 
 
+# About what others sent: no scan finds it, so no scan can miss it.
+FEEDBACK_TYPES: Final = frozenset({"sighting", "opinion"})
+
+
 def differences(objects: Sequence[Mapping[str, Any]], before: Mapping[str, Mapping[str, Any]]) -> Differences:
     """What these objects tell to somebody who was sent those before, by id."""
     now = {object_["id"]: object_ for object_ in objects}
@@ -48,7 +52,7 @@ def differences(objects: Sequence[Mapping[str, Any]], before: Mapping[str, Mappi
     gone = [
         name
         for name, one in before.items()
-        if name not in now and not is_revoked(one) and one["type"] not in STANDING_TYPES
+        if name not in now and not is_revoked(one) and one["type"] not in STANDING_TYPES | FEEDBACK_TYPES
     ]
     return Differences(
         new=tuple(name for name in now if name not in before and name not in revoked),
