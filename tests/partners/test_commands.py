@@ -124,6 +124,10 @@ def test_a_bundle_that_the_gate_did_not_release_for_that_peer_is_not_pushed(
     bundle.write_text(bundle.read_text().replace("Distillation", "Distilation"))
     code, _, err = run("share", "push", scanned, bundle, "--to", "north", "--peers", peers)
     assert (code, "was not released for north" in err) == (1, True)
+    ledger = scanned / "sent.jsonl"
+    ledger.write_text(ledger.read_text().replace('"recipient": "north"', '"recipient": "south"'))
+    code, _, err = run("share", "push", scanned, bundle, "--to", "south", "--peers", peers)
+    assert (code, "the file was changed" in err) == (1, True)
     bundle.write_text("[]")
     assert "is no STIX bundle" in run("share", "push", scanned, bundle, "--to", "north", "--peers", peers)[2]
     assert "cannot read" in run("share", "push", scanned, tmp_path / "none", "--to", "north", "--peers", peers)[2]

@@ -174,6 +174,13 @@ def test_a_redirect_on_the_same_host_is_followed_a_few_times(scripted: Scripted)
         list(client_of(scripted).pages(COLLECTION))
 
 
+def test_what_is_sent_follows_no_redirect(scripted: Scripted) -> None:
+    scripted.answers = [(200, TAXII, b"{}"), (307, {"location": "/elsewhere/"}, b"")]
+    with pytest.raises(SharingError, match="answers with status 307"):
+        client_of(scripted).add(COLLECTION, [indicator()])
+    assert [method for method, *_ in scripted.asked] == ["GET", "POST"]
+
+
 def test_a_busy_server_is_asked_again_when_it_says_and_not_for_ever(scripted: Scripted) -> None:
     waits: list[float] = []
     busy = (503, {"retry-after": "7"}, b"")

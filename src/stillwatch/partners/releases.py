@@ -6,11 +6,10 @@ Why:    a file says nothing about who approved it, and for whom. The ledger of t
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from stillwatch.errors import InputError, SharingError
-
-LEDGER: Final = "sent.jsonl"
+from stillwatch.sharing.ledger import Ledger, check
 
 
 def released_objects(folder: Path, bundle: Path, recipient: str) -> list[dict[str, Any]]:
@@ -18,7 +17,8 @@ def released_objects(folder: Path, bundle: Path, recipient: str) -> list[dict[st
 
     Raises:
         InputError: the file cannot be read, or is no bundle.
-        SharingError: no record of the folder tells of these bytes and this recipient.
+        SharingError: no record of the folder tells of these bytes and this recipient, or the records were changed.
+        StoreError: a record cannot be read.
     """
     try:
         raw = bundle.read_bytes()
@@ -30,25 +30,12 @@ def released_objects(folder: Path, bundle: Path, recipient: str) -> list[dict[st
         objects = None
     if not isinstance(objects, list) or not all(isinstance(object_, dict) for object_ in objects):
         raise InputError(f"{bundle} is no STIX bundle. Write one with `stillwatch share export`.")
+    book = Ledger(folder)
+    check(book)
     digest = hashlib.sha256(raw).hexdigest()
-    if not any(row.get("digest") == digest and row.get("recipient") == recipient for row in _records(folder)):
+    if not any(row["digest"] == digest and row["recipient"] == recipient for row in book.records()):
         raise SharingError(
             f"{bundle} was not released for {recipient} from {folder}. Nothing was sent; write it with "
             f"`stillwatch share export {folder} --to {recipient}`."
         )
     return objects
-
-
-def _records(folder: Path) -> list[dict[str, Any]]:
-    path = folder / LEDGER
-    if not path.is_file():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise SharingError(f"{path}, line {number} is no record: the file was changed or cut.") from error
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows

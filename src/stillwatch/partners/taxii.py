@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http.client import MULTIPLE_CHOICES
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -28,7 +29,6 @@ MOST_COLLECTIONS: Final = 1_000
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NEXT_CHARS: Final = 4_096
-_LEAST_FAILURE: Final = 400
 _WHY: Final = {
     400: "does not understand what we asked",
     401: "does not know our credentials",
@@ -171,7 +171,7 @@ class Taxii:
         return self._fine(self._wire.ask("GET", f"{url}?{asked}" if asked else url, {"accept": MEDIA_TYPE}))
 
     def _fine(self, answer: Answer) -> Answer:
-        if answer.status < _LEAST_FAILURE:
+        if answer.status < MULTIPLE_CHOICES:
             return answer
         why = _WHY.get(answer.status, f"answers with status {answer.status}")
         raise SharingError(f"{self._wire.host} {why}.")

@@ -153,8 +153,8 @@ class Wire:
             watch.cancel()
 
     def _read(self, status: int, headers: Mapping[str, str], raw: bytes) -> dict[str, Any]:
-        """The body; an answer that tells of a failure may hold anything, and is not read."""
-        if status >= httpx2.codes.BAD_REQUEST or status in _MOVED:
+        """The body; an answer that is no success may hold anything, and is not read."""
+        if status >= httpx2.codes.MULTIPLE_CHOICES:
             return {}
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/taxii+json":
@@ -197,7 +197,7 @@ def _retry_after(told: str) -> float | None:
         return float(told)
     try:
         at = parsedate_to_datetime(told)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     moment = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
