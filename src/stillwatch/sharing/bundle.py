@@ -33,8 +33,8 @@ from stillwatch.sharing.objects import (
     extension,
     extension_definition,
     producer,
+    stix_hour,
     stix_id,
-    stix_time,
     subject,
 )
 from stillwatch.sharing.observations import network_objects, observation_objects
@@ -115,6 +115,7 @@ def objects_of(
         account_ids=(name for campaign in campaigns for name in _identifiers(campaign)),
         unkeyed=(value for campaign in campaigns for value in unkeyed_values(campaign)),
         aliases=aliases,
+        groups=[group.group_id] if group else [],
         least=practice.least_accounts,
     )
     return objects
@@ -161,8 +162,8 @@ def _campaign(one: Subject, *, least: int) -> dict[str, Any]:
         one.id,
         name=f"{verdict.capitalize()} campaign {one.campaign_id}",
         description=CAMPAIGN_DESCRIPTIONS[verdict],
-        first_seen=stix_time(one.since),
-        last_seen=stix_time(one.until),
+        first_seen=stix_hour(one.since),
+        last_seen=stix_hour(one.until),
         **confidence,
         extensions=extension(**measures_of(one, least=least)),
     )

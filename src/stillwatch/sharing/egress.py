@@ -7,7 +7,7 @@ Misses: an identifier in the shape of a hash that is not an account id of these 
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -18,12 +18,14 @@ from stillwatch.errors import SharingError
 from stillwatch.sharing.intrusion_sets import Alias, set_name
 from stillwatch.sharing.marking import may_leave, may_tell_method, tlp_of
 from stillwatch.sharing.objects import measures, pattern, two_digits
-from stillwatch.sharing.shapes import SHAPES
+from stillwatch.sharing.shapes import RELATIONS, SHAPES
 from stillwatch.sharing.traits import CONTENT_KINDS, JA4, JA4_KIND, KEYED, LEAST_HOLDERS
 
 # Equal to one constant each, and longer or finer than what a number or a text of ours may be.
 CONSTANT_TYPES: Final = frozenset({"marking-definition", "extension-definition"})
 MOST_CHARACTERS: Final = 20_000  # of one text: the pattern of a full sketch has some six thousand
+
+_EPOCH = "epoch"  # a number that is counted up; its shape bounds it
 
 _HEX = re.compile(r"[0-9a-f]{12,}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -35,6 +37,7 @@ class _Allowed:
 
     aliases: frozenset[str]
     authors: frozenset[str]
+    groups: frozenset[str] | None
     least: int
 
 
@@ -44,18 +47,23 @@ def check_egress(
     account_ids: Iterable[str] = (),
     unkeyed: Iterable[str] = (),
     aliases: Sequence[Alias] = (),
+    groups: Collection[str] | None = None,
     least: int = LEAST_HOLDERS,
 ) -> None:
     """Refuse the objects unless every field of every one may leave.
 
     `unkeyed` are fingerprints that must not stand there without a key, `aliases` those that a person gave and another
-    approved; every other one is refused. A value leaves when at least so many accounts hold it.
+    approved; every other one is refused. `groups` are ids of sharing groups that may be named; null when whoever calls
+    knows them better. A value leaves when at least so many accounts hold it.
 
     Raises:
         SharingError: naming the object and the field, never its value.
     """
     allowed = _Allowed(
-        frozenset(alias.name for alias in aliases), frozenset(alias.author_id for alias in aliases), least
+        frozenset(alias.name for alias in aliases),
+        frozenset(alias.author_id for alias in aliases),
+        None if groups is None else frozenset(groups),
+        least,
     )
     told: set[str] = set()
     for object_ in objects:
@@ -83,8 +91,6 @@ def _check(object_: Mapping[str, Any], allowed: _Allowed) -> None:
             raise _refusal(object_, field, "its value is none that may leave")
     if missing := next((field for field in SHAPES[kind]["required"] if field not in object_), None):
         raise _refusal(object_, missing, "it is missing")
-    if not _validator(kind).is_valid(object_):
-        raise _refusal(object_, "type", "its fields do not belong together")
     for field, rule in _RULES.get(kind, ()):
         if not rule(object_, allowed):
             raise _refusal(object_, field, "it may not leave with the rest of this object")
@@ -106,7 +112,7 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value) and (round(value, 2) == value or float(f"{value:.1e}") == value)
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_plain(key) and _is_plain(inner) for key, inner in value.items())
+        return all(key == _EPOCH or (_is_plain(key) and _is_plain(inner)) for key, inner in value.items())
     return isinstance(value, list) and all(map(_is_plain, value))
 
 
@@ -120,6 +126,11 @@ def _is_keyed(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
     if told["kind"] == JA4_KIND:
         return by_none and "key_id" not in told and _all_values(told, JA4)
     return by_none and not any(re.fullmatch(JA4, row["value"]) for row in told["values"])
+
+
+def _names_a_group(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    group_id = measures(object_).get("group_id")
+    return group_id is None or allowed.groups is None or group_id in allowed.groups
 
 
 def _all_values(told: Mapping[str, Any], shape: str) -> bool:
@@ -169,6 +180,11 @@ def _is_signed(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
     return allowed.authors.issuperset(object_.get("authors", ()))
 
 
+def _joins_what_belongs_together(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    source, target = (object_[end].partition("--")[0] for end in ("source_ref", "target_ref"))
+    return (source, object_["relationship_type"], target) in RELATIONS
+
+
 def _counts_enough(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
     """Whether a sighting of a partner's indicator tells numbers only of enough accounts."""
     told = measures(object_)
@@ -190,6 +206,7 @@ _RULES: Final[Mapping[str, tuple[tuple[str, _Rule], ...]]] = {
     ),
     "indicator": (
         ("extensions", _is_keyed),
+        ("extensions", _names_a_group),
         ("extensions", _fits_its_marking),
         ("extensions", _enough_hold_it),
         ("pattern", _repeats_its_values),
@@ -197,6 +214,7 @@ _RULES: Final[Mapping[str, tuple[tuple[str, _Rule], ...]]] = {
     ),
     "intrusion-set": (("name", _has_its_name), ("aliases", _was_given)),
     "note": (("authors", _is_signed),),
+    "relationship": (("relationship_type", _joins_what_belongs_together),),
     "sighting": (("extensions", _counts_enough),),
 }
 

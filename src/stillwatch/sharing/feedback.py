@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from stillwatch.errors import SharingError
-from stillwatch.sharing.objects import Stamp, counted, extension, hour, stix_time, two_digits
+from stillwatch.sharing.objects import Stamp, counted, extension, hour, stix_hour, two_digits
 from stillwatch.sharing.words import OUTCOMES, WRONG_EXPLANATION
 
 _INDICATOR = re.compile(r"indicator--[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -32,7 +32,7 @@ class Found:
 
 
 def feedback_objects(matches: Iterable[Mapping[str, Any]], stamp: Stamp, *, least: int) -> Iterator[dict[str, Any]]:
-    """A sighting of each lead in `matches` (rows as in `records.LEAD_MATCHES`), an opinion too on those that were wrong.
+    """A sighting of each lead in `matches` (rows as in `records.LEAD_MATCHES`), and an opinion where it was wrong.
 
     A row without exchanges is a miss: nothing bore the lead in its window. Numbers of fewer accounts than `least` stay.
 
@@ -46,8 +46,8 @@ def feedback_objects(matches: Iterable[Mapping[str, Any]], stamp: Stamp, *, leas
             "sighting",
             stamp.id("sighting", found.lead_id),
             found.since,
-            first_seen=stix_time(found.since),
-            last_seen=stix_time(found.until),
+            first_seen=stix_hour(found.since),
+            last_seen=stix_hour(found.until),
             **counts,
             sighting_of_ref=found.lead_id,
             where_sighted_refs=[stamp.producer_id],

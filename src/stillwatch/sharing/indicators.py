@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stillwatch.sharing.keyed import GroupKey
 from stillwatch.sharing.marking import may_leave
-from stillwatch.sharing.objects import Subject, extension, pattern, stix_time, two_digits
+from stillwatch.sharing.objects import Subject, extension, pattern, stix_hour, two_digits
 from stillwatch.sharing.sketches import DURABILITY, Sketch, sketches
 from stillwatch.sharing.traits import CONTENT_KINDS, JA4_KIND, NETWORK_KINDS, SharedTrait, shared_traits
 from stillwatch.sharing.words import INDICATOR_DESCRIPTION, SKETCH_DESCRIPTION
@@ -80,8 +80,8 @@ def _indicator(subject: Subject, found: _Values, keys: Keys) -> dict[str, Any]:
         pattern_type="stix",
         pattern_version="2.1",
         pattern=pattern(found.kind, [value for value, _ in found.values]),
-        valid_from=stix_time(subject.since),
-        valid_until=stix_time(subject.until + timedelta(days=LIFETIME_DAYS[found.durability])),
+        valid_from=stix_hour(subject.since),
+        valid_until=stix_hour(subject.until + timedelta(days=LIFETIME_DAYS[found.durability])),
         extensions=extension(
             kind=found.kind,
             durability=found.durability,

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from stillwatch.errors import SharingError
-from stillwatch.sharing.objects import Stamp, Subject, hour, rounded, stix_id, stix_time
+from stillwatch.sharing.objects import Stamp, Subject, hour, rounded, stix_hour, stix_id
 from stillwatch.sharing.words import ALIAS_GROUNDS, ALIAS_SENTENCE, SET_DESCRIPTION, is_alias, is_author
 
 
@@ -87,8 +87,8 @@ def _intrusion_set(set_id: str, members: Sequence[Subject], stamp: Stamp, aliase
         since,
         name=set_name(set_id),
         description=SET_DESCRIPTION,
-        first_seen=stix_time(since),
-        last_seen=stix_time(max(member.until for member in members)),
+        first_seen=stix_hour(since),
+        last_seen=stix_hour(max(member.until for member in members)),
         **named,
     )
 

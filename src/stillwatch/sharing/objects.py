@@ -196,6 +196,11 @@ def stix_time(moment: datetime) -> str:
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
 
+def stix_hour(moment: datetime) -> str:
+    """The start of the moment's hour as STIX's own tools write it, so that it survives them letter by letter."""
+    return f"{hour(moment):%Y-%m-%dT%H:%M:%S}Z"
+
+
 def hour(moment: datetime) -> datetime:
     """The start of the moment's hour, in UTC."""
     return _utc(moment).replace(minute=0, second=0, microsecond=0)

@@ -7,7 +7,7 @@ Why:    STIX hangs sightings on observed data, and observed data on an account. 
 from collections.abc import Iterator
 from typing import Any
 
-from stillwatch.sharing.objects import Stamp, Subject, counted, extension, stix_time, two_digits
+from stillwatch.sharing.objects import Stamp, Subject, counted, extension, stix_hour, two_digits
 from stillwatch.sharing.techniques import has_network, is_mixed
 from stillwatch.sharing.words import ACCOUNT_TYPE, NETWORK_DESCRIPTION
 
@@ -16,7 +16,7 @@ def observation_objects(subject: Subject) -> Iterator[dict[str, Any]]:
     """The accounts as one object, how often they were observed, and that the campaign was sighted here."""
     exchanges = counted(subject.campaign["exposure"]["exchanges"])
     counts = extension(account_count=two_digits(len(subject.campaign["account_ids"])))
-    since, until = stix_time(subject.since), stix_time(subject.until)
+    since, until = stix_hour(subject.since), stix_hour(subject.until)
     account = any_account(subject.stamp)
     yield account
     yield subject.changing(
@@ -62,8 +62,8 @@ def network_objects(subject: Subject) -> Iterator[dict[str, Any]]:
         name=f"Network of campaign {subject.campaign_id}",
         description=NETWORK_DESCRIPTION,
         infrastructure_types=["anonymization" if is_mixed(subject.campaign) else "unknown"],
-        first_seen=stix_time(subject.since),
-        last_seen=stix_time(subject.until),
+        first_seen=stix_hour(subject.since),
+        last_seen=stix_hour(subject.until),
     )
     yield pool
     yield subject.relationship(subject.id, "uses", pool["id"])

@@ -85,7 +85,8 @@ def _cited(*lists: list[str]) -> Shape:
     return _words([{"source_name": "mitre-atlas", "external_id": one} for one in cited] for cited in lists)
 
 
-_HOUR: Final = _text(f"{_DAY}T[0-9]{{2}}:00:00\\.000Z")
+_HOUR: Final = _text(f"{_DAY}T[0-9]{{2}}:00:00Z")
+_CREATED: Final = _text(f"{_DAY}T[0-9]{{2}}:00:00\\.000Z")
 _SEEN: Final = {"first_seen": _HOUR, "last_seen": _HOUR}
 
 
@@ -108,7 +109,7 @@ def _stamped(kind: str, required: Shape, **optional: Shape) -> Shape:
     """An object as `Stamp` makes it, but for what it is about."""
     stamp = {
         "created_by_ref": _reference("identity"),
-        "created": _HOUR,
+        "created": _CREATED,
         "modified": _text(f"{_DAY}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}\\.[0-9]{{3}}Z"),
         "object_marking_refs": _one(_words(TLP_MARKINGS.values())),
     }
