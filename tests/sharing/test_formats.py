@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +12,12 @@ from stillwatch.sharing.outside import MOST_OBJECTS, parsed
 
 NOW = datetime(2026, 2, 12, tzinfo=UTC)
 Object = dict[str, Any]
-Everything = Callable[[str], list[Object]]
 LIGHT = [name for name in FORMATS if name != "misp"]  # test_misp.py pays for loading pymisp
 
 
 @pytest.fixture
-def objects(everything: Everything) -> list[Object]:
-    return everything("amber")
+def objects(every_object: list[Object]) -> list[Object]:
+    return every_object
 
 
 def test_every_format_is_there_under_its_name() -> None:

@@ -4,7 +4,6 @@ import copy
 import json
 import sys
 import warnings
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 import stix2
 from jsonschema import Draft4Validator
 from pymisp import MISPEvent
+from tests.sharing.planted import everything
 
 from stillwatch.errors import SharingError
 from stillwatch.sharing import revoked
@@ -32,7 +32,6 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_
 
 NOW = datetime(2026, 2, 24, 8, 1, 12, 345_000, tzinfo=UTC)
 Object = dict[str, Any]
-Everything = Callable[[str], list[Object]]
 
 # What pymisp's schema, of MISP 2.4, does not know yet: objects, and what their attributes add.
 NEWER_ATTRIBUTE = {"object_relation": {"type": "string"}}
@@ -49,8 +48,8 @@ NEWER_EVENT = {
 
 
 @pytest.fixture
-def objects(everything: Everything) -> list[Object]:
-    return everything("amber")
+def objects(every_object: list[Object]) -> list[Object]:
+    return every_object
 
 
 def by_id(objects: list[Object]) -> dict[str, Object]:
@@ -81,8 +80,8 @@ def stated(one: Object, relation: str) -> Object:
 
 
 @pytest.mark.parametrize("tlp", TLP_MARKINGS)
-def test_objects_come_back_from_misp_as_they_were(everything: Everything, tlp: str) -> None:
-    sent = everything(tlp)
+def test_objects_come_back_from_misp_as_they_were(advised: list[Object], tlp: str) -> None:
+    sent = everything(advised, tlp)
     assert tlp == "clear" or {one["type"] for one in sent} == set(SHAPES)
     assert left_out(sent) == {}
     found = received(to_misp(sent, now=NOW))
@@ -213,8 +212,8 @@ def test_tags_speak_misps_vocabularies(objects: list[Object]) -> None:
 
 
 @pytest.mark.parametrize("tlp", TLP_MARKINGS)
-def test_who_a_server_passes_an_event_to_follows_the_marking(everything: Everything, tlp: str) -> None:
-    for event in events(to_misp(everything(tlp), now=NOW)):
+def test_who_a_server_passes_an_event_to_follows_the_marking(advised: list[Object], tlp: str) -> None:
+    for event in events(to_misp(everything(advised, tlp), now=NOW)):
         assert event["distribution"] == DISTRIBUTIONS[tlp]
         assert {"name": f"tlp:{tlp}"} in event["Tag"]
 

@@ -27,7 +27,7 @@ Row = Mapping[str, str]
 MOST_ROWS: Final = 200_000
 
 _PROPERTIES: Final = json.loads(extension_schema())["properties"]
-_TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z"
+_TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{3})?Z"
 _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _COUNT: Final = r"\d{1,9}"
 
@@ -45,14 +45,14 @@ _COLUMNS: Final = {
     "durability": ("|".join(_PROPERTIES["durability"]["enum"]), "a durability"),
     "bits": (r"(-?\d{1,6}(\.\d{1,6})?)?", "a number"),
     "sampled_from": (rf"({_COUNT})?", "a whole number"),
-    "valid_from": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
-    "valid_until": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
+    "valid_from": (_TIME, "a time as 2026-02-24T08:00:00Z; a spreadsheet may have changed it"),
+    "valid_until": (_TIME, "a time as 2026-02-24T08:00:00Z; a spreadsheet may have changed it"),
     "campaign": (r"c-[0-9a-f]{12}", "the id of a campaign"),
     "tlp": ("|".join(map(re.escape, TLP_MARKINGS)), "a TLP 2.0 marking"),
     "sender": (rf"identity--{_UUID}", "the STIX id of an identity"),
     "indicator": (rf"indicator--{_UUID}", "the STIX id of an indicator"),
-    "created": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
-    "modified": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
+    "created": (_TIME, "a time as 2026-02-24T08:00:00Z; a spreadsheet may have changed it"),
+    "modified": (_TIME, "a time as 2026-02-24T08:00:00Z; a spreadsheet may have changed it"),
 }
 COLUMNS: Final = tuple(_COLUMNS)
 _FORMS: Final = {name: re.compile(form) for name, (form, _) in _COLUMNS.items()}
