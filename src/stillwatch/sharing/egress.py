@@ -220,12 +220,13 @@ _RULES: Final[Mapping[str, tuple[tuple[str, _Rule], ...]]] = {
 
 
 def _telling(object_: Mapping[str, Any]) -> Iterator[str]:
-    """Every part of the object that could be an identifier: hashes, ids, names a person gave."""
+    """Every part of the object that could be an identifier: hashes, ids, names a person gave. Closed words are none."""
+    yield from (row["value"] for row in measures(object_).get("values", ()))
+    yield from object_.get("aliases", ())
+    yield from object_.get("authors", ())
     for text in _texts([value for field, value in object_.items() if field != "schema"]):
-        yield text
         yield from _HEX.findall(text)
         yield from _UUID.findall(text)
-        yield from re.findall(r"'([^']*)'", text)
 
 
 def _texts(value: object) -> Iterator[str]:
