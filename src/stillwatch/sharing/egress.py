@@ -23,7 +23,7 @@ from stillwatch.sharing.traits import CONTENT_KINDS, JA4, JA4_KIND, KEYED, LEAST
 
 # Equal to one constant each, and longer or finer than what a number or a text of ours may be.
 CONSTANT_TYPES: Final = frozenset({"marking-definition", "extension-definition"})
-MOST_CHARACTERS: Final = 20_000  # of one text: the pattern of a full sketch has some six thousand
+MOST_CHARACTERS: Final = 20_000  # of one text: the pattern of a full sketch has some ten thousand
 
 _EPOCH = "epoch"  # a number that is counted up; its shape bounds it
 
