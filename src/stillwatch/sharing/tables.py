@@ -27,7 +27,7 @@ Row = Mapping[str, str]
 MOST_ROWS: Final = 200_000
 
 _PROPERTIES: Final = json.loads(extension_schema())["properties"]
-_TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z"
+_TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{3})?Z"
 _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _COUNT: Final = r"\d{1,9}"
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.server.operate.conftest import run  # noqa: F401 - the command line in this process, for tests
 
 from stillwatch.server import ServerSettings, Service, application, opened
 from stillwatch.server.access import made_key

@@ -1,9 +1,14 @@
 """Media types both ways, error objects, and requests that are wrong before anything is looked at."""
 
+import base64
 from typing import Any
 
 import pytest
 from tests.server.taxii.conftest import ROOT, TAXII, World, campaign
+
+from stillwatch.server.access import made_key
+from stillwatch.server.failures import ALLOWED
+from stillwatch.server.taxii import posting
 
 
 @pytest.fixture
@@ -116,8 +121,6 @@ def test_content_that_is_no_envelope_is_told_422(mine: World) -> None:
 
 
 def test_content_that_is_too_long_is_told_413_before_it_was_read(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stillwatch.server.taxii import posting
-
     monkeypatch.setattr(posting, "MOST_CONTENT_BYTES", 2000)
     assert mine.ask("north", "").json()["max_content_length"] == 2000
     assert mine.post("north", "box", campaign()).status_code == 202
@@ -161,8 +164,6 @@ def test_a_path_without_its_last_slash_leads_to_the_one_with_it(mine: World) -> 
 
 
 def test_a_key_may_come_in_each_way_and_a_wrong_one_in_none(mine: World) -> None:
-    import base64
-
     def basic(user: str, password: str) -> dict[str, str]:
         return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
@@ -179,9 +180,15 @@ def test_a_key_may_come_in_each_way_and_a_wrong_one_in_none(mine: World) -> None
         assert mine.client.get(ROOT, headers=headers).status_code == 401
 
 
-def test_many_wrong_keys_are_asked_to_wait_and_a_right_one_still_passes(mine: World) -> None:
-    from stillwatch.server.failures import ALLOWED
+def test_basic_opens_nothing_but_taxii(mine: World) -> None:
+    key = made_key(mine.service.database, name="root", roles=["admin"], by="tests", now=mine.service.now())
+    basic = {"Authorization": "Basic " + base64.b64encode(f"root:{key}".encode()).decode()}
+    assert mine.client.get("/v1/partners", headers={"X-API-Key": key}).status_code == 200
+    assert mine.client.get("/v1/partners", headers=basic).status_code == 401
+    assert error_of(mine.client.get(ROOT, headers=basic)) == (403, "This is not allowed")
 
+
+def test_many_wrong_keys_are_asked_to_wait_and_a_right_one_still_passes(mine: World) -> None:
     statuses = [mine.client.get(ROOT, headers={"Authorization": "Basic x"}).status_code for _ in range(ALLOWED + 1)]
     assert statuses == [401] * ALLOWED + [429]
     assert mine.ask("north", "").status_code == 200

@@ -120,7 +120,7 @@ def granted(
         principal=by,
         action="collection.granted",
         subject=f"{collection_id} {partner_id}",
-        before=None if before is None else dict(before._mapping),
+        before=None if before is None else {"can_read": before.can_read, "can_write": before.can_write},
         after=rights,
     )
 
