@@ -167,21 +167,13 @@ def test_two_deployments_come_to_hold_one_group_and_see_the_same_values(
     (row,) = json.loads(house.share("group", "list", "--format", "json").stdout)
     assert (row["epochs"], row["members"]) == (3, 0)
     assert row["fingerprint"] != fingerprint
-    words = house.folder / "words.txt"
-    words.write_text("seven quiet herons\n")
-    house.share("group", "export", "g-frontier", "--passphrase-file", words, "--out", sealed)
-    house.share(
-        "group",
-        "import",
-        sealed,
-        "--passphrase-file",
-        words,
-        "--fingerprint",
-        row["fingerprint"],
-        "--groups",
-        there.out,
-    )
-    assert "2099-01-01" in house.share("group", "list", "--groups", there.folder / "other").stdout
+    file = house.folder / "words.txt"
+    file.write_text("seven quiet herons\n")
+    house.share("group", "export", "g-frontier", "--passphrase-file", file, "--out", sealed)
+    other = ("--groups", there.folder / "other")
+    words = ("--passphrase-file", file, "--fingerprint", row["fingerprint"])
+    house.share("group", "import", sealed, *words, *other)
+    assert "2099-01-01" in house.share("group", "list", *other).stdout
 
 
 def kinds(bundle: dict[str, Any]) -> list[dict[str, Any]]:
