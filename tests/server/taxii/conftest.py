@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.server.conftest import NOON
 from tests.server.operate.conftest import run  # noqa: F401 - the command line in this process, for tests
 
 from stillwatch.server import ServerSettings, Service, application, opened
@@ -95,6 +96,17 @@ def pages(asks: Callable[[dict[str, Any]], Any], limit: int, mark: str | None = 
 @pytest.fixture
 def world(service: Service, client: TestClient) -> World:
     return World(service, client)
+
+
+@pytest.fixture(scope="module")
+def common_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world that the tests of a module share, on a clock that stands."""
+    storing = Storing(state=tmp_path_factory.mktemp("taxii") / "state")
+    with (
+        opened(ServerSettings(storage=storing), now=lambda: NOON) as service,
+        TestClient(application(service)) as client,
+    ):
+        yield World(service, client)
 
 
 @pytest.fixture

@@ -51,9 +51,13 @@ def object_of(marking: str) -> dict[str, Any]:
     return campaign(number, None, description=f"{SECRET}: {number:03}", **MARKED[marking][0])
 
 
-@pytest.fixture
-def full(world: World) -> World:
-    """Partners of every clearance, and every collection with an object of every marking in two versions."""
+@pytest.fixture(scope="module")
+def full(common_world: World) -> World:
+    """Partners of every clearance, and every collection with an object of every marking in two versions.
+
+    What the tests add is in collections that nobody reads, or is taken out again.
+    """
+    world = common_world
     for clearance in ORDER:
         world.partner(partner_of(clearance), clearance, groups=["group-b"])
     for alias, (rights, group_id) in COLLECTIONS.items():
@@ -62,13 +66,16 @@ def full(world: World) -> World:
         world.publish(alias, *first)
         world.publish(alias, *({**one, "modified": NEWER} for one in first))
     for clearance in ORDER:
-        world.client.patch(f"/v1/partners/{partner_of(clearance)}", json={"groups": []}, headers=admin(world))
+        world.client.patch(
+            f"/v1/partners/{partner_of(clearance)}", json={"groups": []}, headers=key_with(world, "admin")
+        )
     return world
 
 
-def admin(world: World) -> dict[str, str]:
-    service = world.service
-    key = made_key(service.database, name="root", roles=["admin"], by="tests", now=service.now())
+def key_with(world: World, role: str) -> dict[str, str]:
+    """A key of nobody who is a partner."""
+    now = world.service.now()
+    key = made_key(world.service.database, name=f"a-{role}", roles=[role], by="tests", now=now)
     return {"Authorization": f"Bearer {key}"}
 
 
@@ -174,12 +181,12 @@ def test_the_mark_of_a_page_tells_no_more_than_its_header(full: World) -> None:
     assert told(place) == reply.headers["x-taxii-date-added-last"]
 
 
-def test_a_key_of_no_partner_and_keys_of_other_roles_see_nothing(full: World, key_for: Any) -> None:
+def test_a_key_of_no_partner_and_keys_of_other_roles_see_nothing(full: World) -> None:
     collection = full.ask(partner_of("red"), "collections/").json()["collections"][0]["id"]
     status = full.post(partner_of("red"), "write", campaign()).json()["id"]
     below = (f"collections/{collection}/", f"collections/{collection}/objects/", f"status/{status}/")
     for role in ROLES:
-        headers = {**key_for(role), "Accept": TAXII}
+        headers = {**key_with(full, role), "Accept": TAXII}
         asked = [full.client.get(f"/taxii2/default/{path}", headers=headers) for path in ("", "collections/", *below)]
         statuses = [reply.status_code for reply in asked]
         assert statuses == ([200, 200, 404, 404, 404] if role == "partner" else [403] * 5), role

@@ -113,7 +113,7 @@ def test_a_collection_of_a_sharing_group_is_open_to_members_for_as_long_as_they_
     world.collection("inner", "group-a", north="rw")
     headers = {"Authorization": f"Bearer {admin_key(world.service)}"}
     refused = world.client.put("/v1/collections/inner/rights/south", json={"can_read": True}, headers=headers)
-    assert (refused.status_code, "members of group-a" in refused.json()["detail"]) == (404, True)
+    assert (refused.status_code, "members of group-a" in refused.json()["detail"]) == (400, True)
     assert world.ask("north", "collections/inner/objects/").status_code == 200
     world.client.patch("/v1/partners/north", json={"groups": ["group-b"]}, headers=headers)
     assert world.ask("north", "collections/inner/objects/").status_code == 404

@@ -79,6 +79,7 @@ taxii_objects = Table(
     Column("document", Text, nullable=False),
     Column("ended_at", Moment),
     Index("ix_taxii_objects_version", "collection_id", "object_id", "version", unique=True),
+    Index("ix_taxii_objects_posted_by", "posted_by"),
     info=kept("sharing_days", "ended_at"),
 )
 

@@ -99,7 +99,8 @@ def granted(
     """Let a partner do so much in a collection, in place of what it might before; nothing takes its rights away.
 
     Raises:
-        InputError: there is no such collection or partner, or the partner is no member of the collection's group.
+        InputError: there is no such collection or partner.
+        SettingsError: the partner is no member of the collection's group.
     """
     audit.hold(connection)
     collection_id, one = id_of(connection, id_or_alias), partner(connection, partner_id)
@@ -107,7 +108,7 @@ def granted(
         sa.select(taxii_collections.c.group_id).where(taxii_collections.c.collection_id == collection_id)
     ).scalar()
     if group_id is not None and group_id not in one.groups and (can_read or can_write):
-        raise InputError(f"the collection is for members of {group_id}, and {partner_id} is none")
+        raise SettingsError(f"the collection is for members of {group_id}, and {partner_id} is none")
     is_it = (taxii_rights.c.collection_id == collection_id) & (taxii_rights.c.partner_id == partner_id)
     before = connection.execute(sa.select(taxii_rights.c.can_read, taxii_rights.c.can_write).where(is_it)).first()
     connection.execute(taxii_rights.delete().where(is_it))

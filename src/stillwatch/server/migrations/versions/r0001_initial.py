@@ -411,6 +411,7 @@ def upgrade() -> None:
         info={"retention": "sharing_days", "since": "ended_at"},
     )
     with op.batch_alter_table("taxii_objects", schema=None) as batch_op:
+        batch_op.create_index("ix_taxii_objects_posted_by", ["posted_by"], unique=False)
         batch_op.create_index("ix_taxii_objects_version", ["collection_id", "object_id", "version"], unique=True)
 
     op.create_table(
