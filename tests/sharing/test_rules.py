@@ -1,12 +1,12 @@
 import re
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
+from tests.sharing.planted import GROUP, everything
 
 from stillwatch.sharing.marking import TLP_MARKINGS
 from stillwatch.sharing.objects import EXTENSION_ID
@@ -15,7 +15,6 @@ from stillwatch.sharing.traits import CLIENT_KINDS, JA4_KIND, KINDS, LEAST_HOLDE
 
 NOW = datetime(2026, 2, 12, tzinfo=UTC)
 Object = dict[str, Any]
-Everything = Callable[[str], list[Object]]
 
 # The two specifications of SigmaHQ, version 2, as far as we use them, by hand: stricter than theirs where they leave a
 # field free, and `field` of a value count stands in the condition, as the text says.
@@ -86,8 +85,8 @@ CORRELATION = {
 
 
 @pytest.fixture
-def objects(everything: Everything) -> list[Object]:
-    return everything("amber")
+def objects(every_object: list[Object]) -> list[Object]:
+    return every_object
 
 
 def documents(objects: list[Object], now: datetime = NOW) -> list[Object]:
@@ -152,13 +151,13 @@ def test_a_rule_names_its_twins_and_its_key(objects: list[Object]) -> None:
     assert any("VPN" in twin for twin in ip["falsepositives"])
     assert "key 0f3c9a1155aa77cc" in ip["description"]
     assert any("public prompt" in twin for twin in template["falsepositives"])
-    assert "Keyed by the sharing group north, epoch 3." in template["description"]
+    assert f"Keyed by the sharing group {GROUP.group_id}, epoch {GROUP.epoch}." in template["description"]
     assert "No key is needed" in ja4["description"]
 
 
 @pytest.mark.parametrize("tlp", TLP_MARKINGS)
-def test_the_marking_stands_in_sigmas_words(everything: Everything, tlp: str) -> None:
-    found = documents(everything(tlp))
+def test_the_marking_stands_in_sigmas_words(advised: list[Object], tlp: str) -> None:
+    found = documents(everything(advised, tlp))
     assert {tag for one in found for tag in one["tags"]} == ({f"tlp.{tlp.replace('+', '-')}"} if found else set())
 
 

@@ -1,11 +1,11 @@
 import csv
 import io
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.sharing.planted import GROUP, everything
 
 from stillwatch.errors import SharingError
 from stillwatch.sharing.marking import TLP_MARKINGS
@@ -15,13 +15,12 @@ from stillwatch.sharing.tables import COLUMNS, from_csv, from_jsonl, to_csv, to_
 NOW = datetime(2026, 2, 12, tzinfo=UTC)  # every indicator of the samples is valid
 KEY_ID = "0f3c9a1155aa77cc"
 Object = dict[str, Any]
-Everything = Callable[[str], list[Object]]
 FORMS = pytest.mark.parametrize(("write", "read"), [(to_csv, from_csv), (to_jsonl, from_jsonl)], ids=["csv", "jsonl"])
 
 
 @pytest.fixture
-def objects(everything: Everything) -> list[Object]:
-    return everything("amber")
+def objects(every_object: list[Object]) -> list[Object]:
+    return every_object
 
 
 def indicators(objects: list[Object]) -> dict[str, Object]:
@@ -39,8 +38,8 @@ def with_cell(text: str, column: str, cell: str, line: int = 2) -> str:
 
 @FORMS
 @pytest.mark.parametrize("tlp", TLP_MARKINGS)
-def test_indicators_come_back_as_they_were(everything: Everything, write: Any, read: Any, tlp: str) -> None:
-    sent = everything(tlp)
+def test_indicators_come_back_as_they_were(advised: list[Object], write: Any, read: Any, tlp: str) -> None:
+    sent = everything(advised, tlp)
     back = read(write(sent, now=NOW))
     assert indicators(back) == indicators(sent)
     around = {one["id"]: one for one in back if one["type"] != "indicator"}
@@ -62,8 +61,8 @@ def test_a_table_has_one_row_for_each_value(objects: list[Object]) -> None:
 def test_json_lines_state_numbers_as_numbers(objects: list[Object]) -> None:
     rows = [json.loads(line) for line in to_jsonl(objects, now=NOW).splitlines()]
     assert {type(row["account_count"]) for row in rows} == {int}
-    assert {row.get("group_id") for row in rows} == {None, "north"}
-    assert {row["epoch"] for row in rows if "group_id" in row} == {3}
+    assert {row.get("group_id") for row in rows} == {None, GROUP.group_id}
+    assert {row["epoch"] for row in rows if "group_id" in row} == {GROUP.epoch}
 
 
 def test_what_has_expired_or_was_taken_back_is_not_in_the_table(objects: list[Object]) -> None:

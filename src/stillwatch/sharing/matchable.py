@@ -7,11 +7,11 @@ Why:    a table and a rule have no place for what a bundle says around an indica
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from stillwatch.sharing.marking import tlp_of
-from stillwatch.sharing.objects import measures, stix_time
+from stillwatch.sharing.objects import measures
 
 _CAMPAIGN: Final = re.compile(r"c-[0-9a-f]{12}")
 
@@ -49,6 +49,11 @@ def matchable(objects: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[M
     """The indicators with values of ours that are neither expired nor taken back, by id."""
     for one in sorted(objects, key=lambda one: str(one["id"])):
         told = measures(one) if one["type"] == "indicator" else {}
-        is_valid = not one.get("revoked", False) and one.get("valid_until", "9") > stix_time(now)
+        is_valid = not one.get("revoked", False) and _until(one) > now
         if is_valid and "kind" in told and "values" in told:
             yield Matchable(one, told)
+
+
+def _until(indicator: Mapping[str, Any]) -> datetime:
+    stated = indicator.get("valid_until")
+    return datetime.fromisoformat(stated) if stated else datetime.max.replace(tzinfo=UTC)

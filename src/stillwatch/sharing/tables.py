@@ -45,14 +45,14 @@ _COLUMNS: Final = {
     "durability": ("|".join(_PROPERTIES["durability"]["enum"]), "a durability"),
     "bits": (r"(-?\d{1,6}(\.\d{1,6})?)?", "a number"),
     "sampled_from": (rf"({_COUNT})?", "a whole number"),
-    "valid_from": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
-    "valid_until": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
+    "valid_from": (_TIME, "a time as 2026-02-24T08:00:00Z; a spreadsheet may have changed it"),
+    "valid_until": (_TIME, "a time as 2026-02-24T08:00:00Z; a spreadsheet may have changed it"),
     "campaign": (r"c-[0-9a-f]{12}", "the id of a campaign"),
     "tlp": ("|".join(map(re.escape, TLP_MARKINGS)), "a TLP 2.0 marking"),
     "sender": (rf"identity--{_UUID}", "the STIX id of an identity"),
     "indicator": (rf"indicator--{_UUID}", "the STIX id of an indicator"),
-    "created": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
-    "modified": (_TIME, "a time as 2026-02-24T08:00:00.000Z; a spreadsheet may have changed it"),
+    "created": (_TIME, "a time as 2026-02-24T08:00:00Z; a spreadsheet may have changed it"),
+    "modified": (_TIME, "a time as 2026-02-24T08:00:00Z; a spreadsheet may have changed it"),
 }
 COLUMNS: Final = tuple(_COLUMNS)
 _FORMS: Final = {name: re.compile(form) for name, (form, _) in _COLUMNS.items()}

@@ -27,7 +27,8 @@ PATTERN: Final = "pattern"
 MOST_CHARACTERS: Final = 65_535  # of one attribute: MISP's column holds so many bytes
 
 _LISTS: Final = frozenset({"aliases", "authors", "goals", "labels", "roles"})
-_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
+_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{3})?Z")
+_TO_THE_MILLISECOND: Final = frozenset({"created", "modified"})  # STIX wants it of these, and whole seconds as such
 _HELD_BY: Final = re.compile(r"([1-9]\d{0,8}) accounts")
 _QUOTED: Final = re.compile(r"'([0-9A-Za-z_]{16,64})'")
 
@@ -113,6 +114,8 @@ def object_of(stix_id: str, found: Sequence[Cell]) -> dict[str, Any]:
             raise SharingError("an attribute stands twice")
         else:
             place[name] = _read(cell)
+            if cell.type == "datetime" and name not in _TO_THE_MILLISECOND:
+                place[name] = str(place[name]).replace(".000Z", "Z")
     if "created" in properties:
         properties["spec_version"] = "2.1"
     if inner:
