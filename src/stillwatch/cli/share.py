@@ -1,9 +1,9 @@
 """Commands that share: what a recipient would be told about campaigns, telling it, taking it back, and the record."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,8 @@ from stillwatch.cli.output import WORDS_COLUMN, As, Format, print_rows, say
 from stillwatch.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from stillwatch.partners.outbound import Sending
     from stillwatch.sharing.changes import Change
     from stillwatch.sharing.gate import Considered
@@ -34,8 +36,19 @@ GroupId = Annotated[
 ]
 Approver = Annotated[str | None, typer.Option(help="Who answers for it, by name; told in the record.")]
 File = Annotated[Path, typer.Option("--out", help="File to write.", dir_okay=False)]
+
+
+class Form(StrEnum):
+    """In what form something leaves."""
+
+    stix = "stix"
+    misp = "misp"
+    sigma = "sigma"
+    csv = "csv"
+    jsonl = "jsonl"
+
+
 SHOWN_CHARACTERS = 60  # of a value in a table; JSON has all of it
-SHOWN_IDS = 3  # of a record in a table
 
 
 @share_app.command("preview")
@@ -76,9 +89,10 @@ def share_export(
     group: GroupId = None,
     recipients: People = None,
     groups: GroupsFolder = None,
+    form: Annotated[Form, typer.Option("--as", help="In what form to write it.")] = Form.stix,
     file: File = Path("bundle.json"),
 ) -> None:
-    """Write a STIX 2.1 bundle for a recipient to a file, and a record of it to the folder.
+    """Write what may leave for a recipient to a file, and a record of it to the folder.
 
     Example: stillwatch share export out --to northern-lab --approver "A. Analyst" --out for-northern-lab.json
     """
@@ -88,7 +102,7 @@ def share_export(
     sending = _sending(to, tlp, group, recipients, groups)
     with ledger(folder) as book:
         would = outbound(folder, sending, before=book.held_by(sending.recipient.name))
-        _let_go(would, book, "export", approver, file)
+        _let_go(would, book, "export", approver, file, form)
 
 
 @share_app.command("revoke")
@@ -116,7 +130,7 @@ def share_revoke(
         before = book.held_by(sending.recipient.name)
         wanted = outbound(folder, sending, before=before).differences.gone if gone else ids or ()
         would = taken_back(folder, sending, wanted, because=because, before=before)
-        _let_go(would, book, "revoke", approver, file)
+        _let_go(would, book, "revoke", approver, file, Form.stix)
 
 
 @share_app.command("log")
@@ -145,7 +159,18 @@ def share_log(
     if output is Format.json:
         typer.echo(json_text(rows))
         return
-    columns = ("sequence", "at", "act", "recipient", "marking", "approver", "proposer", "object_count", "digest")
+    columns = (
+        "sequence",
+        "at",
+        "act",
+        "recipient",
+        "marking",
+        "approver",
+        "proposer",
+        "form",
+        "object_count",
+        "digest",
+    )
     cells = [[str(row[name] if row[name] is not None else "") for name in columns] for row in rows]
     print_rows("Sent", [name.replace("_", " ") for name in columns], cells, output)
 
@@ -157,17 +182,38 @@ def _sending(to: str, tlp: str | None, group: str | None, recipients: Path | Non
     return sending(told, to, groups or groups_path(), tlp=tlp, group_id=group, now=datetime.now(UTC))
 
 
-def _let_go(would: "Considered", book: "Ledger", act: str, approver: str | None, file: Path) -> None:
+def _let_go(would: "Considered", book: "Ledger", act: str, approver: str | None, file: Path, form: Form) -> None:
     """Release it, write the record, then the file."""
     from stillwatch.sharing.files import write_private
     from stillwatch.sharing.gate import released
 
-    done = released(would, approver=approver, proposer=_operator(), now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    write = _writer(form, now)
+    done = released(would, approver=approver, proposer=_operator(), now=now, form=form.value, write=write)
     row = book.append(act, done.row(), done.held_after(book.held_by(would.recipient.name)))
     write_private(file, done.text.encode())
     _say_size(would)
     say(f"{file}: for {row['recipient']} under TLP:{row['marking'].upper()}; record {row['sequence']}, hash:")
     typer.echo(row["hash"])
+
+
+def _writer(form: Form, now: datetime) -> "Callable[[Sequence[dict[str, Any]]], str] | None":
+    """What writes objects in that form; None for the bundle that the gate has made already."""
+    from functools import partial
+
+    if form is Form.stix:
+        return None
+    if form is Form.misp:
+        try:
+            from stillwatch.sharing.misp import to_misp
+        except ImportError as error:
+            raise SettingsError(
+                "MISP needs pymisp, which is not installed: pip install 'stillwatch[sharing]'"
+            ) from error
+        return partial(to_misp, now=now)
+    from stillwatch.sharing import rules, tables
+
+    return partial({Form.sigma: rules.to_sigma, Form.csv: tables.to_csv, Form.jsonl: tables.to_jsonl}[form], now=now)
 
 
 def _operator() -> str:

@@ -8,7 +8,7 @@
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -56,8 +56,8 @@ class Considered:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the bytes that would leave."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """SHA-256 of the bundle that would leave."""
+        return _digest(self.text)
 
     @property
     def marking(self) -> str:
@@ -91,13 +91,17 @@ class Considered:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is kept about a release: who, for whom, which ids, how marked, which bytes. Never what they say."""
+    """What is kept about a release: who, for whom, which ids, how marked, which bytes. Never what they say.
+
+    `digest` is SHA-256 of the bytes that left, in the form they left in.
+    """
 
     at: str
     recipient: str
     marking: str
     proposer: str | None
     approver: str | None
+    form: str
     object_count: int
     object_ids: tuple[str, ...]
     digest: str
@@ -105,7 +109,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What left: objects, the bundle's text, and the record of it."""
+    """What left: objects, the text they left as, and the record of it."""
 
     objects: tuple[dict[str, Any], ...]
     text: str
@@ -144,8 +148,16 @@ def considered(
     return Considered(recipient, limits, tuple(settled), tuple(withheld), differences(told, _told(before)), text)
 
 
-def released(would: Considered, *, approver: str | None, proposer: str | None, now: datetime) -> Released:
-    """Let it leave.
+def released(
+    would: Considered,
+    *,
+    approver: str | None,
+    proposer: str | None,
+    now: datetime,
+    form: str = "stix",
+    write: Callable[[Sequence[dict[str, Any]]], str] | None = None,
+) -> Released:
+    """Let it leave, as the bundle or in another form that `write` makes of the objects.
 
     Raises:
         SharingError: nothing would leave, it is too large, or nobody who may has approved it.
@@ -157,17 +169,19 @@ def released(would: Considered, *, approver: str | None, proposer: str | None, n
     if would.too_large:
         raise SharingError(f"{would.too_large}. Nothing left; share fewer campaigns or raise the limit.")
     _check_people(would.limits, approver, proposer)
+    text = would.text if write is None else write(would.objects)
     record = Record(
         at=stix_time(now),
         recipient=would.recipient.name,
         marking=would.marking,
         proposer=proposer,
         approver=approver,
+        form=form,
         object_count=len(would.objects),
         object_ids=tuple(object_["id"] for object_ in would.objects),
-        digest=would.digest,
+        digest=_digest(text),
     )
-    return Released(would.objects, would.text, record)
+    return Released(would.objects, text, record)
 
 
 def revocations(
@@ -204,6 +218,10 @@ def _loose(standing: Sequence[Mapping[str, Any]], hung: set[str], gone: set[str]
         if one["type"] not in _LASTING
         and ((one["id"] in hung and one["id"] not in bound) or without(one, gone) is None)
     }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _told(held: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

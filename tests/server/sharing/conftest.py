@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.server.conftest import Clock
 from tests.server.taxii.conftest import World
-from tests.sharing.planted import SAMPLES
 from tests.sharing.outgoing import GROUP, KEY_ID
+from tests.sharing.planted import SAMPLES
 
 from stillwatch import store
 from stillwatch.server import ServerSettings, application, opened
