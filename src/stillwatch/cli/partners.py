@@ -8,7 +8,7 @@ import typer
 
 from stillwatch.cli.commands import EXIT_FAILED
 from stillwatch.cli.output import WORDS_COLUMN, As, Format, print_rows, progress_bars, say
-from stillwatch.cli.share import Approver, File, Folder, People, Tlp, share_app
+from stillwatch.cli.share import Approver, File, Folder, Form, People, Tlp, share_app
 from stillwatch.cli.share import _let_go as let_go
 from stillwatch.cli.share import _sending as sending_of
 from stillwatch.errors import SettingsError
@@ -163,6 +163,7 @@ def share_feedback(
     approver: Approver = None,
     tlp: Tlp = None,
     recipients: People = None,
+    form: Annotated[Form, typer.Option("--as", help="In what form to write it.")] = Form.stix,
     file: File = Path("feedback.json"),
     output: As = Format.table,
 ) -> None:
@@ -186,7 +187,7 @@ def share_feedback(
         write_leads(inbox, _now())
     _print("Feedback", MATCHED, [_match_row(one) for one in found], output)
     if to is not None:
-        _export_feedback(inbox.out, to, approver, sending_of(to, tlp, None, recipients, None), file)
+        _export_feedback(inbox.out, approver, sending_of(to, tlp, None, recipients, None), form, file)
 
 
 SAID = ("partner", "indicator", "seen", "outcome", "opinion", "at")
@@ -210,15 +211,16 @@ def _match_row(one: "Match") -> list[Any]:
     ]
 
 
-def _export_feedback(folder: Path, to: str, approver: str | None, under: "Sending", file: Path) -> None:
+def _export_feedback(folder: Path, approver: str | None, under: "Sending", form: Form, file: Path) -> None:
     """What became of the partner's leads, through the gate, with a record in the folder."""
     from stillwatch.partners.feedback import feedback
     from stillwatch.partners.inbox import Inbox
     from stillwatch.sharing.ledger import ledger
 
     with ledger(folder) as book:
-        would = feedback(Inbox(folder), to, under, before=book.held_by(under.recipient.name))
-        let_go(would, book, "feedback", approver, file)
+        name = under.recipient.name
+        would = feedback(Inbox(folder), name, under, before=book.held_by(name))
+        let_go(would, book, "feedback", approver, file, form)
 
 
 def _transfer() -> "ModuleType":
