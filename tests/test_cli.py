@@ -20,6 +20,8 @@ from stillwatch.settings import KEY_VARIABLE
 COMMANDS = ["", "simulate", "scan", "evaluate", "campaigns", "campaigns list", "campaigns show", "campaigns export"]
 COMMANDS += ["explain", "verdict", "erase", "policy", "policy check", "doctor"]
 COMMANDS += ["ingest", "detect", "state", "state show", "state compact"]
+COMMANDS += ["share", "share pull", "share receive", "share push", "share leads", "share feedback"]
+COMMANDS += ["partners", "collections"]
 COMMANDS += [
     "serve",
     "keys",

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "src" / "stillwatch" / "schemas"
 PUBLISHED = sorted(FOLDER.glob("*.schema.json"))
 WRITTEN_BY_HAND = {"campaigns", "known_campaigns", "policy", "run"}  # nested documents that no table describes
-GENERATED = sorted(table.name for table in TABLES)
+TABLE_NAMES = sorted(table.name for table in TABLES)
+GENERATED = sorted([*TABLE_NAMES, "exported_objects"])
 
 EXAMPLES = {"string": "a", "integer": 1, "number": 0.5, "boolean": True}
 
@@ -75,7 +76,7 @@ def test_every_schema_belongs_to_a_table_or_is_known_to_be_written_by_hand() -> 
 
 def test_every_table_of_the_records_is_published() -> None:
     tables = {value for value in vars(records).values() if isinstance(value, Table)}
-    assert {table.name for table in tables} == set(GENERATED)
+    assert {table.name for table in tables} == set(TABLE_NAMES)
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name)

@@ -1,29 +1,39 @@
 import copy
+import hashlib
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
-from stix2validator import ValidationOptions, validate_instance
+from tests.sharing.planted import KEY_ID, NOW, everything, indicators, planted
 
+from stillwatch.campaigns.hypotheses import hypotheses
 from stillwatch.errors import SharingError
-from stillwatch.records import CAPABILITIES, INTENTS
+from stillwatch.records import ACTIONS, CAPABILITIES, DURABILITIES, INTENTS
+from stillwatch.records import KINDS as TRAIT_KINDS
 from stillwatch.schemas import schema
-from stillwatch.sharing import bundle
+from stillwatch.sharing import bundle, bundle_text
+from stillwatch.sharing.indicators import LIFETIME_DAYS
 from stillwatch.sharing.marking import TLP_MARKINGS
-from stillwatch.sharing.objects import EXTENSION_ID, extension_schema
+from stillwatch.sharing.objects import EXTENSION_ID, EXTENSION_VERSION, extension_schema
+from stillwatch.sharing.traits import CONTENT_KINDS, KINDS
+from stillwatch.sharing.versions import STANDING_TYPES
+from stillwatch.sharing.words import (
+    CASE_STEPS,
+    COUNTERMEASURES,
+    ESTIMATE_SCALE,
+    ESTIMATES,
+    HYPOTHESES,
+    OUTCOMES,
+    OUTCOMES_OF_TESTS,
+    STANDINGS,
+    TECHNIQUES,
+)
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-NOW = datetime(2026, 2, 24, 8, 1, 12, tzinfo=UTC)
-KEY_ID = "0f3c9a1155aa77cc"
 Campaigns = list[dict[str, Any]]
-
-# The only check of the validator that is switched off. 103 wants random (version 4) ids; the standard leaves the
-# choice to the producer, and ids made from what an object is about are what keeps a campaign sent twice one campaign.
-ACCEPTED_WARNINGS = ["103"]
 
 
 def objects(text: str, kind: str | None = None) -> list[dict[str, Any]]:
@@ -39,31 +49,17 @@ def test_the_samples_conform_to_the_published_schema(campaigns: Campaigns) -> No
     Draft202012Validator(schema("campaigns"), format_checker=FormatChecker()).validate(campaigns)
 
 
-@pytest.mark.parametrize("tlp", TLP_MARKINGS)
-def test_the_validator_passes_the_bundle_as_strictly_as_it_can(campaigns: Campaigns, tlp: str) -> None:
-    options = ValidationOptions(
-        version="2.1",
-        strict=True,
-        strict_types=True,
-        strict_properties=True,
-        enforce_refs=True,
-        disabled=",".join(ACCEPTED_WARNINGS),
-    )
-    result = validate_instance(json.loads(bundle(campaigns, now=NOW, tlp=tlp, key_id=KEY_ID)), options)
-    assert result.is_valid, [str(error) for one in result.object_results for error in one.errors]
-
-
-def test_the_validator_would_find_a_fault(campaigns: Campaigns) -> None:
-    broken = json.loads(bundle(campaigns, now=NOW))
-    next(one for one in broken["objects"] if one["type"] == "indicator")["pattern"] = "[no pattern"
-    assert not validate_instance(broken, ValidationOptions(version="2.1")).is_valid
-
-
 @pytest.mark.parametrize("tlp", ["clear", "green", "amber"])
-def test_the_bundle_is_the_one_reviewed_by_eye(campaigns: Campaigns, tlp: str) -> None:
+def test_the_bundle_is_the_one_reviewed_by_eye(advised: Campaigns, tlp: str) -> None:
     # When the bundle is meant to change, write its new text to the golden file and read the difference.
     golden = GOLDEN / f"bundle_{tlp}.json"
-    assert bundle(campaigns, now=NOW, tlp=tlp, key_id=KEY_ID) == golden.read_text(encoding="utf-8")
+    assert bundle_text(everything(advised, tlp)) == golden.read_text(encoding="utf-8")
+
+
+def test_the_bundle_of_a_scan_is_for_nobody_in_particular_and_holds_no_content(campaigns: Campaigns) -> None:
+    for tlp in TLP_MARKINGS:
+        kinds = {measures(one)["kind"] for one in objects(bundle(campaigns, now=NOW, tlp=tlp), "indicator")}
+        assert not kinds & CONTENT_KINDS
 
 
 def test_only_proven_common_control_leaves(campaigns: Campaigns) -> None:
@@ -92,8 +88,8 @@ def test_sending_again_updates_and_never_doubles(campaigns: Campaigns) -> None:
     assert first.keys() == later.keys()
     for object_id, one in first.items():
         again = later[object_id]
-        assert again["created"] == one["created"]
-        assert again == one or again["modified"] > one["modified"]
+        assert again == one or (again["created"], again["modified"]) > (one["created"], one["modified"])
+        assert again.get("created") == one.get("created")
 
 
 def test_objects_that_never_change_are_the_same_under_their_id_in_every_bundle(campaigns: Campaigns) -> None:
@@ -101,7 +97,7 @@ def test_objects_that_never_change_are_the_same_under_their_id_in_every_bundle(c
     for tlp in TLP_MARKINGS:
         for key_id in (None, KEY_ID):
             for one in objects(bundle(campaigns, now=NOW, tlp=tlp, key_id=key_id)):
-                if one.get("modified", one["created"]) < "2026-01-02" or one["type"] == "marking-definition":
+                if one["type"] in STANDING_TYPES:
                     assert seen.setdefault((one["id"], one["type"]), one) == one
 
 
@@ -138,13 +134,10 @@ def test_an_unknown_marking_is_refused(campaigns: Campaigns) -> None:
 
 
 def test_wider_markings_hold_fewer_values(campaigns: Campaigns) -> None:
-    kinds = {
-        tlp: {measures(one)["kind"] for one in objects(bundle(campaigns, now=NOW, tlp=tlp), "indicator")}
-        for tlp in TLP_MARKINGS
-    }
+    kinds = {tlp: set(indicators(everything(campaigns, tlp))) for tlp in TLP_MARKINGS}
     assert kinds["clear"] == set()
-    assert kinds["green"] == {"template"}
-    assert {"template", "payment", "ip_prefix", "ja4"} < kinds["amber"]
+    assert kinds["green"] == {"template", "wording", "item"}
+    assert {"template", "wording", "item", "payment", "ip_prefix", "ja4", "system_prompt"} < kinds["amber"]
     assert kinds["amber"] == kinds["amber+strict"] == kinds["red"]
 
 
@@ -153,24 +146,27 @@ def test_atlas_techniques_follow_from_what_was_found(campaigns: Campaigns) -> No
         found = objects(bundle([one], now=NOW), "attack-pattern")
         return {reference["external_id"] for pattern in found for reference in pattern["external_references"]}
 
-    mixed = {"AML.T0021", "AML.T0040", "AML.T0024.002", "AML.CS0056", "AML.T0065", "AML.T0008.005"}
+    mixed = {"AML.T0021", "AML.T0040", "AML.T0024.002", "AML.CS0056", "AML.T0065", "AML.T0008.005", "AML.T0054"}
     assert cited(campaigns[0]) == mixed
     assert cited(campaigns[2]) == {"AML.T0021", "AML.T0040", "AML.T0008"}
     alone = copy.deepcopy(campaigns[0])
     alone["evidence"] = [trait for trait in alone["evidence"] if trait["family"] != "network"]
     assert cited(alone) == mixed - {"AML.T0008.005"}
     assert objects(bundle([alone], now=NOW), "infrastructure") == []
+    stolen = {**alone, "compromised": [{"account_id": alone["account_ids"][0], "because": "two countries at once"}]}
+    assert cited(stolen) == cited(alone) | {"AML.T0012"}
+    refused = copy.deepcopy(alone)
+    refused["extraction"]["sweep"]["winner"] = None
+    assert cited(refused) == cited(alone) - {"AML.T0054"}
 
 
-def test_a_template_leaves_only_when_five_accounts_hold_it(campaigns: Campaigns) -> None:
-    def templates(accounts: int) -> list[dict[str, Any]]:
-        changed = copy.deepcopy(campaigns[0])
-        changed["evidence"] = []
-        changed["templates"] = [{**changed["templates"][0], "accounts": accounts}]
-        return objects(bundle([changed], now=NOW, tlp="red"), "indicator")
-
-    assert templates(4) == []
-    assert [measures(one)["values"][0]["account_count"] for one in templates(5)] == [5]
+def test_the_steps_of_the_case_study_are_told_as_far_as_they_show(campaigns: Campaigns) -> None:
+    first, second = (measures(one)["case_study"] for one in objects(bundle(campaigns, now=NOW), "campaign"))
+    assert first == {
+        "id": "AML.CS0056",
+        "shown": ["AML.T0008.005", "AML.T0065", "AML.T0040", "AML.T0024.002"],
+    }
+    assert second["shown"] == ["AML.T0040"]
 
 
 def test_a_trait_leaves_only_when_five_accounts_hold_it(campaigns: Campaigns) -> None:
@@ -187,87 +183,57 @@ def test_numbers_leave_with_two_significant_digits(campaigns: Campaigns) -> None
 
 def test_times_leave_as_whole_hours(campaigns: Campaigns) -> None:
     subject = objects(bundle(campaigns[:1], now=NOW), "campaign")[0]
-    assert (subject["first_seen"], subject["last_seen"]) == ("2026-02-02T03:00:00.000Z", "2026-02-22T23:00:00.000Z")
+    assert (subject["first_seen"], subject["last_seen"]) == ("2026-02-02T03:00:00Z", "2026-02-22T23:00:00Z")
 
 
 def test_lineage_is_told_between_campaigns_of_the_bundle_only(campaigns: Campaigns) -> None:
     def kin(text: str) -> list[dict[str, Any]]:
         return [one for one in objects(text, "relationship") if one["relationship_type"] == "related-to"]
 
-    assert len(kin(bundle(campaigns, now=NOW))) == 1
+    [tie] = kin(bundle(campaigns, now=NOW))
+    assert {k: v for k, v in measures(tie).items() if k != "extension_type"} == {
+        "relation": "displaced_from",
+        "weight_bits": 19.4,
+    }
     assert kin(bundle(campaigns[:1], now=NOW)) == []
 
 
-def test_extensions_conform_to_the_schema_that_travels_with_them(campaigns: Campaigns) -> None:
-    text = bundle(campaigns, now=NOW, tlp="red", key_id=KEY_ID)
-    definition = objects(text, "extension-definition")[0]
+def test_extensions_conform_to_the_schema_that_travels_with_them(every_object: Campaigns) -> None:
+    definition = next(one for one in every_object if one["type"] == "extension-definition")
     assert definition["schema"] == extension_schema()
     shape = Draft202012Validator(json.loads(definition["schema"]))
-    extended = [one for one in objects(text) if one["type"] in ("campaign", "indicator")]
-    assert extended
+    extended = [one for one in every_object if EXTENSION_ID in one.get("extensions", {})]
+    assert {one["type"] for one in extended} == {"campaign", "indicator", "observed-data", "relationship", "sighting"}
     for one in extended:
         shape.validate(measures(one))
+
+
+def test_the_version_of_the_extension_grows_with_its_schema() -> None:
+    # A changed schema is a new version: write both down, and the day in EXTENSION_CHANGED.
+    assert (EXTENSION_VERSION, hashlib.sha256(extension_schema().encode()).hexdigest()[:16]) == (
+        "2.0.0",
+        "37dea788cd24498b",
+    )
 
 
 def test_the_extension_speaks_the_vocabulary_of_the_records() -> None:
     properties = json.loads(extension_schema())["properties"]
     assert tuple(properties["capability_shares"]["propertyNames"]["enum"]) == CAPABILITIES
     assert tuple(properties["intent_shares"]["propertyNames"]["enum"]) == INTENTS
+    assert tuple(properties["benign_hypotheses"]["items"]["properties"]["outcome"]["enum"]) == OUTCOMES_OF_TESTS
+    assert properties["estimate"]["properties"]["words"]["enum"] == [words for words, _, _ in ESTIMATES]
+    assert properties["estimate"]["properties"]["scale"]["const"] == ESTIMATE_SCALE
+    assert tuple(properties["outcome"]["enum"]) == OUTCOMES
+    assert tuple(properties["standing"]["enum"]) == STANDINGS
+    assert tuple(properties["durability"]["enum"]) == DURABILITIES
+    assert set(properties["case_study"]["properties"]["shown"]["items"]["enum"]) == set(CASE_STEPS) & set(TECHNIQUES)
 
 
-# Secrets of every kind we know how to leak. None has the shape of a hash: such a value may be one.
-SECRETS = (
-    "Write the quarterly letter to Ms Canary about the merger",
-    "203.0.113.77",
-    "2001:db8::77:1",
-    "canary.person@example.org",
-    "acct-canary-7731",
-    "canary-works-gmbh",
-    "4111111111111111",
-    "+15550100777",
-    "</svg><script>canary()</script>",
-)
-
-
-def text_places(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
-    """Where text stands in the object, as values and as the keys of free-form tables."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from text_places(inner, (*path, key))
-        if path and path[-1] in ("by_model", "by_capability", "intents"):
-            yield (*path, "*key*")
-    elif isinstance(value, list):
-        for index, inner in enumerate(value[:2]):
-            yield from text_places(inner, (*path, index))
-    elif isinstance(value, str):
-        yield path
-
-
-def planted(campaign: dict[str, Any], path: tuple[object, ...], secret: str) -> dict[str, Any]:
-    changed: Any = copy.deepcopy(campaign)
-    place = changed
-    for step in path[:-1]:
-        place = place[step]
-    place[secret if path[-1] == "*key*" else path[-1]] = 1 if path[-1] == "*key*" else secret
-    return changed
-
-
-@pytest.mark.parametrize("secret", SECRETS)
-def test_a_secret_planted_anywhere_never_leaves(campaigns: Campaigns, secret: str) -> None:
-    places = list(text_places(campaigns[0]))
-    assert len(places) > 40
-    markings = sorted(TLP_MARKINGS)
-    refused = 0
-    for index, path in enumerate(places):
-        tlp = markings[(index + SECRETS.index(secret)) % len(markings)]  # over all secrets every place sees every one
-        try:
-            told = bundle([planted(campaigns[0], path, secret)], now=NOW, tlp=tlp, key_id=KEY_ID)
-        except SharingError as error:
-            refused += 1
-            told = str(error)
-        assert secret not in told
-        assert json.dumps(secret)[1:-1] not in told
-    assert refused < len(places)  # most places are simply never copied
+def test_the_closed_lists_are_those_of_the_stages_that_make_the_words() -> None:
+    assert [hypothesis.name for hypothesis in hypotheses()] == sorted(HYPOTHESES)
+    assert set(COUNTERMEASURES) == set(ACTIONS) - {"observe"}
+    assert set(LIFETIME_DAYS) == set(DURABILITIES)
+    assert set(TRAIT_KINDS) <= KINDS
 
 
 def test_an_account_id_in_the_shape_of_a_hash_does_not_leave_as_a_trait(campaigns: Campaigns) -> None:

@@ -85,7 +85,7 @@ def keys_make(
 
     Example: stillwatch keys make --name gateway-1 --role enforcer
     """
-    with _records(config, state, database) as records:
+    with records_of(config, state, database) as records:
         from stillwatch.server.access import made_key
 
         now = datetime.now(UTC)
@@ -93,7 +93,7 @@ def keys_make(
             records,
             name=name,
             roles=role,
-            by=_operator(),
+            by=operator(),
             now=now,
             namespace=namespace,
             expires_at=None if expires_days is None else now + timedelta(days=expires_days),
@@ -105,7 +105,7 @@ def keys_make(
 @keys_app.command("list")
 def keys_list(output: As = Format.table, config: Config = None, state: State = None, database: Records = None) -> None:
     """List every key that was made: who holds it, what for, until when. Never the key."""
-    with _records(config, state, database) as records:
+    with records_of(config, state, database) as records:
         from stillwatch.server.access import keys
 
         rows = keys(records)
@@ -135,17 +135,17 @@ def keys_revoke(
     database: Records = None,
 ) -> None:
     """Have a key stop working at once."""
-    with _records(config, state, database) as records:
+    with records_of(config, state, database) as records:
         from stillwatch.server.access import revoke
 
-        revoke(records, key_id, by=_operator(), now=datetime.now(UTC))
+        revoke(records, key_id, by=operator(), now=datetime.now(UTC))
     say(f"{key_id} is revoked.")
 
 
 @database_app.command("upgrade")
 def database_upgrade(config: Config = None, state: State = None, database: Records = None) -> None:
     """Bring the schema to this version, as `serve` does when it starts; print the revision."""
-    with _records(config, state, database, brought_on=False) as records:
+    with records_of(config, state, database, brought_on=False) as records:
         from stillwatch.server.migrations import newest
 
         before = records.make()
@@ -157,7 +157,7 @@ def database_upgrade(config: Config = None, state: State = None, database: Recor
 @database_app.command("current")
 def database_current(config: Config = None, state: State = None, database: Records = None) -> None:
     """Print the revision of the schema; exit 1 when this version needs another."""
-    with _records(config, state, database, brought_on=False) as records:
+    with records_of(config, state, database, brought_on=False) as records:
         from stillwatch.server.migrations import current, newest
 
         with records.read() as connection:
@@ -197,7 +197,7 @@ def erase(
         from stillwatch.server.operate.erasure import erase as erase_from_service
 
         with opened(settings) as service:
-            removed, state = erase_from_service(service, account, by=_operator(), now=now), None
+            removed, state = erase_from_service(service, account, by=operator(), now=now), None
     if not removed or _was_scanned(out):
         removed |= run_erase(out, account, holds=held, state=state, today=now.date())
     say(f"{account} erased: " + ", ".join(f"{count} from {name}" for name, count in removed.items()) + ".")
@@ -253,7 +253,7 @@ def _installation() -> list[tuple[str, str, str]]:
     return [*told, ("kernels", "ok", "compiled")]
 
 
-def _operator() -> str:
+def operator() -> str:
     """Who works at this machine, for the audit log."""
     import getpass
 
@@ -261,7 +261,7 @@ def _operator() -> str:
 
 
 @contextmanager
-def _records(
+def records_of(
     config: Path | None, state: Path | None, database: str | None, *, brought_on: bool = True
 ) -> "Iterator[Database]":
     """The database of records, its schema brought to this version or left as it is; closed at the end."""

@@ -32,7 +32,11 @@ from stillwatch.server.operate import retention
 from stillwatch.server.operate import routes as operate_routes
 from stillwatch.server.operate import subjects as operate_subjects
 from stillwatch.server.operate.requests import Requests
+from stillwatch.server.partners import jobs as partner_jobs
 from stillwatch.server.service import Service
+from stillwatch.server.sharing import routes as sharing_routes
+from stillwatch.server.taxii import administering as taxii_administering
+from stillwatch.server.taxii import routes as taxii_routes
 
 # Modules of the parts, each with any of: `router`, routes; `jobs(service)`, a list of jobs; `running(service)`, a
 # context that is held while jobs run; `http_protocol(service)`, a protocol of uvicorn that answers before any route.
@@ -53,6 +57,10 @@ PARTS: tuple[ModuleType, ...] = (
     alert_routes,
     alert_jobs,
     gateway_routes,
+    sharing_routes,
+    taxii_routes,
+    taxii_administering,
+    partner_jobs,
 )
 
 _STATUS: dict[type[Exception], int] = {

@@ -45,6 +45,15 @@ fail_opens = Counter(
     "stillwatch_fail_opens", "Answers that gateways gave without a fresh snapshot, as they tell.", registry=REGISTRY
 )
 
+# Partners, by the names that the operator gave them. `outcome` is kept, known, unused or refused.
+partner_objects = Counter(
+    "stillwatch_partner_objects", "Objects that partners sent.", ["partner", "outcome"], registry=REGISTRY
+)
+pull_failures = Counter(
+    "stillwatch_pull_failures", "Pulls that failed, wholly or in part.", ["partner"], registry=REGISTRY
+)
+leads = Gauge("stillwatch_leads", "Values from partners that detection looks for.", ["partner"], registry=REGISTRY)
+
 # Work that waits.
 queued = Gauge("stillwatch_queued", "What waits to be done.", ["queue"], registry=REGISTRY)
 job_failures = Counter("stillwatch_job_failures", "Turns of a job that failed.", ["job"], registry=REGISTRY)

@@ -121,12 +121,29 @@ class SigningIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Releasing:
+    """Who may be sent what (a TOML file), and the folder of sharing groups; beside the key when empty."""
+
+    recipients: str = ""
+    groups: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulling:
+    """From whom indicators are pulled (a TOML file of peers; empty, from nobody), and how often."""
+
+    peers: str = ""
+    every_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class Keeping:
     """How long each class of data is kept, in days; 0 means for ever."""
 
     rollups_days: int = 180
     decisions_days: int = 730
     accounts_days: int = 730
+    sharing_days: int = 180
     audit_days: int = 0
 
 
@@ -143,6 +160,8 @@ class ServerSettings:
     alerts: Telling = field(default_factory=Telling)
     verification: Verifying = field(default_factory=Verifying)
     oidc: SigningIn = field(default_factory=SigningIn)
+    sharing: Releasing = field(default_factory=Releasing)
+    partners: Pulling = field(default_factory=Pulling)
     retention: Keeping = field(default_factory=Keeping)
 
 
@@ -227,6 +246,7 @@ def _checked(settings: ServerSettings) -> ServerSettings:
         ("detection.every_s", settings.detection.every_s),
         ("detection.at_most_s", settings.detection.at_most_s),
         ("intake.fold_every_s", settings.intake.fold_every_s),
+        ("partners.every_s", settings.partners.every_s),
     ):
         if value <= 0:
             raise SettingsError(f"{name} {value}: give a number of seconds above 0")

@@ -1,144 +1,247 @@
-"""The last look before an object leaves: known fields, known text, values of a known shape, no account id.
+"""The last look before an object leaves: known fields, known words, numbers of two digits, no account id.
 
-Why:    objects are built so that nothing private can get in; this check does not trust the builder.
+Why:    objects are built so that nothing private can get in; this check does not trust the builder. It knows every
+        field of every type by its shape (`shapes`), and what a shape cannot say it asks here.
 Misses: an identifier in the shape of a hash that is not an account id of these campaigns.
 """
 
-import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 
 from stillwatch.errors import SharingError
-from stillwatch.sharing.marking import TLP_EXTENSION, TLP_MARKINGS
-from stillwatch.sharing.objects import EXTENSION_ID, extension_schema
-from stillwatch.sharing.traits import JA4_KIND, KINDS
-from stillwatch.sharing.words import (
-    CASE_STUDY,
-    DEPLOYMENT,
-    DESCRIPTIONS,
-    EXTENSION_NAME,
-    PROJECT,
-    TECHNIQUES,
-)
+from stillwatch.sharing.intrusion_sets import Alias, set_name
+from stillwatch.sharing.marking import may_leave, may_tell_method, tlp_of
+from stillwatch.sharing.objects import measures, pattern, two_digits
+from stillwatch.sharing.shapes import RELATIONS, SHAPES
+from stillwatch.sharing.traits import CONTENT_KINDS, JA4, JA4_KIND, KEYED, LEAST_HOLDERS
 
-_MADE = ("type", "spec_version", "id", "created", "modified")
-_STAMPED = (*_MADE, "created_by_ref", "object_marking_refs")
-_TOLD = (*_STAMPED, "name", "description")
-FIELDS: Final[Mapping[str, frozenset[str]]] = {
-    "identity": frozenset({*_MADE, "name", "identity_class"}),
-    "marking-definition": frozenset({"type", "spec_version", "id", "created", "name", "extensions"}),
-    "extension-definition": frozenset(
-        {*_MADE, "created_by_ref", "name", "description", "schema", "version", "extension_types"}
-    ),
-    "campaign": frozenset({*_TOLD, "first_seen", "last_seen", "confidence", "extensions"}),
-    "attack-pattern": frozenset({*_TOLD, "external_references"}),
-    "infrastructure": frozenset({*_TOLD, "infrastructure_types", "first_seen", "last_seen"}),
-    "indicator": frozenset(
-        {*_TOLD, "indicator_types", "pattern_type", "pattern_version", "pattern", "valid_from", "valid_until"}
-        | {"extensions"}
-    ),
-    "relationship": frozenset({*_STAMPED, "source_ref", "relationship_type", "target_ref"}),
-}
+# Equal to one constant each, and longer or finer than what a number or a text of ours may be.
+CONSTANT_TYPES: Final = frozenset({"marking-definition", "extension-definition"})
+MOST_CHARACTERS: Final = 20_000  # of one text: the pattern of a full sketch has some ten thousand
 
-_HASH = r"(?:(?=[0-9]*[a-f])[0-9a-f]{16,64}|[tqd]\d{2}[di]\d{4}[0-9a-z]{2}_[0-9a-f]{12}_[0-9a-f]{12})"
-_CAMPAIGN = r"campaign c-[0-9a-f]{12}"
-_KIND = "|".join(sorted(KINDS | {JA4_KIND}))
-_PATH = f"user-account:extensions\\.'{EXTENSION_ID}'"
-_ID = r"[a-z-]+--[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z"
-_SHAPES: Final = {
-    **dict.fromkeys(("id", "created_by_ref", "object_marking_refs", "source_ref", "target_ref"), _ID),
-    **dict.fromkeys(("created", "modified", "first_seen", "last_seen", "valid_from", "valid_until"), _TIME),
-    "type": "|".join(FIELDS),
-    "spec_version": r"2\.1",
-    "identity_class": "system",
-    "version": r"\d+\.\d+\.\d+",
-    "extension_types": "property-extension",
-    "infrastructure_types": "anonymization|unknown",
-    "indicator_types": "anomalous-activity|attribution",
-    "pattern_type": "stix",
-    "pattern_version": r"2\.1",
-    "pattern": rf"\[{_PATH}\.kind = '(?:{_KIND})' AND {_PATH}\.value IN \('{_HASH}'(?:, '{_HASH}')*\)\]",
-    "relationship_type": "uses|indicates|related-to",
-    "confidence": r"\d{1,2}|100",
-}
-_NAMES: Final[Mapping[str, str]] = {
-    "identity": f"{DEPLOYMENT}|{PROJECT}",
-    "marking-definition": "|".join(re.escape(f"TLP:{tlp.upper()}") for tlp in TLP_MARKINGS),
-    "extension-definition": EXTENSION_NAME,
-    "attack-pattern": "|".join(name for name, _ in TECHNIQUES.values()),
-    "campaign": rf"(?:Distillation|Coordinated) {_CAMPAIGN}",
-    "infrastructure": rf"Network of {_CAMPAIGN}",
-    "indicator": rf"Traits of {_CAMPAIGN}: (?:{_KIND})",
-}
+_EPOCH = "epoch"  # a number that is counted up; its shape bounds it
+
+_HEX = re.compile(r"[0-9a-f]{12,}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def check_egress(objects: Sequence[Mapping[str, Any]], *, account_ids: Iterable[str] = ()) -> None:
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """What this check was told beside the objects."""
+
+    aliases: frozenset[str]
+    authors: frozenset[str]
+    groups: frozenset[str] | None
+    least: int
+
+
+def check_egress(
+    objects: Sequence[Mapping[str, Any]],
+    *,
+    account_ids: Iterable[str] = (),
+    unkeyed: Iterable[str] = (),
+    aliases: Sequence[Alias] = (),
+    groups: Collection[str] | None = None,
+    least: int = LEAST_HOLDERS,
+) -> None:
     """Refuse the objects unless every field of every one may leave.
+
+    `unkeyed` are fingerprints that must not stand there without a key, `aliases` those that a person gave and another
+    approved; every other one is refused. `groups` are ids of sharing groups that may be named; null when whoever calls
+    knows them better. A value leaves when at least so many accounts hold it.
 
     Raises:
         SharingError: naming the object and the field, never its value.
     """
+    allowed = _Allowed(
+        frozenset(alias.name for alias in aliases),
+        frozenset(alias.author_id for alias in aliases),
+        None if groups is None else frozenset(groups),
+        least,
+    )
+    told: set[str] = set()
     for object_ in objects:
-        known = FIELDS.get(str(object_.get("type")))
-        if known is None:
-            raise _refusal(object_, "type", "objects of this type do not leave")
-        for field, value in object_.items():
-            if field not in known:
-                raise _refusal(object_, field, "this field does not leave")
-            if not _may_leave(str(object_["type"]), field, value):
-                raise _refusal(object_, field, "its value is none that may leave")
-    hashes = {literal for object_ in objects for literal in _hashes(object_)}
-    if any(account_id in hashes for account_id in account_ids):
-        raise SharingError("A hashed value equals an account id. Nothing was written; report this as a fault.")
+        _check(object_, allowed)
+        told.update(_telling(object_))
+    if not told.isdisjoint(account_ids):
+        raise SharingError("A value equals an account id. Nothing was written; report this as a fault.")
+    if not told.isdisjoint(unkeyed):
+        raise SharingError("A value is a fingerprint without a key. Nothing was written; report this as a fault.")
 
 
-def _may_leave(kind: str, field: str, value: object) -> bool:
-    if field == "name":
-        return re.fullmatch(_NAMES[kind], str(value)) is not None
-    if field == "description":
-        return value in DESCRIPTIONS
-    if field == "schema":
-        return value == extension_schema()
-    if field == "external_references":
-        return isinstance(value, list) and all(map(_is_catalogue_id, value))
-    if field == "extensions":
-        return isinstance(value, Mapping) and all(_is_known_extension(name, body) for name, body in value.items())
-    values = value if isinstance(value, list) else [value]
-    return all(re.fullmatch(_SHAPES[field], str(one)) for one in values)
-
-
-def _is_catalogue_id(reference: Mapping[str, object]) -> bool:
-    known = reference.get("external_id") in {*TECHNIQUES, CASE_STUDY}
-    return known and set(reference) == {"source_name", "external_id"} and reference["source_name"] == "mitre-atlas"
-
-
-def _is_known_extension(name: str, body: Mapping[str, object]) -> bool:
-    if name == TLP_EXTENSION:
-        known = {"extension_type": "property-extension", "tlp_2_0": body.get("tlp_2_0")}
-        return body == known and body["tlp_2_0"] in TLP_MARKINGS
-    if name != EXTENSION_ID or not _validator().is_valid(body):
-        return False
-    return "kind" not in body or body["kind"] in KINDS | {JA4_KIND}
+def _check(object_: Mapping[str, Any], allowed: _Allowed) -> None:
+    if not isinstance(object_, Mapping) or object_.get("type") not in tuple(SHAPES):
+        raise _refusal(object_, "type", "objects of this type do not leave")
+    kind = str(object_["type"])
+    if kind in CONSTANT_TYPES:
+        if not _validator(kind).is_valid(object_):
+            raise _refusal(object_, "type", "it is not the one object of its kind that may leave")
+        return
+    properties = SHAPES[kind]["properties"]
+    for field, value in object_.items():
+        if field not in properties:
+            raise _refusal(object_, field, "this field does not leave")
+        if not _is_plain(value) or not _validator(kind, field).is_valid(value):
+            raise _refusal(object_, field, "its value is none that may leave")
+    if missing := next((field for field in SHAPES[kind]["required"] if field not in object_), None):
+        raise _refusal(object_, missing, "it is missing")
+    for field, rule in _RULES.get(kind, ()):
+        if not rule(object_, allowed):
+            raise _refusal(object_, field, "it may not leave with the rest of this object")
 
 
 @cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(extension_schema()))
+def _validator(kind: str, field: str | None = None) -> Draft202012Validator:
+    return Draft202012Validator(SHAPES[kind] if field is None else SHAPES[kind]["properties"][field])
 
 
-def _hashes(object_: Mapping[str, Any]) -> Iterator[str]:
-    yield from re.findall(rf"'({_HASH})'", object_.get("pattern", ""))
-    for trait in object_.get("extensions", {}).get(EXTENSION_ID, {}).get("values", ()):
-        yield trait["value"]
+def _is_plain(value: object) -> bool:
+    """Whether texts are printable ASCII and numbers too short to be somebody's."""
+    if isinstance(value, str):
+        return len(value) <= MOST_CHARACTERS and value.isascii() and value.isprintable()
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, int):
+        return abs(value) < 10**16 and two_digits(value) == value
+    if isinstance(value, float):
+        return math.isfinite(value) and (round(value, 2) == value or float(f"{value:.1e}") == value)
+    if isinstance(value, Mapping):
+        return all(key == _EPOCH or (_is_plain(key) and _is_plain(inner)) for key, inner in value.items())
+    return isinstance(value, list) and all(map(_is_plain, value))
 
 
-def _refusal(object_: Mapping[str, Any], field: str, why: str) -> SharingError:
+def _is_keyed(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    """Whether values of content are under a group's key, and others under none."""
+    told = measures(object_)
+    by_group = "group_id" in told and "epoch" in told and "key_id" not in told
+    if told["kind"] in CONTENT_KINDS:
+        return by_group and _all_values(told, KEYED)
+    by_none = "group_id" not in told and "epoch" not in told and "sampled_from" not in told
+    if told["kind"] == JA4_KIND:
+        return by_none and "key_id" not in told and _all_values(told, JA4)
+    return by_none and not any(re.fullmatch(JA4, row["value"]) for row in told["values"])
+
+
+def _names_a_group(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    group_id = measures(object_).get("group_id")
+    return group_id is None or allowed.groups is None or group_id in allowed.groups
+
+
+def _all_values(told: Mapping[str, Any], shape: str) -> bool:
+    return all(re.fullmatch(shape, row["value"]) for row in told["values"])
+
+
+def _repeats_its_values(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    told = measures(object_)
+    return bool(object_["pattern"] == pattern(told["kind"], [row["value"] for row in told["values"]]))
+
+
+def _fits_its_marking(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    tlp = tlp_of(object_)
+    return tlp is not None and may_leave(measures(object_)["kind"], tlp)
+
+
+def _tells_no_method(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    tlp = tlp_of(object_)
+    return (tlp is not None and may_tell_method(tlp)) or not {"timing", "evidence"} & measures(object_).keys()
+
+
+def _enough_hold_it(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    told = measures(object_)
+    rows = [*told.get("values", ()), *told.get("evidence", ())]
+    return all(row["account_count"] >= allowed.least for row in rows)
+
+
+def _habits_are_of_many(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    told = measures(object_)
+    habits = {"timing", "evidence", "capability_shares", "intent_shares"} & told.keys()
+    return not habits or told["account_count"] >= allowed.least
+
+
+def _names_its_kind(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    return bool(object_["name"].endswith(f": {measures(object_)['kind']}"))
+
+
+def _has_its_name(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    return bool(object_["name"] == set_name(object_["id"]))
+
+
+def _was_given(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    return allowed.aliases.issuperset(object_.get("aliases", ()))
+
+
+def _is_signed(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    return allowed.authors.issuperset(object_.get("authors", ()))
+
+
+def _joins_what_belongs_together(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    source, target = (object_[end].partition("--")[0] for end in ("source_ref", "target_ref"))
+    return (source, object_["relationship_type"], target) in RELATIONS
+
+
+def _counts_enough(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    """Whether a sighting of a partner's indicator tells numbers only of enough accounts."""
+    told = measures(object_)
+    if "outcome" not in told:
+        return bool(object_["sighting_of_ref"].startswith("campaign--"))
+    if told["outcome"] == "miss":
+        return object_.get("count") == 0 and "account_count" not in told
+    if "account_count" in told:
+        return bool(told["account_count"] >= allowed.least)
+    return "count" not in object_
+
+
+_Rule = Callable[[Mapping[str, Any], _Allowed], bool]
+_RULES: Final[Mapping[str, tuple[tuple[str, _Rule], ...]]] = {
+    "campaign": (
+        ("extensions", _tells_no_method),
+        ("extensions", _enough_hold_it),
+        ("extensions", _habits_are_of_many),
+    ),
+    "indicator": (
+        ("extensions", _is_keyed),
+        ("extensions", _names_a_group),
+        ("extensions", _fits_its_marking),
+        ("extensions", _enough_hold_it),
+        ("pattern", _repeats_its_values),
+        ("name", _names_its_kind),
+    ),
+    "intrusion-set": (("name", _has_its_name), ("aliases", _was_given)),
+    "note": (("authors", _is_signed),),
+    "relationship": (("relationship_type", _joins_what_belongs_together),),
+    "sighting": (("extensions", _counts_enough),),
+}
+
+
+def _telling(object_: Mapping[str, Any]) -> Iterator[str]:
+    """Every part of the object that could be an identifier: hashes, ids, names a person gave. Closed words are none."""
+    yield from (row["value"] for row in measures(object_).get("values", ()))
+    yield from object_.get("aliases", ())
+    yield from object_.get("authors", ())
+    for text in _texts([value for field, value in object_.items() if field != "schema"]):
+        yield from _HEX.findall(text)
+        yield from _UUID.findall(text)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _refusal(object_: object, field: str, why: str) -> SharingError:
     # An unknown field's own name could be private too, so it is named only when it looks like a field.
     shown = field if re.fullmatch(r"[a-z_]{1,40}", field) else "a field"
-    kind = object_.get("type") if object_.get("type") in FIELDS else "object"
+    told = object_.get("type") if isinstance(object_, Mapping) else None
+    kind = told if told in tuple(SHAPES) else "object"
     return SharingError(f"{kind}: {shown}: {why}. Nothing was written; remove the field.")

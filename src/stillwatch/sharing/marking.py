@@ -4,6 +4,7 @@ Source: FIRST, "Traffic Light Protocol (TLP) Version 2.0", 2022; OASIS CTI, "TLP
         (the ids and the extension are theirs and the same everywhere).
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from stillwatch.errors import SharingError
@@ -21,9 +22,9 @@ TLP_MARKINGS: Final = {
 }
 
 # What a reader of the marking may see of traits. A keyed hash of a customer's address or card tells a stranger nothing
-# that helps, so it stays among those who work together; a template's fingerprint belongs to the operator alone.
+# that helps, so it stays among those who work together; what an operator has its accounts send is the operator's alone.
 KINDS_FREE_TO_ALL: Final = frozenset[str]()
-KINDS_FREE_TO_COMMUNITY: Final = frozenset(TEMPLATE_KINDS)
+KINDS_FREE_TO_COMMUNITY: Final = frozenset({*TEMPLATE_KINDS, "wording", "item"})
 
 
 def marking_definition(tlp: str) -> dict[str, Any]:
@@ -42,6 +43,17 @@ def marking_definition(tlp: str) -> dict[str, Any]:
         "name": f"TLP:{tlp.upper()}",
         "extensions": {TLP_EXTENSION: {"extension_type": "property-extension", "tlp_2_0": tlp}},
     }
+
+
+def tlp_of(object_: Mapping[str, Any]) -> str | None:
+    """The TLP 2.0 marking of an object; None when it has none, several, or one we do not know."""
+    references = object_.get("object_marking_refs")
+    return next((tlp for tlp, marking_id in TLP_MARKINGS.items() if references == [marking_id]), None)
+
+
+def may_tell_method(tlp: str) -> bool:
+    """Whether what gave a campaign away may be told: to the public, and so to the operator, it may not."""
+    return tlp != "clear"
 
 
 def may_leave(kind: str, tlp: str) -> bool:

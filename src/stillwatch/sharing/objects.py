@@ -1,4 +1,4 @@
-"""The STIX objects every bundle draws on: ids, producer, our extension, times and rounding.
+"""What the STIX objects of every bundle draw on: ids, producer, our extension, times and rounding.
 
 Why:    ids are UUIDv5 of what an object is about, so sending the same campaign twice updates it instead of doubling it.
 Source: OASIS, "STIX Version 2.1", 2021, sections 2.9 (identifiers) and 7.3 (extension definitions).
@@ -18,7 +18,11 @@ from stillwatch.sharing.words import DEPLOYMENT, EXTENSION_DESCRIPTION, EXTENSIO
 
 NAMESPACE: Final = uuid.UUID("5b0c7d1e-8f0e-4a44-9d55-6f1a1c1d7a20")  # drawn once, at random
 UNCHANGING: Final = "2026-01-01T00:00:00.000Z"  # objects that say the same in every bundle never get a new version
-EXTENSION_VERSION: Final = "1.0.0"
+# The first number changes when what a property means does; then the id changes too, and old readers match nothing.
+EXTENSION_VERSION: Final = "2.0.0"
+EXTENSION_CHANGED: Final = "2026-11-26T00:00:00.000Z"  # when that version was made
+LAST_YEAR: Final = 9000  # later ones leave no room to say until when an indicator is valid
+MOST_COUNTED: Final = 990_000_000  # STIX counts to 999,999,999; two digits of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,25 @@ class Stamp:
         """An object that is the same in every bundle."""
         return self._object(kind, object_id, UNCHANGING, UNCHANGING, properties)
 
+    def id(self, kind: str, *about: str) -> str:
+        """The id of this producer's object of that kind about these things."""
+        return stix_id(kind, self.producer_id, *about)
+
+    def relationship(
+        self, source_id: str, verb: str, target_id: str, since: datetime, **measures: object
+    ) -> dict[str, Any]:
+        """A relationship; `measures` go into our extension."""
+        extended = {"extensions": extension(**measures)} if measures else {}
+        return self.changing(
+            "relationship",
+            stix_id("relationship", source_id, verb, target_id),
+            since,
+            source_ref=source_id,
+            relationship_type=verb,
+            target_ref=target_id,
+            **extended,
+        )
+
     def _object(
         self, kind: str, object_id: str, created: str, modified: str, properties: Mapping[str, object]
     ) -> dict[str, Any]:
@@ -52,12 +75,55 @@ class Stamp:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A campaign that leaves: its record, the whole hours it lasted, and the marking it leaves under."""
+
+    campaign: Mapping[str, Any]
+    stamp: Stamp
+    tlp: str
+    since: datetime
+    until: datetime
+
+    @property
+    def campaign_id(self) -> str:
+        """Its id here."""
+        return str(self.campaign["campaign_id"])
+
+    @property
+    def id(self) -> str:
+        """The id of its STIX object."""
+        return self.stamp.id("campaign", self.campaign_id)
+
+    @property
+    def observed_id(self) -> str:
+        """The id of the observed-data object that counts its traffic."""
+        return self.stamp.id("observed-data", self.campaign_id)
+
+    def changing(self, kind: str, object_id: str, /, **properties: object) -> dict[str, Any]:
+        """An object about it."""
+        return self.stamp.changing(kind, object_id, self.since, **properties)
+
+    def relationship(self, source_id: str, verb: str, target_id: str, **measures: object) -> dict[str, Any]:
+        """A relationship that is part of its story."""
+        return self.stamp.relationship(source_id, verb, target_id, self.since, **measures)
+
+
+def subject(campaign: Mapping[str, Any], stamp: Stamp, tlp: str) -> Subject:
+    """The campaign as what objects are about.
+
+    Raises:
+        SharingError: one of its times is none.
+    """
+    return Subject(campaign, stamp, tlp, *hours(campaign["first_seen_at"], campaign["last_seen_at"]))
+
+
 def stix_id(kind: str, *about: str) -> str:
     """The id of the object of that kind about these things; the same things give the same id."""
     return f"{kind}--{uuid.uuid5(NAMESPACE, json.dumps([kind, *about]))}"
 
 
-EXTENSION_ID: Final = stix_id("extension-definition", "stillwatch", EXTENSION_VERSION)
+EXTENSION_ID: Final = stix_id("extension-definition", "stillwatch", EXTENSION_VERSION.partition(".")[0])
 
 
 def identity(name: str, *about: str) -> dict[str, Any]:
@@ -87,7 +153,7 @@ def extension_definition() -> list[dict[str, Any]]:
         "id": EXTENSION_ID,
         "created_by_ref": author["id"],
         "created": UNCHANGING,
-        "modified": UNCHANGING,
+        "modified": EXTENSION_CHANGED,
         "name": EXTENSION_NAME,
         "description": EXTENSION_DESCRIPTION,
         "schema": extension_schema(),
@@ -110,6 +176,13 @@ def extension(**properties: object) -> dict[str, Any]:
     return {EXTENSION_ID: {"extension_type": "property-extension", **stated}}
 
 
+def measures(object_: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Our extension's properties of an object; none when it has none."""
+    extensions = object_.get("extensions")
+    found = extensions.get(EXTENSION_ID) if isinstance(extensions, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
 def pattern(kind: str, values: Sequence[str]) -> str:
     """The STIX pattern that an account bearing one of these traits matches; the account carries our extension."""
     path = f"user-account:extensions.'{EXTENSION_ID}'"
@@ -123,6 +196,16 @@ def stix_time(moment: datetime) -> str:
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
 
+def stix_hour(moment: datetime) -> str:
+    """The start of the moment's hour as STIX's own tools write it, so that it survives them letter by letter."""
+    return f"{hour(moment):%Y-%m-%dT%H:%M:%S}Z"
+
+
+def hour(moment: datetime) -> datetime:
+    """The start of the moment's hour, in UTC."""
+    return _utc(moment).replace(minute=0, second=0, microsecond=0)
+
+
 def hours(first: str, last: str) -> tuple[datetime, datetime]:
     """The whole hours around two RFC 3339 times: an exact instant could point at one exchange.
 
@@ -131,11 +214,12 @@ def hours(first: str, last: str) -> tuple[datetime, datetime]:
     """
     try:
         start, end = (_utc(datetime.fromisoformat(text)) for text in (first, last))
-    except ValueError as error:
+        ceiling = hour(end) + timedelta(hours=1)
+        if end.year > LAST_YEAR:
+            raise ValueError
+    except (ValueError, OverflowError) as error:
         raise SharingError("first_seen_at or last_seen_at is no RFC 3339 time. Scan again and share that.") from error
-    floor = start.replace(minute=0, second=0, microsecond=0)
-    ceiling = end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    return floor, max(floor, ceiling)
+    return hour(start), max(hour(start), ceiling)
 
 
 def _utc(moment: datetime) -> datetime:
@@ -145,3 +229,13 @@ def _utc(moment: datetime) -> datetime:
 def two_digits(count: float) -> int:
     """The count to two significant digits: enough to compare, too little to recognise a customer by."""
     return int(float(f"{count:.1e}"))
+
+
+def counted(count: float) -> int:
+    """The count to two significant digits, within what STIX can count."""
+    return min(two_digits(count), MOST_COUNTED)
+
+
+def rounded(number: float | None, digits: int) -> float | None:
+    """The number to so many decimals."""
+    return None if number is None else round(float(number), digits)

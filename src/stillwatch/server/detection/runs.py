@@ -103,9 +103,14 @@ def inputs_of(connection: sa.Connection, state: Path, policy: str) -> str | None
         "manifest": [held.st_mtime_ns, held.st_size, held.st_ino],
         "verdict": connection.execute(sa.select(sa.func.max(analyst_verdicts.c.number))).scalar(),
         "accounts": _accounts_change(connection),
+        "leads": _digest(state / "detections" / store.LEADS),
         "policy": hashlib.sha256(Path(policy).read_bytes()).hexdigest() if policy else None,
     }
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def _accounts_change(connection: sa.Connection) -> int | None:

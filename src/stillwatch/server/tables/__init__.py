@@ -9,6 +9,15 @@ from stillwatch.server.tables.decisions import approvals, brakes, changes, decis
 from stillwatch.server.tables.detection import analyst_verdicts, campaign_accounts, campaigns, detections
 from stillwatch.server.tables.holds import holds
 from stillwatch.server.tables.leases import leases
+from stillwatch.server.tables.sharing import releases, sent_objects
+from stillwatch.server.tables.taxii import (
+    partners,
+    taxii_collections,
+    taxii_objects,
+    taxii_received,
+    taxii_rights,
+    taxii_statuses,
+)
 
 __all__ = [
     "Moment",
@@ -28,6 +37,14 @@ __all__ = [
     "leases",
     "metadata",
     "outbox",
+    "partners",
+    "releases",
+    "sent_objects",
+    "taxii_collections",
+    "taxii_objects",
+    "taxii_received",
+    "taxii_rights",
+    "taxii_statuses",
     "verifications",
     "webhook_receipts",
 ]

@@ -217,6 +217,82 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_outbox_subject"), ["subject"], unique=False)
 
     op.create_table(
+        "partners",
+        sa.Column("partner_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("principal", sa.String(length=210), nullable=False),
+        sa.Column("clearance", sa.String(length=20), nullable=False),
+        sa.Column("identity_ref", sa.String(length=60), nullable=True),
+        sa.Column("groups", Document, nullable=False),
+        sa.Column("added_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("partner_id", name=op.f("pk_partners")),
+        sa.UniqueConstraint("principal", name=op.f("uq_partners_principal")),
+        info={"retention": None, "since": None},
+    )
+    op.create_table(
+        "releases",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("release_id", sa.String(length=20), nullable=False),
+        sa.Column("act", sa.String(length=10), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("recipient", sa.String(length=63), nullable=False),
+        sa.Column("collection", sa.String(length=36), nullable=False),
+        sa.Column("marking", sa.String(length=20), nullable=False),
+        sa.Column("group_id", sa.String(length=63), nullable=True),
+        sa.Column("object_count", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("object_ids", Document, nullable=False),
+        sa.Column("preview", Document, nullable=True),
+        sa.Column("bundle", sa.Text(), nullable=True),
+        sa.Column("proposer", sa.String(length=250), nullable=False),
+        sa.Column("proposed_at", Moment(), nullable=False),
+        sa.Column("ended_by", sa.String(length=250), nullable=True),
+        sa.Column("ended_at", Moment(), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_releases")),
+        sa.UniqueConstraint("release_id", name=op.f("uq_releases_release_id")),
+        info={"retention": None, "since": None},
+    )
+    with op.batch_alter_table("releases", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_releases_state"), ["state"], unique=False)
+
+    op.create_table(
+        "taxii_collections",
+        sa.Column("collection_id", sa.String(length=36), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("description", sa.String(length=1000), nullable=True),
+        sa.Column("alias", sa.String(length=64), nullable=True),
+        sa.Column("group_id", sa.String(length=64), nullable=True),
+        sa.Column("made_at", Moment(), nullable=False),
+        sa.Column("last_added_us", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("collection_id", name=op.f("pk_taxii_collections")),
+        sa.UniqueConstraint("alias", name=op.f("uq_taxii_collections_alias")),
+        info={"retention": None, "since": None},
+    )
+    op.create_table(
+        "taxii_received",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("partner_id", sa.String(length=64), nullable=False),
+        sa.Column("collection_id", sa.String(length=36), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_taxii_received")),
+        info={"retention": "sharing_days", "since": "at"},
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "taxii_statuses",
+        sa.Column("status_id", sa.String(length=36), nullable=False),
+        sa.Column("partner_id", sa.String(length=64), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.Column("objects", sa.Integer(), nullable=False),
+        sa.Column("document", Document, nullable=False),
+        sa.PrimaryKeyConstraint("status_id", name=op.f("pk_taxii_statuses")),
+        info={"retention": "sharing_days", "since": "at"},
+    )
+    with op.batch_alter_table("taxii_statuses", schema=None) as batch_op:
+        batch_op.create_index("ix_taxii_statuses_partner", ["partner_id", "at"], unique=False)
+
+    op.create_table(
         "verifications",
         sa.Column("verification_id", sa.String(length=40), nullable=False),
         sa.Column("account_id", sa.String(length=500), nullable=False),
@@ -299,4 +375,64 @@ def upgrade() -> None:
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index("ix_deliveries_due", ["state", "target_id", "next_at"], unique=False)
 
+    op.create_table(
+        "sent_objects",
+        sa.Column("recipient", sa.String(length=63), nullable=False),
+        sa.Column("object_id", sa.String(length=120), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["number"], ["releases.number"], name=op.f("fk_sent_objects_number_releases")),
+        sa.PrimaryKeyConstraint("recipient", "object_id", name=op.f("pk_sent_objects")),
+        info={"retention": None, "since": None},
+    )
+    with op.batch_alter_table("sent_objects", schema=None) as batch_op:
+        batch_op.create_index("ix_sent_objects_number", ["number"], unique=False)
+
+    op.create_table(
+        "taxii_objects",
+        sa.Column("collection_id", sa.String(length=36), nullable=False),
+        sa.Column("added_us", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("object_id", sa.String(length=120), nullable=False),
+        sa.Column("version", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=80), nullable=False),
+        sa.Column("spec_version", sa.String(length=5), nullable=False),
+        sa.Column("tlp", sa.Integer(), nullable=False),
+        sa.Column("posted_by", sa.String(length=64), nullable=True),
+        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("ended_at", Moment(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["collection_id"],
+            ["taxii_collections.collection_id"],
+            name=op.f("fk_taxii_objects_collection_id_taxii_collections"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("collection_id", "added_us", name=op.f("pk_taxii_objects")),
+        info={"retention": "sharing_days", "since": "ended_at"},
+    )
+    with op.batch_alter_table("taxii_objects", schema=None) as batch_op:
+        batch_op.create_index("ix_taxii_objects_posted_by", ["posted_by"], unique=False)
+        batch_op.create_index("ix_taxii_objects_version", ["collection_id", "object_id", "version"], unique=True)
+
+    op.create_table(
+        "taxii_rights",
+        sa.Column("collection_id", sa.String(length=36), nullable=False),
+        sa.Column("partner_id", sa.String(length=64), nullable=False),
+        sa.Column("can_read", sa.Boolean(), nullable=False),
+        sa.Column("can_write", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["collection_id"],
+            ["taxii_collections.collection_id"],
+            name=op.f("fk_taxii_rights_collection_id_taxii_collections"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["partner_id"],
+            ["partners.partner_id"],
+            name=op.f("fk_taxii_rights_partner_id_partners"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("collection_id", "partner_id", name=op.f("pk_taxii_rights")),
+        info={"retention": None, "since": None},
+    )
     # ### end Alembic commands ###
