@@ -216,6 +216,21 @@ def test_an_account_id_that_is_a_uuid_does_not_leave_as_an_id(made: Objects) -> 
         check_egress([made["campaign"]], account_ids=[account_id])
 
 
+def test_an_account_that_is_called_by_one_of_our_words_stops_nothing(every_object: list[dict[str, Any]]) -> None:
+    words = ["payment", "system", "general", "distillation", "2.1", "stillwatch deployment", "llm-api", "simulated"]
+    check_egress(every_object, account_ids=words, aliases=[ALIAS])
+    for name in ("Amber Heron", "analyst-7"):
+        with pytest.raises(SharingError, match="equals an account id"):
+            check_egress(every_object, account_ids=[name], aliases=[ALIAS])
+
+
+@pytest.mark.parametrize("value", [1, False, "true", None])
+def test_taken_back_is_true_or_not_said(made: Objects, value: object) -> None:
+    check_egress([{**made["campaign"], "revoked": True}])
+    with pytest.raises(SharingError, match="campaign: revoked"):
+        check_egress([{**made["campaign"], "revoked": value}])
+
+
 def test_a_fingerprint_without_a_key_is_refused_when_it_is_known(every_object: list[dict[str, Any]]) -> None:
     wording = indicators(every_object)["wording"]
     value = wording["extensions"][EXTENSION_ID]["values"][0]["value"]

@@ -1,10 +1,11 @@
 import hashlib
+from typing import Any
 
 import pytest
 from tests.sharing.planted import GROUP
 
 from stillwatch.sharing.keyed import GroupKey, keyed_name
-from stillwatch.sharing.traits import fingerprint, shareable_value, unkeyed_values
+from stillwatch.sharing.traits import fingerprint, shareable_value, shared_traits, unkeyed_values
 
 JA4 = "t13d1516h2_8daaf6152771_b186095e22b6"
 TEMPLATE = "t-9f00aa11bb22cc33"
@@ -69,3 +70,21 @@ def test_every_unkeyed_value_of_a_campaign_is_known_as_written_and_in_hexadecima
         *(TEMPLATE, "9f00aa11bb22cc33"),
         *("255", "00000000000000ff"),
     }
+
+
+def test_a_rewording_that_is_listed_among_the_templates_leaves_once(campaigns: list[dict[str, Any]]) -> None:
+    campaign = campaigns[0]
+    campaign["evidence"] = [{**campaign["evidence"][1], "kind": "rewording"}]
+    found = shared_traits(campaign, group=GROUP)
+    assert [trait.kind for trait in found] == ["rewording", "template"]
+    assert [trait.account_count for trait in found] == [61, 44]  # the third template is of three accounts
+
+
+def test_a_template_leaves_only_when_k_accounts_hold_it(campaigns: list[dict[str, Any]]) -> None:
+    campaign = {**campaigns[0], "evidence": []}
+    campaign["templates"] = [{**campaign["templates"][0], "accounts": accounts} for accounts in (3, 4)]
+    assert shared_traits(campaign, group=GROUP) == []
+    campaign["templates"] = [{**campaign["templates"][0], "accounts": 5}]
+    assert [trait.account_count for trait in shared_traits(campaign, group=GROUP)] == [5]
+    assert shared_traits(campaign, group=GROUP, least=6) == []
+    assert shared_traits(campaign) == []

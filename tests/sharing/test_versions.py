@@ -9,6 +9,7 @@ from tests.sharing.planted import ALIAS, KEY_ID, LATER, NOW, of
 
 from stillwatch.errors import SharingError
 from stillwatch.sharing import check_egress, objects_of, renewed, revoked
+from stillwatch.sharing.objects import stix_id
 from stillwatch.sharing.versions import STANDING_TYPES
 from stillwatch.sharing.words import REVOCATIONS
 
@@ -71,6 +72,15 @@ def test_taking_back_says_the_same_and_that_it_no_longer_holds(every_object: Obj
     [note] = [one for one in of(taken, "note") if not one.get("revoked")]
     assert note["content"] == "Taken back: an innocent explanation holds."
     assert set(note["object_refs"]) == back.keys()
+
+
+def test_what_is_taken_back_is_noted_a_hundred_at_a_time(campaigns: Objects) -> None:
+    [one] = of(again(campaigns[:1]), "campaign")
+    many = [{**one, "id": stix_id("campaign", str(number))} for number in range(250)]
+    notes = of(revoked(many, now=LATER, because="expired"), "note")
+    assert [len(note["object_refs"]) for note in notes] == [100, 100, 50]
+    assert {name for note in notes for name in note["object_refs"]} == {each["id"] for each in many}
+    check_egress(notes)
 
 
 @pytest.mark.parametrize("because", REVOCATIONS)

@@ -67,7 +67,8 @@ def bundle(
 ) -> str:
     """The campaigns that may leave, as the JSON text of a STIX bundle under that TLP 2.0 marking.
 
-    It is for nobody in particular, so nothing in it is under a sharing group's key.
+    It is for nobody in particular, so nothing in it is under a sharing group's key: whoever shares with a group, or
+    tells what became of its indicators, takes `objects_of` and `bundle_text`.
 
     Raises:
         SharingError: the marking is unknown, a campaign is malformed, or an object must not leave.

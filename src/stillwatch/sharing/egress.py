@@ -23,7 +23,7 @@ from stillwatch.sharing.traits import CONTENT_KINDS, JA4, JA4_KIND, KEYED, LEAST
 
 # Equal to one constant each, and longer or finer than what a number or a text of ours may be.
 CONSTANT_TYPES: Final = frozenset({"marking-definition", "extension-definition"})
-MOST_CHARACTERS: Final = 20_000  # of one text: the pattern of a full sketch has some six thousand
+MOST_CHARACTERS: Final = 20_000  # of one text: the pattern of a full sketch has some ten thousand
 
 _EPOCH = "epoch"  # a number that is counted up; its shape bounds it
 
@@ -220,12 +220,13 @@ _RULES: Final[Mapping[str, tuple[tuple[str, _Rule], ...]]] = {
 
 
 def _telling(object_: Mapping[str, Any]) -> Iterator[str]:
-    """Every part of the object that could be an identifier: hashes, ids, names a person gave."""
+    """Every part of the object that could be an identifier: hashes, ids, names a person gave. Closed words are none."""
+    yield from (row["value"] for row in measures(object_).get("values", ()))
+    yield from object_.get("aliases", ())
+    yield from object_.get("authors", ())
     for text in _texts([value for field, value in object_.items() if field != "schema"]):
-        yield text
         yield from _HEX.findall(text)
         yield from _UUID.findall(text)
-        yield from re.findall(r"'([^']*)'", text)
 
 
 def _texts(value: object) -> Iterator[str]:

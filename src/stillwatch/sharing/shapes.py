@@ -197,7 +197,7 @@ def _note() -> Shape:
         *("campaign", "indicator", "infrastructure", "intrusion-set", "note", "observed-data", "opinion"),
         *("relationship", "sighting"),
     )
-    about_many = {"type": "array", "minItems": 1, "maxItems": 100_000, "items": about}
+    about_many = {"type": "array", "minItems": 1, "maxItems": 100, "items": about}
     return _stamped("note", {"content": content, "object_refs": about_many}, authors=_one(_text(AUTHOR)))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from stillwatch.sharing.keyed import GroupKey, keyed, keyed_name
 from stillwatch.sharing.traits import SKETCH_KINDS, fingerprint
 
-MOST_SKETCHED: Final = 256  # values of one sketch
+MOST_SKETCHED: Final = 512  # values of one sketch
 SKETCHES: Final = {"wording": "wordings", "item": "items"}  # kind, and where a campaign keeps its numbers
 # What it costs to change: a harness is written once; a list of prompts is used up.
 DURABILITY: Final = {"wording": "high", "item": "medium"}

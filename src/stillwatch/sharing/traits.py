@@ -73,10 +73,10 @@ def shared_traits(
     own = frozenset(campaign["account_ids"])
     shared = [_shared(evidence, own, group) for evidence in campaign["evidence"]]
     traits = [trait for trait in shared if trait is not None]
-    seen = {trait.value for trait in traits if trait.kind == "template"}
+    seen = {fingerprint(row["value"]) for row in campaign["evidence"] if row["kind"] in TEMPLATE_KINDS}
     for template in campaign["templates"]:
         value = shareable_value("template", template["template_id"], own, group)
-        if value is not None and value not in seen:
+        if value is not None and fingerprint(template["template_id"]) not in seen:
             traits.append(SharedTrait("template", value, template["accounts"], 0.0, "high"))
     held = [trait for trait in traits if trait.account_count >= least]
     return sorted(held, key=lambda trait: (-trait.weight_bits, trait.kind, trait.value))

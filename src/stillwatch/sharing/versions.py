@@ -4,7 +4,7 @@ Source: OASIS, "STIX Version 2.1", 2021, section 3.6 (versioning): `created` nev
         change, and a revoked object has no later version.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from stillwatch.sharing.words import REVOCATIONS
 STANDING_TYPES: Final = frozenset(
     {"identity", "marking-definition", "extension-definition", "attack-pattern", "course-of-action", "user-account"}
 )
+
+MOST_NOTED: Final = 100  # objects that one note is about
 
 
 def renewed(objects: Iterable[Mapping[str, Any]], sent: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -30,7 +32,7 @@ def renewed(objects: Iterable[Mapping[str, Any]], sent: Iterable[Mapping[str, An
 
 
 def revoked(objects: Sequence[Mapping[str, Any]], *, now: datetime, because: str) -> list[dict[str, Any]]:
-    """What was sent, as the versions that take it back, and a note that says why; `because` is one of `REVOCATIONS`.
+    """What was sent, as the versions that take it back, and notes that say why; `because` is one of `REVOCATIONS`.
 
     Raises:
         SharingError: the reason is none of ours.
@@ -39,7 +41,7 @@ def revoked(objects: Sequence[Mapping[str, Any]], *, now: datetime, because: str
         raise SharingError(f"because: say one of {', '.join(REVOCATIONS)}.")
     standing = [one for one in objects if one["type"] not in STANDING_TYPES and not one.get("revoked")]
     taken = [{**one, "modified": _later(now, one["modified"]), "revoked": True} for one in standing]
-    notes = [_note(one, now, because) for one in _origins(taken)]
+    notes = [_note(first, ids, now, because) for first, ids in _origins(taken)]
     frames = [dict(one) for one in objects if one["type"] in STANDING_TYPES] if taken else []
     return [*frames, *taken, *notes]
 
@@ -66,25 +68,25 @@ def _after(modified: str) -> str:
     return stix_time(datetime.fromisoformat(modified).astimezone(UTC) + timedelta(milliseconds=1))
 
 
-def _origins(taken: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[str]]]:
-    """The objects of each producer and marking: the first, and the ids of all."""
-    origins: dict[tuple[str, ...], tuple[Mapping[str, Any], list[str]]] = {}
+def _origins(taken: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
+    """The objects of each producer and marking, so many at a time: the first, and the ids of all."""
+    origins: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for one in taken:
-        key = (str(one["created_by_ref"]), *map(str, one["object_marking_refs"]))
-        origins.setdefault(key, (one, []))[1].append(str(one["id"]))
-    return [origins[key] for key in sorted(origins)]
+        origins.setdefault((str(one["created_by_ref"]), *map(str, one["object_marking_refs"])), []).append(one)
+    for _, members in sorted(origins.items()):
+        ids = sorted(str(one["id"]) for one in members)
+        yield from ((members[0], ids[start : start + MOST_NOTED]) for start in range(0, len(ids), MOST_NOTED))
 
 
-def _note(origin: tuple[Mapping[str, Any], list[str]], now: datetime, because: str) -> dict[str, Any]:
-    first, ids = origin
+def _note(first: Mapping[str, Any], ids: list[str], now: datetime, because: str) -> dict[str, Any]:
     return {
         "type": "note",
         "spec_version": "2.1",
-        "id": stix_id("note", str(first["created_by_ref"]), because, *sorted(ids)),
+        "id": stix_id("note", str(first["created_by_ref"]), because, *ids),
         "created_by_ref": first["created_by_ref"],
         "created": stix_time(hour(now)),
         "modified": stix_time(now),
         "object_marking_refs": list(first["object_marking_refs"]),
         "content": REVOCATIONS[because],
-        "object_refs": sorted(ids),
+        "object_refs": ids,
     }
