@@ -1,8 +1,9 @@
 """The command line."""
 
+from stillwatch.cli import psi as psi_commands
 from stillwatch.cli import server as server_commands
 from stillwatch.cli import share as share_commands
 from stillwatch.cli import state as state_commands
 from stillwatch.cli.commands import app, main
 
-__all__ = ["app", "main", "server_commands", "share_commands", "state_commands"]
+__all__ = ["app", "main", "psi_commands", "server_commands", "share_commands", "state_commands"]

@@ -32,6 +32,8 @@ from stillwatch.server.operate import retention
 from stillwatch.server.operate import routes as operate_routes
 from stillwatch.server.operate import subjects as operate_subjects
 from stillwatch.server.operate.requests import Requests
+from stillwatch.server.psi import jobs as psi_jobs
+from stillwatch.server.psi import routes as psi_routes
 from stillwatch.server.service import Service
 
 # Modules of the parts, each with any of: `router`, routes; `jobs(service)`, a list of jobs; `running(service)`, a
@@ -53,6 +55,8 @@ PARTS: tuple[ModuleType, ...] = (
     alert_routes,
     alert_jobs,
     gateway_routes,
+    psi_routes,
+    psi_jobs,
 )
 
 _STATUS: dict[type[Exception], int] = {

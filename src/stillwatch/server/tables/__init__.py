@@ -9,6 +9,7 @@ from stillwatch.server.tables.decisions import approvals, brakes, changes, decis
 from stillwatch.server.tables.detection import analyst_verdicts, campaign_accounts, campaigns, detections
 from stillwatch.server.tables.holds import holds
 from stillwatch.server.tables.leases import leases
+from stillwatch.server.tables.psi import psi_inputs, psi_sessions, psi_sets
 
 __all__ = [
     "Moment",
@@ -28,6 +29,9 @@ __all__ = [
     "leases",
     "metadata",
     "outbox",
+    "psi_inputs",
+    "psi_sessions",
+    "psi_sets",
     "verifications",
     "webhook_receipts",
 ]
