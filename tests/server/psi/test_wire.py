@@ -8,12 +8,14 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
-from tests.server.conftest import Clock
+import sqlalchemy as sa
+from tests.server.decisions.serving import served
 from tests.server.psi.conftest import Held, Holding
 from tests.server.psi.recording import Recording, recorded
 
 from stillwatch.partners.psi import Match, Side, matched
 from stillwatch.server.psi import sessions
+from stillwatch.server.tables import audit, metadata, psi_inputs, psi_sessions, psi_sets
 from stillwatch.sharing import psi
 
 SHARED = 7
@@ -125,10 +127,8 @@ def test_pages_are_put_together_again(
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_it_works_over_either_database_and_leaves_counts_only(
-    database: str, holding: Holding, request: pytest.FixtureRequest, clock: Clock, tokens: list[str]
+    database: str, holding: Holding, request: pytest.FixtureRequest, tokens: list[str]
 ) -> None:
-    from tests.server.decisions.serving import served
-
     url = request.getfixturevalue("postgres_url") if database == "postgresql" else ""
     with holding(url) as held, served(held.service, is_fast=False) as port:
         held.offer(tokens[:20])
@@ -147,10 +147,6 @@ def test_it_works_over_either_database_and_leaves_counts_only(
 
 
 def at_rest(held: Held) -> dict[str, object]:
-    import sqlalchemy as sa
-
-    from stillwatch.server.tables import psi_inputs, psi_sessions, psi_sets
-
     with held.service.database.read() as connection:
         counts = {
             table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
@@ -160,10 +156,6 @@ def at_rest(held: Held) -> dict[str, object]:
 
 
 def audited(held: Held) -> list[dict[str, object]]:
-    import sqlalchemy as sa
-
-    from stillwatch.server.tables import audit
-
     with held.service.database.read() as connection:
         wanted = sa.select(audit).where(audit.c.action.startswith("psi.")).order_by(audit.c.sequence)
         return [dict(row) for row in connection.execute(wanted).mappings()]
@@ -171,10 +163,6 @@ def audited(held: Held) -> list[dict[str, object]]:
 
 def everything_kept(held: Held) -> bytes:
     """Every value of every table, as bytes."""
-    import sqlalchemy as sa
-
-    from stillwatch.server.tables import metadata
-
     with held.service.database.read() as connection:
         rows = [row for table in metadata.sorted_tables for row in connection.execute(sa.select(table))]
     return b"\n".join(bytes(cell) if isinstance(cell, bytes) else str(cell).encode() for row in rows for cell in row)
