@@ -30,6 +30,8 @@ COMMANDS += [
     "database upgrade",
     "database current",
 ]
+COMMANDS += ["share", "share psi"]
+COMMANDS += [f"share psi {name}" for name in ("match", "offer", "sets", "withdraw", "hash-list")]
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,7 @@ def psi_offer(
 
         key, limits = ingest.Key(key_secret(key_path())), _settings(config, state, database).matching
         offer = sets.Offer(kind, values, partner, days, skip_refused)
-        with records.write() as connection:
-            made = sets.offered(connection, key, limits, offer, by=_operator(), now=datetime.now(UTC))
+        made = sets.offered(records, key, limits, offer, by=_operator(), now=datetime.now(UTC))
     if made["refused"]:
         say(f"{made['refused']:,} identifiers were refused and left out.")
     say(f"{made['size']:,} identifiers are offered until {made['expires_at']:%Y-%m-%d}.")

@@ -117,9 +117,8 @@ def offer_set(request: Request, by: Analyst, asked: Offering) -> Offered:
     """Offer a set of our identifiers to partners; kept are their digests, encrypted, and only until it expires."""
     service: Service = request.app.state.service
     offer = sets.Offer(asked.kind, asked.identifiers, asked.partners, asked.days, asked.skip_refused)
-    with service.database.write() as connection:
-        limits = service.settings.matching
-        return Offered(**sets.offered(connection, service.key, limits, offer, by=by.name, now=service.now()))
+    limits = service.settings.matching
+    return Offered(**sets.offered(service.database, service.key, limits, offer, by=by.name, now=service.now()))
 
 
 @router.get("/sets")

@@ -55,16 +55,16 @@ def open_session(service: Service, principal: Principal, *, kind: str, size: int
     identifiers.refuse_kind(kind)
     partner = partner_id(principal)
     now, limits = service.now(), service.settings.matching
+    with service.database.read() as connection:
+        digests = sets.digests_for(connection, service.key, kind=kind, partner=partner, now=now)
+    if digests is None:
+        raise HTTPException(404, "Nothing of that kind is offered to you.")
+    session_id, own, until = secrets.token_hex(16), _shuffled(digests), now + timedelta(seconds=limits.session_s)
+    held = sealed(service.key, session_id, psi.secret_of(os.urandom(psi.SECRET_BYTES)) + b"".join(own))
     with service.database.write() as connection:
         audit.hold(connection)
-        digests = sets.digests_for(connection, service.key, kind=kind, partner=partner, now=now)
-        if digests is None:
-            raise HTTPException(404, "Nothing of that kind is offered to you.")
         _refuse_many(connection, partner, limits.open_sessions, now)
         left = _spent(service, connection, partner=partner, count=size, now=now)
-        session_id, own = secrets.token_hex(16), _shuffled(digests)
-        until = now + timedelta(seconds=limits.session_s)
-        held = psi.secret_of(os.urandom(psi.SECRET_BYTES)) + b"".join(own)
         connection.execute(
             psi_sessions.insert().values(
                 session_id=session_id,
@@ -74,7 +74,7 @@ def open_session(service: Service, principal: Principal, *, kind: str, size: int
                 own_size=len(own),
                 next_page=0,
                 own_reads=0,
-                sealed=sealed(service.key, session_id, held),
+                sealed=held,
                 opened_at=now,
                 expires_at=until,
             )

@@ -12,6 +12,7 @@ from stillwatch import ingest
 from stillwatch.errors import SharingError
 from stillwatch.ingest.keys import normalised
 from stillwatch.server import audit
+from stillwatch.server.database import Database
 from stillwatch.server.psi.sealing import opened, sealed
 from stillwatch.server.settings import Matching
 from stillwatch.server.tables import psi_sets
@@ -33,9 +34,9 @@ class Offer:
 
 
 def offered(
-    connection: sa.Connection, key: ingest.Key, limits: Matching, offer: Offer, *, by: str, now: datetime
+    database: Database, key: ingest.Key, limits: Matching, offer: Offer, *, by: str, now: datetime
 ) -> dict[str, Any]:
-    """Keep a set within the caller's transaction; what is told of it, with how many identifiers were left out.
+    """Keep a set; what is told of it, with how many identifiers were left out.
 
     Raises:
         SharingError: identifiers are refused, there are none or too many of them, or there are too many sets.
@@ -43,9 +44,6 @@ def offered(
     found = identifiers.prepared(offer.kind, offer.values, normalised, skip_refused=offer.skip_refused)
     if not 1 <= len(found.positions) <= limits.most_offered:
         raise SharingError(f"a set holds 1 to {limits.most_offered:,} identifiers; this has {len(found.positions):,}.")
-    audit.hold(connection)
-    if connection.execute(sa.select(sa.func.count()).select_from(psi_sets)).scalar_one() >= MOST_SETS:
-        raise SharingError(f"there are {MOST_SETS} sets. Withdraw one first.")
     set_id = secrets.token_hex(16)
     digests = b"".join(sorted(psi.digest(offer.kind, one) for one in found.positions))
     row = {
@@ -57,9 +55,14 @@ def offered(
         "offered_at": now,
         "expires_at": now + timedelta(days=offer.days),
     }
-    connection.execute(psi_sets.insert().values(**row, sealed=sealed(key, set_id, digests)))
+    kept = sealed(key, set_id, digests)
     told = {name: row[name] for name in ("kind", "partners", "size")} | {"refused": len(found.refused)}
-    audit.record(connection, at=now, principal=by, action="psi.offered", subject=set_id, after=told)
+    with database.write() as connection:  # held as short as can be: everybody else waits
+        audit.hold(connection)
+        if connection.execute(sa.select(sa.func.count()).select_from(psi_sets)).scalar_one() >= MOST_SETS:
+            raise SharingError(f"there are {MOST_SETS} sets. Withdraw one first.")
+        connection.execute(psi_sets.insert().values(**row, sealed=kept))
+        audit.record(connection, at=now, principal=by, action="psi.offered", subject=set_id, after=told)
     return {**row, "refused": len(found.refused)}
 
 
