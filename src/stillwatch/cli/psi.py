@@ -17,6 +17,7 @@ psi_app = typer.Typer(help="Match identifiers with a partner without showing it 
 share_app.add_typer(psi_app, name="psi")
 
 KEY_VARIABLE = "STILLWATCH_PEER_KEY"
+LONGEST_NAME = 200
 EXTRA = "this needs what sharing needs, which is not installed: pip install 'stillwatch[sharing,server]'"
 
 File = Annotated[
@@ -53,6 +54,7 @@ def psi_match(
     """
     import os
 
+    _refuse_names([partner])
     key = _peer_key(key_file)
     values, prepared, digests = _prepared(file, column, kind, skip_refused)
     _spend(partner, len(digests), config=config, state=state, database=database)
@@ -96,6 +98,7 @@ def psi_offer(
     """
     from datetime import UTC, datetime
 
+    _refuse_names(partner or [])
     values = _values(file, column)
     with _records(config, state, database) as records:
         from stillwatch import ingest
@@ -193,6 +196,12 @@ def _spend(partner: str, count: int, *, config: Path | None, state: Path | None,
             caps.spend(connection, limits, partner=partner, direction=caps.SENT, count=size, now=now)
             told = {"size": size}
             audit.record(connection, at=now, principal=_operator(), action="psi.sent", subject=partner, after=told)
+
+
+def _refuse_names(names: "Sequence[str]") -> None:
+    wrong = [name for name in names if not (0 < len(name) <= LONGEST_NAME and name.isascii() and name.isprintable())]
+    if wrong:
+        raise SettingsError(f"the name of a partner: give the name of its key, at most {LONGEST_NAME} characters.")
 
 
 def _peer_key(key_file: Path | None) -> str:

@@ -144,6 +144,7 @@ def test_files_and_keys_that_cannot_be_used_are_told(
     table = written(tmp_path, "devices.csv", "account,device", f"a,{tokens[0]}")
     done = run("match", table, *words)
     assert (done.code, "--column: account, device" in done.err) == (1, True)
+    assert run("match", file, *words[:-1], "n" * 201).code == 2
     done = run("match", written(tmp_path, "empty.txt", "", ""), *words)
     assert (done.code, "holds no identifier" in done.err) == (1, True)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
