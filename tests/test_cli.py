@@ -34,6 +34,8 @@ COMMANDS += [
 ]
 COMMANDS += ["partners", "partners add", "partners change", "partners list", "partners remove", "partners grant"]
 COMMANDS += ["collections", "collections add", "collections list"]
+COMMANDS += ["share", "share psi"]
+COMMANDS += [f"share psi {name}" for name in ("match", "offer", "sets", "withdraw", "hash-list")]
 
 
 @dataclass(frozen=True)

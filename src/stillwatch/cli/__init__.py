@@ -2,6 +2,7 @@
 
 from stillwatch.cli import groups as group_commands
 from stillwatch.cli import partners as partner_commands
+from stillwatch.cli import psi as psi_commands
 from stillwatch.cli import server as server_commands
 from stillwatch.cli import share as share_commands
 from stillwatch.cli import state as state_commands
@@ -13,6 +14,7 @@ __all__ = [
     "group_commands",
     "main",
     "partner_commands",
+    "psi_commands",
     "server_commands",
     "share_commands",
     "state_commands",

@@ -45,8 +45,7 @@ class Key:
 
     def identifier(self, kind: str, value: str) -> str:
         """The identifier of one value, normalised as its kind asks."""
-        normalise = _NORMALISERS.get(kind, str.strip)
-        return self.digest(kind, normalise(value).encode("utf-8", "replace"))
+        return self.digest(kind, normalised(kind, value).encode("utf-8", "replace"))
 
     def address_identifiers(self, value: str) -> tuple[str, str | None]:
         """Identifiers of an address and of its prefix; a value that is no address has no prefix."""
@@ -58,6 +57,11 @@ class Key:
                 self._addresses.clear()
             found = self._addresses[value] = _address_identifiers(self, value)
         return found
+
+
+def normalised(kind: str, value: str) -> str:
+    """The value as its kind asks: what two logs spell differently becomes one text."""
+    return _NORMALISERS.get(kind, str.strip)(value)
 
 
 def address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

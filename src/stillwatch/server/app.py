@@ -33,6 +33,8 @@ from stillwatch.server.operate import routes as operate_routes
 from stillwatch.server.operate import subjects as operate_subjects
 from stillwatch.server.operate.requests import Requests
 from stillwatch.server.partners import jobs as partner_jobs
+from stillwatch.server.psi import jobs as psi_jobs
+from stillwatch.server.psi import routes as psi_routes
 from stillwatch.server.service import Service
 from stillwatch.server.sharing import routes as sharing_routes
 from stillwatch.server.taxii import administering as taxii_administering
@@ -61,6 +63,8 @@ PARTS: tuple[ModuleType, ...] = (
     taxii_routes,
     taxii_administering,
     partner_jobs,
+    psi_routes,
+    psi_jobs,
 )
 
 _STATUS: dict[type[Exception], int] = {

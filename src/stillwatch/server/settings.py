@@ -18,6 +18,7 @@ from stillwatch.records import ACTIONS
 PREFIX = "STILLWATCH_"
 MAX_PORT = 65_535
 TOKEN_CHARS = 20  # of a token that is given in the settings
+MOST_OFFERED = 1_000_000  # identifiers of one set: what a session keeps of it fits a value of either database
 _PLACE = re.compile(r"(header|bearer_sha256):[A-Za-z0-9_-]+|metadata:[\w.-]+:[\w.-]+")
 
 
@@ -137,6 +138,18 @@ class Pulling:
 
 
 @dataclass(frozen=True, slots=True)
+class Matching:
+    """Private matching: what a partner may put in a day (UTC), how large our sets may be, how long a session lasts."""
+
+    inputs_a_day: int = 10_000
+    sessions_a_day: int = 20
+    open_sessions: int = 2
+    session_s: int = 900
+    most_offered: int = 100_000
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Keeping:
     """How long each class of data is kept, in days; 0 means for ever."""
 
@@ -163,6 +176,7 @@ class ServerSettings:
     sharing: Releasing = field(default_factory=Releasing)
     partners: Pulling = field(default_factory=Pulling)
     retention: Keeping = field(default_factory=Keeping)
+    matching: Matching = field(default_factory=Matching)
 
 
 def load_server_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> ServerSettings:
@@ -258,9 +272,18 @@ def _checked(settings: ServerSettings) -> ServerSettings:
         raise SettingsError(f"oidc.issuer {issuer}: give an https:// address; http:// only on this machine")
     if token and len(token) < TOKEN_CHARS:
         raise SettingsError(f"server.metrics_token: give at least {TOKEN_CHARS} characters, random ones")
+    _check_matching(settings.matching)
     if settings.detection.window_days < 1:
         raise SettingsError(f"detection.window_days {settings.detection.window_days}: give at least 1")
     return settings
+
+
+def _check_matching(matching: Matching) -> None:
+    for name in ("inputs_a_day", "sessions_a_day", "open_sessions"):
+        if getattr(matching, name) < 0:
+            raise SettingsError(f"[matching] {name}: give 0 or more; 0 lets nobody match")
+    if min(matching.session_s, matching.threads) < 1 or not 1 <= matching.most_offered <= MOST_OFFERED:
+        raise SettingsError(f"[matching] session_s, threads: give 1 or more; most_offered: give 1 to {MOST_OFFERED:,}")
 
 
 def _check_gateways(gateways: Checking) -> None:

@@ -9,6 +9,7 @@ from stillwatch.server.tables.decisions import approvals, brakes, changes, decis
 from stillwatch.server.tables.detection import analyst_verdicts, campaign_accounts, campaigns, detections
 from stillwatch.server.tables.holds import holds
 from stillwatch.server.tables.leases import leases
+from stillwatch.server.tables.psi import psi_inputs, psi_sessions, psi_sets
 from stillwatch.server.tables.sharing import releases, sent_objects
 from stillwatch.server.tables.taxii import (
     partners,
@@ -38,6 +39,9 @@ __all__ = [
     "metadata",
     "outbox",
     "partners",
+    "psi_inputs",
+    "psi_sessions",
+    "psi_sets",
     "releases",
     "sent_objects",
     "taxii_collections",

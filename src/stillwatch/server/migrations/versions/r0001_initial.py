@@ -230,6 +230,51 @@ def upgrade() -> None:
         info={"retention": None, "since": None},
     )
     op.create_table(
+        "psi_inputs",
+        sa.Column("partner", sa.String(length=200), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("direction", sa.String(length=10), nullable=False),
+        sa.Column("inputs", sa.Integer(), nullable=False),
+        sa.Column("sessions", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("partner", "day", "direction", name=op.f("pk_psi_inputs")),
+        info={"retention": None, "since": None},
+    )
+    op.create_table(
+        "psi_sessions",
+        sa.Column("session_id", sa.String(length=40), nullable=False),
+        sa.Column("partner", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("own_size", sa.Integer(), nullable=False),
+        sa.Column("next_page", sa.Integer(), nullable=False),
+        sa.Column("own_reads", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("opened_at", Moment(), nullable=False),
+        sa.Column("expires_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("session_id", name=op.f("pk_psi_sessions")),
+        info={"retention": None, "since": None},
+    )
+    with op.batch_alter_table("psi_sessions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_psi_sessions_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index("ix_psi_sessions_partner", ["partner", "expires_at"], unique=False)
+
+    op.create_table(
+        "psi_sets",
+        sa.Column("set_id", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("partners", Document, nullable=True),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("offered_by", sa.String(length=200), nullable=False),
+        sa.Column("offered_at", Moment(), nullable=False),
+        sa.Column("expires_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("set_id", name=op.f("pk_psi_sets")),
+        info={"retention": None, "since": None},
+    )
+    with op.batch_alter_table("psi_sets", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_psi_sets_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "releases",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("release_id", sa.String(length=20), nullable=False),
