@@ -1,33 +1,19 @@
 """Killed at any moment, a state is as before or as after; the same command then ends as if nothing had happened."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests import processes
 from tests.flow import planted
 from tests.state import worlds
 
 from stillwatch.state import erased, existing_manifest
 from stillwatch.upkeep import compact
 
-# Starts our command line with one function replaced by a real SIGKILL of the process.
-DYING = """
-import importlib, os, signal, sys
-module = importlib.import_module(sys.argv[1])
-setattr(module, sys.argv[2], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-sys.argv = ["stillwatch", *sys.argv[3:]]
-from stillwatch.cli import main
-main()
-"""
-
-
 def killed_at(module: str, function: str, *words: object) -> None:
     """Run a command that is killed when it comes to a function."""
-    command = [sys.executable, "-c", DYING, f"stillwatch.state.{module}", function, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, env=os.environ, timeout=300, check=False)
+    done = processes.run(f"stillwatch.state.{module}:{function}", *words, main="tests.processes:dying_command")
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
