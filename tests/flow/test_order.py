@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from tests.flow import planted, scans
 
 from stillwatch.scan import Scanned

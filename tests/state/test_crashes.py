@@ -11,6 +11,7 @@ from tests.state import worlds
 from stillwatch.state import erased, existing_manifest
 from stillwatch.upkeep import compact
 
+
 def killed_at(module: str, function: str, *words: object) -> None:
     """Run a command that is killed when it comes to a function."""
     done = processes.run(f"stillwatch.state.{module}:{function}", *words, main="tests.processes:dying_command")

@@ -57,9 +57,7 @@ def serving(tmp_path: Path) -> Callable[..., Iterator[Serving]]:
 
     @contextmanager
     def started(*words: object, log: str = "log", **environment: str) -> Iterator[Serving]:
-        with processes.started(
-            "serve", "--port", "0", *words, errors=tmp_path / log, **environment
-        ) as process:
+        with processes.started("serve", "--port", "0", *words, errors=tmp_path / log, **environment) as process:
             url = process.stdout.readline().strip()
             assert url, (tmp_path / log).read_text()
             yield Serving(process, url, tmp_path / log)
