@@ -247,5 +247,8 @@ def test_a_format_that_no_message_has_is_refused(told: ServerSettings, tmp_path:
     from dataclasses import replace
 
     wrong = replace(told, intake=replace(told.intake, kafka_format="parquet"))
-    with opened(wrong) as service, pytest.raises(SettingsError, match=r"kafka_format parquet: give one of .*otlp_spans"):
+    with (
+        opened(wrong) as service,
+        pytest.raises(SettingsError, match=r"format parquet: give one of .*otlp_spans"),
+    ):
         jobs(service)

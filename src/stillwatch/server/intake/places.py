@@ -26,10 +26,6 @@ _PIECE_BYTES = 1 << 20
 class Place(Protocol):
     """Somewhere that files appear."""
 
-    @property
-    def is_remembered(self) -> bool:
-        """Whether what was taken in is to be remembered over a restart, because to look at it again costs much."""
-
     def found(self) -> dict[str, Look]:
         """The files that are there, by name.
 
@@ -69,11 +65,6 @@ class Folder:
 
     pattern: str
 
-    @property
-    def is_remembered(self) -> bool:
-        """A file is hashed again after a restart, and so known by what it holds."""
-        return False
-
     def found(self) -> dict[str, Look]:
         """The files below it that are not hidden and not being written."""
         try:
@@ -97,11 +88,6 @@ class Store:
     system: fs.FileSystem
     path: str
     work: Path
-
-    @property
-    def is_remembered(self) -> bool:
-        """To fetch everything again after a restart would cost time and money."""
-        return True
 
     def found(self) -> dict[str, Look]:
         """The objects below it, by their address without credentials."""
@@ -134,6 +120,11 @@ class Store:
             yield copy
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_object(name: str) -> bool:
+    """Whether it is the name of an object; to fetch all of those again after a restart would cost time and money."""
+    return "://" in name
 
 
 def remove_copies(work: Path) -> None:

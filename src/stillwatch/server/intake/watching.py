@@ -11,9 +11,10 @@ from pathlib import Path
 
 import orjson
 
+from stillwatch import store
 from stillwatch.errors import ServiceError, StillwatchError
 from stillwatch.server import metrics
-from stillwatch.server.intake.places import Look, Place, place_of, remove_copies
+from stillwatch.server.intake.places import Look, Place, is_object, place_of, remove_copies
 from stillwatch.server.logging import failure
 from stillwatch.server.service import Service
 from stillwatch.settings import Settings
@@ -35,28 +36,28 @@ class Watch:
     def __post_init__(self) -> None:
         settings = self.service.settings
         self._places = [place_of(told, settings.storage.state) for told in settings.intake.watch]
+        remove_copies(settings.storage.state)
 
     def look(self) -> None:
         """Take in every file that is complete and was not taken in; one that cannot be is reported once."""
-        if not self._seen:
-            remove_copies(self.service.settings.storage.state)
-        self._done |= _remembered(self._path)
+        path = self.service.settings.storage.state / REMEMBERED
+        before = _remembered(path)
+        self._done |= before
         seen: dict[str, Look] = {}
         for place in self._places:
             try:
                 found = place.found()
             except ServiceError as error:
                 self.service.log.error("place_not_read", **failure(error))
-                seen |= self._seen
+                seen |= self._seen | before
                 continue
             seen |= found
             self._take_all(place, found)
         self._seen = seen
         self._done = {name: look for name, look in self._done.items() if name in seen}
-
-    @property
-    def _path(self) -> Path:
-        return self.service.settings.storage.state / REMEMBERED
+        after = {name: look for name, look in self._done.items() if is_object(name)}
+        if after != before:
+            store.write_bytes(path, orjson.dumps(after))
 
     def _take_all(self, place: Place, found: dict[str, Look]) -> None:
         complete = [name for name, look in found.items() if self._seen.get(name) == look]
@@ -69,8 +70,6 @@ class Watch:
                 self.service.log.error("file_not_fetched", **failure(error))
                 continue
             self._done[name] = found[name]
-        if new and place.is_remembered:
-            _remember(self._path, {name: self._done[name] for name in found if name in self._done})
 
     def _take(self, name: str, path: Path, size: int) -> None:
         limits, state = self.service.settings.detection, self.service.settings.storage.state
@@ -96,13 +95,6 @@ def _remembered(path: Path) -> dict[str, Look]:
         return {name: (look[0], look[1]) for name, look in json.loads(path.read_bytes()).items()}
     except (OSError, ValueError):  # nothing yet, or damaged: then they are fetched again, and known by what they hold
         return {}
-
-
-def _remember(path: Path, done: dict[str, Look]) -> None:
-    kept = {**_remembered(path), **done}
-    written = path.with_suffix(".partial")
-    written.write_bytes(orjson.dumps(kept))
-    written.replace(path)
 
 
 def _count(done: Ingested, size: int) -> None:
