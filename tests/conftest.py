@@ -1,10 +1,13 @@
 """Settings that hold for every test."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from stillwatch.settings import KEY_VARIABLE
 
@@ -13,8 +16,14 @@ settings.register_profile("stillwatch", deadline=None, derandomize=True)
 settings.load_profile("stillwatch")
 
 
-# Files that take a minute or more: started first, so that no worker is left alone with one at the end.
-LONG_FILES = ("test_spark_scan.py", "test_batches.py", "test_crashes.py", "test_both.py", "test_live.py")
+# One worker takes these, on one cluster. The last of them kills a part of it.
+SPARK_FILES = ("test_both.py", "test_spark_scan.py")
+# The longest files are started first, so that no worker is left alone with one at the end.
+LONG_FILES = (
+    *SPARK_FILES,
+    *("test_batches.py", "test_crashes.py", "test_live.py", "test_litellm_gateway.py", "test_folding.py"),
+    *("test_turnover.py", "test_upkeep.py", "test_metamorphic.py", "test_order.py", "test_rollups_merge.py"),
+)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,6 +34,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.nightly)
     place = {name: number for number, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+class Scheduling(LoadFileScheduling):
+    """Files go to workers whole, and those that want the Spark cluster go to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = super()._split_scope(nodeid)
+        return "spark" if path.endswith(SPARK_FILES) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Schedule as `--dist loadfile` does, but for the files of one cluster."""
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is there to stay: all modules, of the libraries too."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

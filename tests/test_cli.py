@@ -21,7 +21,6 @@ COMMANDS = ["", "simulate", "scan", "evaluate", "campaigns", "campaigns list", "
 COMMANDS += ["explain", "verdict", "erase", "policy", "policy check", "doctor"]
 COMMANDS += ["ingest", "detect", "state", "state show", "state compact"]
 COMMANDS += ["share", "share pull", "share receive", "share push", "share leads", "share feedback"]
-COMMANDS += ["partners", "collections"]
 COMMANDS += [
     "serve",
     "keys",
@@ -34,7 +33,7 @@ COMMANDS += [
 ]
 COMMANDS += ["partners", "partners add", "partners change", "partners list", "partners remove", "partners grant"]
 COMMANDS += ["collections", "collections add", "collections list"]
-COMMANDS += ["share", "share psi"]
+COMMANDS += ["share psi"]
 COMMANDS += [f"share psi {name}" for name in ("match", "offer", "sets", "withdraw", "hash-list")]
 
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -16,6 +17,8 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 STAGES = ("ingest", "signals", "rollups", "linkage", "campaigns", "decisions", "sharing")
 SLOW = {"numba", "ibis", "pyspark", "duckdb", "pyarrow", "numpy"}  # a tenth of a second and more each
 ENGINE_LIBRARIES = {"duckdb", "pyspark"}
+IMPURE = {"datetime.now", "datetime.utcnow", "date.today", "time.time", "os.getenv", "os.environ.get"}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 PEERS = {"litellm"}  # they load us, in an environment of their own: we do not require them
 COPYLEFT = {"igraph", "leidenalg", "pyqt5", "unidecode", "python_louvain"}  # GPL; this project is Apache-2.0
 
@@ -26,9 +29,13 @@ def imported(node: ast.AST) -> set[str]:
     return names | {n.module for n in ast.walk(node) if isinstance(n, ast.ImportFrom) and n.module}
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def top_level(path: Path) -> set[str]:
-    module = ast.parse(path.read_text(encoding="utf-8"))
-    return {name.partition(".")[0] for name in imported(module)}
+    return {name.partition(".")[0] for name in imported(tree(path))}
 
 
 def name_of(path: Path) -> str:
@@ -45,25 +52,28 @@ def test_the_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if "cli" not in p.parts], ids=name_of)
-def test_only_the_command_line_imports_inside_functions(path: Path) -> None:
-    module = ast.parse(path.read_text(encoding="utf-8"))
-    inside = [f for f in ast.walk(module) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef) and imported(f)]
-    assert [function.name for function in inside] == []
+def test_only_the_command_line_imports_inside_functions() -> None:
+    inside = {
+        name_of(path): [f.name for f in ast.walk(tree(path)) if isinstance(f, FUNCTIONS) and imported(f)]
+        for path in MODULES
+        if "cli" not in path.parts
+    }
+    assert {name: functions for name, functions in inside.items() if functions} == {}
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if "engines" not in p.parts], ids=name_of)
-def test_only_engines_name_an_engine(path: Path) -> None:
-    assert top_level(path) & ENGINE_LIBRARIES == set()
+def test_only_engines_name_an_engine() -> None:
+    named = {name_of(path): top_level(path) & ENGINE_LIBRARIES for path in MODULES if "engines" not in path.parts}
+    assert {name: libraries for name, libraries in named.items() if libraries} == {}
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.relative_to(SOURCE).parts[0] in STAGES], ids=name_of)
-def test_stages_read_neither_clock_nor_environment(path: Path) -> None:
-    module = ast.parse(path.read_text(encoding="utf-8"))
-    called = {ast.unparse(node.func) for node in ast.walk(module) if isinstance(node, ast.Call)}
-    assert (
-        called & {"datetime.now", "datetime.utcnow", "date.today", "time.time", "os.getenv", "os.environ.get"} == set()
-    )
+def test_stages_read_neither_clock_nor_environment() -> None:
+    called = {
+        name_of(path): {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
+        for path in MODULES
+        if path.relative_to(SOURCE).parts[0] in STAGES
+    }
+    assert len(called) > len(STAGES)
+    assert {name: calls & IMPURE for name, calls in called.items() if calls & IMPURE} == {}
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:

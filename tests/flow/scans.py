@@ -1,12 +1,12 @@
 """A scan of a world on disk, in this process or as a command of its own."""
 
-import os
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests import processes
 from tests.flow import planted
 
 from stillwatch.scan import Scanned
@@ -29,9 +29,7 @@ def command(*words: object) -> list[str]:
 
 def run(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command of ours to its end."""
-    return subprocess.run(
-        command(*words), env={**os.environ, **variables}, capture_output=True, text=True, timeout=300, check=False
-    )
+    return processes.run(*words, **variables)
 
 
 def verdicts(campaigns: list[Campaign]) -> dict[str, Counter[str]]:

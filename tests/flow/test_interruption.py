@@ -2,11 +2,11 @@
 
 import os
 import signal
-import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+from tests import processes
 from tests.flow import scans
 
 from stillwatch import store
@@ -16,7 +16,7 @@ from stillwatch.scan import Scanned
 WAIT_S = 120
 
 
-def killed_when(process: subprocess.Popen[bytes], seen: Path) -> bool:
+def killed_when(process: processes.Forked, seen: Path) -> bool:
     """Kill the process as soon as the path is there; whether it was still running then."""
     pause = threading.Event()
     for _ in range(WAIT_S * 200):
@@ -30,16 +30,19 @@ def killed_when(process: subprocess.Popen[bytes], seen: Path) -> bool:
 
 
 # `.signals.partial` is there while logs are read, `templated` shortly before linkage.
-@pytest.mark.parametrize("stage", [".signals.partial", "templated"])
-def test_killed_in_mid_scan_then_the_same_command_gives_the_same_campaigns(
-    stage: str, world: Path, scanned: tuple[Path, Scanned], tmp_path: Path
+STAGES = (".signals.partial", "templated")
+
+
+def test_killed_in_mid_scan_the_same_command_gives_the_same_campaigns_in_the_end(
+    world: Path, scanned: tuple[Path, Scanned], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     words = ("scan", world / "logs", "--accounts", world / "accounts.parquet", "--out", out, "--threads", 1)
-    process = subprocess.Popen(scans.command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert killed_when(process, out / ".work" / stage), "the scan ended before it could be killed"
-    assert (out / ".work").exists()
-    assert not (out / store.CAMPAIGNS).exists()
+    for stage in STAGES:
+        with processes.started(*words, errors=tmp_path / "errors") as process:
+            assert killed_when(process, out / ".work" / stage), "the scan ended before it could be killed"
+        assert (out / ".work").exists()
+        assert not (out / store.CAMPAIGNS).exists()
     done = scans.run(*words)
     assert done.returncode == 0, done.stderr
     assert (out / store.CAMPAIGNS).read_bytes() == (scanned[0] / store.CAMPAIGNS).read_bytes()

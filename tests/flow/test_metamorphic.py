@@ -123,14 +123,18 @@ def elsewhere(world: World, before: Path, folder: Path, offset: int) -> bool:
     return (folder / "out" / "campaigns.json").read_bytes() == (before / "campaigns.json").read_bytes()
 
 
-def test_there_is_something_to_judge(hand_written: World, planted_before: Path, simulated_before: Path) -> None:
+def test_there_is_something_to_judge(hand_written: World, planted_before: Path) -> None:
     found = verdicts(planted_before)
     assert set(found.values()) == {"distillation", "explained"}
     assert {verdict for account, verdict in found.items() if account in hand_written[1]} == {"explained"}
+
+
+@pytest.mark.nightly
+def test_there_is_something_to_judge_in_the_simulated_world(simulated_before: Path) -> None:
     assert {"coordinated", "explained"} & set(verdicts(simulated_before).values())
 
 
-@pytest.mark.parametrize("offset", range(3))
+@pytest.mark.parametrize("offset", [0, *(pytest.param(offset, marks=pytest.mark.nightly) for offset in (1, 2))])
 def test_another_sign_up_country_changes_nothing_at_all(
     offset: int, hand_written: World, planted_before: Path, tmp_path: Path
 ) -> None:
@@ -144,7 +148,7 @@ def test_another_sign_up_country_changes_nothing_in_a_simulated_world(
     assert elsewhere(simulated, simulated_before, tmp_path, 0)
 
 
-@pytest.mark.parametrize("hours", [-9, 5, 8])
+@pytest.mark.parametrize("hours", [-9, 8, pytest.param(5, marks=pytest.mark.nightly)])
 def test_another_time_zone_changes_no_verdict(
     hours: int, hand_written: World, planted_before: Path, tmp_path: Path
 ) -> None:
@@ -158,7 +162,10 @@ def test_another_time_zone_changes_no_verdict_in_a_simulated_world(
     assert after(simulated, tmp_path, hours_later(8)) == verdicts(simulated_before)
 
 
-@pytest.mark.parametrize("alphabet", list(ALPHABETS))
+# One that is spaced and one that is not, every day; the others are of the same two kinds.
+@pytest.mark.parametrize(
+    "alphabet", ["Cyrillic", "Han", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("Greek", "Kana"))]
+)
 def test_another_language_changes_no_verdict(
     alphabet: str, hand_written: World, planted_before: Path, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ from stillwatch.rollups.starts import SILENCE_S
 Row = dict[str, Any]
 STARTS_AT = datetime(2026, 3, 2, tzinfo=UTC)
 LAW = settings(
-    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 ROWS = st.lists(
     st.fixed_dictionaries(

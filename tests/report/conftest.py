@@ -36,6 +36,11 @@ RUN = {
 @pytest.fixture
 def campaigns() -> Campaigns:
     """The sample campaigns, with a decision on the first."""
+    return samples()
+
+
+def samples() -> Campaigns:
+    """The sample campaigns, with a decision on the first."""
     made: Campaigns = json.loads(SAMPLES.read_text(encoding="utf-8"))
     made[0]["recommended_decisions"] = [
         {

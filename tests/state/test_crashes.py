@@ -1,48 +1,36 @@
 """Killed at any moment, a state is as before or as after; the same command then ends as if nothing had happened."""
 
-import os
+import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
+from tests import processes
 from tests.flow import planted
 from tests.state import worlds
 
 from stillwatch.state import erased, existing_manifest
 from stillwatch.upkeep import compact
 
-# Starts our command line with one function replaced by a real SIGKILL of the process.
-DYING = """
-import importlib, os, signal, sys
-module = importlib.import_module(sys.argv[1])
-setattr(module, sys.argv[2], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-sys.argv = ["stillwatch", *sys.argv[3:]]
-from stillwatch.cli import main
-main()
-"""
-
 
 def killed_at(module: str, function: str, *words: object) -> None:
     """Run a command that is killed when it comes to a function."""
-    command = [sys.executable, "-c", DYING, f"stillwatch.state.{module}", function, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, env=os.environ, timeout=300, check=False)
+    done = processes.run(f"stillwatch.state.{module}:{function}", *words, main="tests.processes:dying_command")
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-@pytest.mark.parametrize(
-    ("module", "function"),
-    [("batches", "write_parts"), ("batches", "move_in"), ("batches", "write_manifest"), ("manifest", "asdict")],
-)
-def test_killed_in_mid_ingest_the_state_is_as_before_and_the_same_command_goes_through(
-    module: str, function: str, world: Path, campaigns: bytes, tmp_path: Path
+# In the order in which an ingest comes to them.
+STAGES = (("batches", "write_parts"), ("batches", "move_in"), ("batches", "write_manifest"), ("manifest", "asdict"))
+
+
+def test_killed_at_any_stage_of_an_ingest_the_state_is_as_before_and_the_same_command_goes_through(
+    world: Path, campaigns: bytes, tmp_path: Path
 ) -> None:
     state, days = tmp_path / "state", sorted((world / "logs").iterdir())
     worlds.ingested(state, *days[1:], accounts=world / "accounts.parquet")
     before = (state / "manifest.json").read_bytes()
-    killed_at(module, function, "ingest", days[0], "--state", state, "--threads", 1)
-    assert (state / "manifest.json").read_bytes() == before
+    for module, function in STAGES:
+        killed_at(module, function, "ingest", days[0], "--state", state, "--threads", 1)
+        assert (state / "manifest.json").read_bytes() == before, function
     assert [batch.exchanges for batch in existing_manifest(state).batches] == [
         sum((row["started_at"] - planted.STARTS_AT).days > 0 for row in planted.exchanges())
     ]
@@ -53,22 +41,18 @@ def test_killed_in_mid_ingest_the_state_is_as_before_and_the_same_command_goes_t
     assert list(state.glob(".work-*")) == []
 
 
-@pytest.mark.parametrize("function", ["move_in", "write_manifest"])
-def test_killed_in_mid_compaction_nothing_is_lost(function: str, world: Path, tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    for day in sorted((world / "logs").iterdir()):
-        worlds.ingested(state, day)
+def test_killed_in_mid_compaction_nothing_is_lost(held: Path, tmp_path: Path) -> None:
+    state = Path(shutil.copytree(held, tmp_path / "state"))
     before = worlds.merged(state, tmp_path / "before")
-    killed_at("compaction", function, "state", "compact", "--state", state)
-    assert worlds.merged(state, tmp_path / "killed") == before
+    for function in ("move_in", "write_manifest"):
+        killed_at("compaction", function, "state", "compact", "--state", state)
+        assert worlds.merged(state, tmp_path / function) == before
     compact(state, memory_limit="200MB", threads=1)
     assert len(list((state / "parts").iterdir())) == 1
 
 
-def test_killed_in_mid_erasure_the_account_is_whole_and_then_gone(world: Path, tmp_path: Path) -> None:
-    state, account = tmp_path / "state", "people-000"
-    for day in sorted((world / "logs").iterdir())[:2]:
-        worlds.ingested(state, day, accounts=world / "accounts.parquet")
+def test_killed_in_mid_erasure_the_account_is_whole_and_then_gone(held: Path, tmp_path: Path) -> None:
+    state, account = Path(shutil.copytree(held, tmp_path / "state")), "people-000"
     before = worlds.merged(state, tmp_path / "before")
     killed_at("erasure", "write_manifest", "erase", "--account", account, "--out", tmp_path / "out", "--state", state)
     assert worlds.merged(state, tmp_path / "killed") == before
@@ -76,14 +60,14 @@ def test_killed_in_mid_erasure_the_account_is_whole_and_then_gone(world: Path, t
     assert worlds.parts_with(state, account) == []
 
 
-def test_whoever_reads_keeps_what_is_being_replaced(held: Path, world: Path, tmp_path: Path) -> None:
+def test_whoever_reads_keeps_what_is_being_replaced(held: Path, tmp_path: Path) -> None:
     from stillwatch.state import reading
 
-    state = tmp_path / "state"
-    for day in sorted((world / "logs").iterdir())[:2]:
-        worlds.ingested(state, day)
+    state = Path(shutil.copytree(held, tmp_path / "state"))
     with reading(state):
         compact(state, memory_limit="200MB", threads=1)
-        assert len(list((state / "parts").iterdir())) == 3
-    worlds.ingested(state, world / "logs" / "day-2.parquet")
+        assert len(list((state / "parts").iterdir())) == planted.DAYS + 1
+    late = planted.exchanges()[0] | {"exchange_id": "late"}
+    planted.write_part(tmp_path / "late.parquet", [late])
+    worlds.ingested(state, tmp_path / "late.parquet")
     assert len(list((state / "parts").iterdir())) == 2

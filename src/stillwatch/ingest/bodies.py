@@ -4,9 +4,10 @@ Arrow streams are taken with the column types that tables of logs have. What cou
 (compressed buffers, nested types, views) is refused, because a sender is not an operator.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +20,7 @@ from stillwatch.ingest.keys import Key
 from stillwatch.ingest.otlp_protobuf import log_slices, span_slices
 from stillwatch.ingest.readers import MAX_ROWS, Raw, Rejection, Source, document_slices
 from stillwatch.ingest.reading import converted
-from stillwatch.ingest.sniffing import formats
+from stillwatch.ingest.sniffing import Unreadable, formats, only_format
 from stillwatch.records import EXCHANGES
 
 Sent = tuple[pa.RecordBatch, Sequence[Rejection], int]  # exchanges, rejections, how many of these nobody could parse
@@ -31,6 +32,19 @@ def sent_documents(content: bytes, format_name: str) -> Iterator[Raw]:
     rows = formats()[format_name].rows
     assert rows is not None, format_name  # noqa: S101 - a format without documents is a mistake of ours
     return document_slices(iter([content]), rows, _source())
+
+
+def document_format(documents: Sequence[Mapping[str, Any]]) -> str | None:
+    """The one format that recognises JSON documents; null when none does, or several alike."""
+    try:
+        return only_format(tuple(documents))
+    except Unreadable:
+        return None
+
+
+def sent_faults(faults: Sequence[Rejection]) -> Raw:
+    """A raw slice of nothing but what could not be read."""
+    return Raw({}, pa.array([], pa.int64()), tuple(faults))
 
 
 def sent_spans(content: bytes, needed: Collection[str]) -> Iterator[Raw]:

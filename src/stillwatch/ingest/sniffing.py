@@ -8,6 +8,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from stillwatch.ingest import formats as formats_folder
 from stillwatch.ingest.documents import documents
@@ -57,6 +58,17 @@ def format_of(path: Path, *, is_mapped: bool = False) -> Format | None:
     if is_mapped:
         return formats()["jsonl" if head.documents else "csv"]
     return _only([format_ for format_ in formats().values() if format_.recognises(head)], head)
+
+
+def only_format(documents: tuple[Mapping[str, Any], ...]) -> str:
+    """The one format whose documents these are.
+
+    Raises:
+        Unreadable: when not exactly one format recognises them.
+    """
+    head = Head("{", documents, "")
+    named = {name: found for name, found in formats().items() if found.rows is not None}
+    return _only([found for found in named.values() if found.recognises(head)], head).name
 
 
 def is_parquet(path: Path) -> bool:

@@ -4,6 +4,7 @@ A value `every_s` under `[detection]` is replaced by STILLWATCH_DETECTION_EVERY_
 misspelt switch is never silently off.
 """
 
+import importlib.util
 import os
 import re
 import tomllib
@@ -47,13 +48,21 @@ class Storing:
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """How traffic is taken in: limits in bytes, times in seconds, folders to watch."""
+    """How traffic is taken in: limits in bytes, times in seconds, folders to watch, and a topic of Kafka to follow.
+
+    A place to watch may be a prefix of an object store, `s3://BUCKET/PREFIX`. `kafka_options` are librdkafka's own.
+    """
 
     max_body_bytes: int = 64 << 20
     max_pending_bytes: int = 256 << 20
     fold_every_s: float = 10.0
     body_timeout_s: float = 30.0
     watch: tuple[str, ...] = ()
+    kafka_servers: str = ""
+    kafka_topic: str = ""
+    kafka_group: str = "stillwatch"
+    kafka_format: str = ""
+    kafka_options: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +265,7 @@ def _checked(settings: ServerSettings) -> ServerSettings:
     if wrong:
         raise SettingsError(f"[decisions] live: no such action: {', '.join(wrong)}. There are: {', '.join(ACTIONS)}.")
     _check_gateways(settings.gateways)
+    _check_kafka(settings.intake)
     for name, value in (
         ("detection.every_s", settings.detection.every_s),
         ("detection.at_most_s", settings.detection.at_most_s),
@@ -284,6 +294,17 @@ def _check_matching(matching: Matching) -> None:
             raise SettingsError(f"[matching] {name}: give 0 or more; 0 lets nobody match")
     if min(matching.session_s, matching.threads) < 1 or not 1 <= matching.most_offered <= MOST_OFFERED:
         raise SettingsError(f"[matching] session_s, threads: give 1 or more; most_offered: give 1 to {MOST_OFFERED:,}")
+
+
+def _check_kafka(intake: Taking) -> None:
+    if not intake.kafka_servers and not intake.kafka_topic:
+        return
+    if not (intake.kafka_servers and intake.kafka_topic and intake.kafka_group):
+        raise SettingsError("[intake] Kafka: give kafka_servers, kafka_topic and kafka_group, or none of them")
+    if not all(re.match(r"[\w.]+=", option) for option in intake.kafka_options):
+        raise SettingsError("[intake] kafka_options: write each as NAME=VALUE, as librdkafka names them")
+    if importlib.util.find_spec("confluent_kafka") is None:
+        raise SettingsError("[intake] kafka_servers needs confluent-kafka: pip install 'stillwatch[kafka]'")
 
 
 def _check_gateways(gateways: Checking) -> None:

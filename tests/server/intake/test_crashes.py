@@ -6,9 +6,6 @@ STILLWATCH_KILLS says how often each database sees its process killed; `make tes
 import http.client
 import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -17,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests import processes
 from tests.flow import planted
 from tests.server.intake import bodies
 from tests.server.intake.test_folding import plain
@@ -30,7 +28,7 @@ from stillwatch.server.settings import Storing
 from stillwatch.state import existing_manifest
 
 KILLS = int(os.environ.get("STILLWATCH_KILLS", "0"))
-SENDERS, ROWS_PER_BATCH = 2, 24
+SENDERS, ROWS_PER_BATCH = 2, 12
 DEADLINE_S = 120
 
 
@@ -80,12 +78,11 @@ class Load:
 
 
 @contextmanager
-def serving(state: Path, database: str, load: Load) -> Iterator["subprocess.Popen[str]"]:
+def serving(state: Path, database: str, load: Load) -> Iterator[processes.Forked]:
     """A process of the service that the load is sent to; killed at the end."""
-    command = [sys.executable, "-m", "tests.server.intake.serving", str(state), database]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": _path()}) as run:
+    words = (state, database)
+    with processes.started(*words, main="tests.server.intake.serving:main", errors=state.parent / "errors") as run:
         try:
-            assert run.stdout is not None
             port = int(run.stdout.readline())
             with load.changed:
                 load.port = port
@@ -95,12 +92,7 @@ def serving(state: Path, database: str, load: Load) -> Iterator["subprocess.Pope
             with load.changed:
                 load.port = 0
                 load.changed.notify_all()
-            run.send_signal(signal.SIGKILL)
-            run.stdout.read()
-
-
-def _path() -> str:
-    return os.pathsep.join(filter(None, [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]))
+            run.kill()
 
 
 def key_of(state: Path, database: str) -> str:

@@ -1,9 +1,7 @@
 """What streamed in and what was read from files is the same state, however the stream was cut or interrupted."""
 
-import os
 import random
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests import processes
 from tests.flow import planted
 from tests.server.conftest import Clock
 from tests.server.intake import bodies
@@ -156,27 +155,20 @@ def test_a_journal_of_another_key_is_never_mixed_in(
     assert len(bodies.journaled(service)) == 1
 
 
-# Folds what a state's journal holds, with one function replaced by a real SIGKILL of the process.
-DYING = """
-import importlib, os, signal, sys
-from pathlib import Path
-from stillwatch.server import ServerSettings, opened
-from stillwatch.server.intake import fold
-from stillwatch.server.settings import Storing
-module, _, name = sys.argv[1].rpartition(".")
-holder = Path if module == "Path" else importlib.import_module(module)
-with opened(ServerSettings(storage=Storing(state=Path(sys.argv[2])))) as service:
-    setattr(holder, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-    fold(service)
-"""
+def fold_and_die() -> None:
+    """Fold what a state's journal holds, in a process of its own that is killed when it comes to a function."""
+    _, where, state = sys.argv
+    with opened(ServerSettings(storage=Storing(state=Path(state)))) as service:
+        processes.deadly(where)
+        fold(service)
 
 
 @pytest.mark.parametrize(
     "where",
     [
-        "stillwatch.state.batches.move_in",
-        "stillwatch.state.batches.write_manifest",
-        "Path.unlink",
+        "stillwatch.state.batches:move_in",
+        "stillwatch.state.batches:write_manifest",
+        "pathlib:Path.unlink",
     ],
 )
 def test_killed_in_mid_fold_nothing_is_lost_and_nothing_counts_twice(
@@ -187,9 +179,7 @@ def test_killed_in_mid_fold_nothing_is_lost_and_nothing_counts_twice(
     sender(bodies.rows(30, first=20))
     service.journal.rotate()
     state = service.settings.storage.state
-    done = subprocess.run(
-        [sys.executable, "-c", DYING, where, str(state)], capture_output=True, env=os.environ, timeout=300, check=False
-    )
+    done = processes.run(where, state, main="tests.server.intake.test_folding:fold_and_die")
     assert done.returncode == -signal.SIGKILL, done.stderr
     sender(bodies.rows(5, first=50))  # comes in before the next fold
     fold(service)

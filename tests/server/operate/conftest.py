@@ -1,8 +1,6 @@
 """The command line in this process, and the service in one of its own."""
 
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests import processes
 
 from stillwatch import cli
 
@@ -43,7 +42,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 class Serving:
     """A service in a process of its own, and where it listens."""
 
-    process: subprocess.Popen[str]
+    process: processes.Forked
     url: str
     log: Path
 
@@ -58,19 +57,9 @@ def serving(tmp_path: Path) -> Callable[..., Iterator[Serving]]:
 
     @contextmanager
     def started(*words: object, log: str = "log", **environment: str) -> Iterator[Serving]:
-        command = [sys.executable, "-m", "stillwatch", "serve", "--port", "0", *map(str, words)]
-        with (tmp_path / log).open("w") as errors:
-            process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **environment}
-            )
-        assert process.stdout is not None
-        try:
+        with processes.started("serve", "--port", "0", *words, errors=tmp_path / log, **environment) as process:
             url = process.stdout.readline().strip()
             assert url, (tmp_path / log).read_text()
             yield Serving(process, url, tmp_path / log)
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
 
     return started

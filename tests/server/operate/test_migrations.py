@@ -1,9 +1,10 @@
 """The schema: what the steps make is what the tables say, whoever takes them, on SQLite and on PostgreSQL."""
 
 import shutil
-import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from tests import processes
 
 from stillwatch.errors import ServiceError
 from stillwatch.server.database import Database
@@ -52,20 +54,29 @@ def test_a_second_upgrade_changes_nothing(database: Database) -> None:
     assert tables_of(database) == {*metadata.tables, "alembic_version"}
 
 
-def test_processes_that_start_at_once_all_come_up(url: str, database: Database) -> None:
-    code = (
-        "import sys; from stillwatch.server.database import Database; sys.stdin.read(1); Database(sys.argv[1]).make()"
-    )
-    started = [
-        subprocess.Popen([sys.executable, "-c", code, url], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("x")
-        process.stdin.flush()
-    ended = [(process.communicate()[1], process.returncode) for process in started]
-    assert ended == [("", 0)] * 2
+def make_at_once() -> None:
+    """Make the schema as soon as there is a file, as another process does."""
+    _, url, go = sys.argv
+    print("ready", flush=True)  # noqa: T201 - the parent reads it
+    while not Path(go).exists():
+        time.sleep(0.001)
+    Database(url).make()
+
+
+def test_processes_that_start_at_once_all_come_up(url: str, database: Database, tmp_path: Path) -> None:
+    main = f"{__name__}:make_at_once"
+    with ExitStack() as stack:
+        running = [
+            stack.enter_context(
+                processes.started(url, tmp_path / "go", main=main, errors=tmp_path / f"errors-{number}")
+            )
+            for number in range(2)
+        ]
+        assert [process.stdout.readline() for process in running] == ["ready\n"] * 2
+        (tmp_path / "go").touch()
+        codes = [process.wait() for process in running]
+    said = [(tmp_path / f"errors-{number}").read_text() for number in range(2)]
+    assert (codes, said) == ([0, 0], ["", ""])
     assert revision_of(database) == newest()
 
 

@@ -12,6 +12,10 @@ from stillwatch.server import ServerSettings, load_server_settings, opened
 from stillwatch.server.settings import Storing
 
 PAGE = Path(__file__).parents[3] / "docs" / "server-settings.md"
+TOGETHER = {  # the setting says nothing without the other
+    "kafka_servers": {"STILLWATCH_INTAKE_KAFKA_TOPIC": "t"},
+    "kafka_topic": {"STILLWATCH_INTAKE_KAFKA_SERVERS": "a:9092"},
+}
 ROW = re.compile(r"^\| `(\w+)` \| ([^|]+) \| `(STILLWATCH_\w+)` \| ", re.MULTILINE)
 
 
@@ -53,8 +57,9 @@ def test_each_can_be_replaced_by_its_variable(section: str, name: str, default: 
         "verify": "tell",
     }
     plain = {bool: "true", int: "7", float: "7.5", Path: "/x", str: "x"}
+    variable = f"STILLWATCH_{section}_{name}".upper()
     told = load_server_settings(
-        None, {f"STILLWATCH_{section}_{name}".upper(): special.get(name, plain.get(kind, "a,b"))}
+        None, {**TOGETHER.get(name, {}), variable: special.get(name, plain.get(kind, "a=b,c=d"))}
     )
     assert getattr(getattr(told, section), name) not in (default, None, "")
 
