@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stillwatch.cli.output import As, Format, print_rows, progress_bars, say
-from stillwatch.cli.server import Config, Records, State, _operator, _records, _settings
+from stillwatch.cli.server import Config, Records, State, _settings, operator, records_of
 from stillwatch.cli.share import share_app
 from stillwatch.errors import InputError, SettingsError
 
@@ -100,14 +100,14 @@ def psi_offer(
 
     _refuse_names(partner or [])
     values = _values(file, column)
-    with _records(config, state, database) as records:
+    with records_of(config, state, database) as records:
         from stillwatch import ingest
         from stillwatch.server.psi import sets
         from stillwatch.settings import key_path, key_secret
 
         key, limits = ingest.Key(key_secret(key_path())), _settings(config, state, database).matching
         offer = sets.Offer(kind, values, partner, days, skip_refused)
-        made = sets.offered(records, key, limits, offer, by=_operator(), now=datetime.now(UTC))
+        made = sets.offered(records, key, limits, offer, by=operator(), now=datetime.now(UTC))
     if made["refused"]:
         say(f"{made['refused']:,} identifiers were refused and left out.")
     say(f"{made['size']:,} identifiers are offered until {made['expires_at']:%Y-%m-%d}.")
@@ -119,7 +119,7 @@ def psi_sets(output: As = Format.table, config: Config = None, state: State = No
     """List the sets that are offered: of which kind, how large, to whom, until when. Never what is in them."""
     from datetime import UTC, datetime
 
-    with _records(config, state, database) as records:
+    with records_of(config, state, database) as records:
         from stillwatch.server.psi.sets import listed
 
         with records.read() as connection:
@@ -143,11 +143,11 @@ def psi_withdraw(
     """Offer a set no longer, and remove it."""
     from datetime import UTC, datetime
 
-    with _records(config, state, database) as records:
+    with records_of(config, state, database) as records:
         from stillwatch.server.psi.sets import withdrawn
 
         with records.write() as connection:
-            if not withdrawn(connection, set_id, by=_operator(), now=datetime.now(UTC)):
+            if not withdrawn(connection, set_id, by=operator(), now=datetime.now(UTC)):
                 raise InputError(f"there is no set {set_id}; see `stillwatch share psi sets`")
     say(f"{set_id} is withdrawn.")
 
@@ -186,7 +186,7 @@ def _spend(partner: str, count: int, *, config: Path | None, state: Path | None,
     """Count what we are about to put in, in our own records, before anything moves."""
     from datetime import UTC, datetime
 
-    with _records(config, state, database) as records:
+    with records_of(config, state, database) as records:
         from stillwatch.server import audit
         from stillwatch.server.psi import caps
         from stillwatch.sharing.psi import bucket
@@ -195,7 +195,7 @@ def _spend(partner: str, count: int, *, config: Path | None, state: Path | None,
         with records.write() as connection:
             caps.spend(connection, limits, partner=partner, direction=caps.SENT, count=size, now=now)
             told = {"size": size}
-            audit.record(connection, at=now, principal=_operator(), action="psi.sent", subject=partner, after=told)
+            audit.record(connection, at=now, principal=operator(), action="psi.sent", subject=partner, after=told)
 
 
 def _refuse_names(names: "Sequence[str]") -> None:
