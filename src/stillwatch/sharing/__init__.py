@@ -3,7 +3,18 @@
 from stillwatch.sharing.bundle import Practice, bundle, bundle_text, objects_of
 from stillwatch.sharing.egress import check_egress
 from stillwatch.sharing.intrusion_sets import Alias
-from stillwatch.sharing.keyed import GroupKey
+from stillwatch.sharing.keyed import GroupKey, keyed
 from stillwatch.sharing.versions import renewed, revoked
 
-__all__ = ["Alias", "GroupKey", "Practice", "bundle", "bundle_text", "check_egress", "objects_of", "renewed", "revoked"]
+__all__ = [
+    "Alias",
+    "GroupKey",
+    "Practice",
+    "bundle",
+    "bundle_text",
+    "check_egress",
+    "keyed",
+    "objects_of",
+    "renewed",
+    "revoked",
+]
