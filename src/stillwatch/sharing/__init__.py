@@ -2,8 +2,19 @@
 
 from stillwatch.sharing.bundle import Practice, bundle, bundle_text, objects_of
 from stillwatch.sharing.egress import check_egress
-from stillwatch.sharing.intrusion_sets import Alias
+from stillwatch.sharing.intrusion_sets import Alias, check_alias
 from stillwatch.sharing.keyed import GroupKey
 from stillwatch.sharing.versions import renewed, revoked
 
-__all__ = ["Alias", "GroupKey", "Practice", "bundle", "bundle_text", "check_egress", "objects_of", "renewed", "revoked"]
+__all__ = [
+    "Alias",
+    "GroupKey",
+    "Practice",
+    "bundle",
+    "bundle_text",
+    "check_alias",
+    "check_egress",
+    "objects_of",
+    "renewed",
+    "revoked",
+]
