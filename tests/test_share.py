@@ -193,3 +193,29 @@ def test_options_that_do_not_go_together_are_refused(house: House) -> None:
             house.share(*words)
     with pytest.raises(SettingsError, match="--newest needs --verify"):
         house.share("log", house.out, "--newest", "0")
+
+
+def test_an_alias_is_a_person_s_and_leaves_with_its_author_and_grounds(house: House) -> None:
+    campaign, name = "c-7692c3ad3540", "Amber Heron"
+    for words, message in (
+        ((campaign, "amber@example.org"), "one to three words"),
+        ((campaign, name, "--author", "Ann Lee"), "must be a handle"),
+        ((campaign, name, "--author", "analyst-7", "--grounds", "a feeling"), "grounds must be one of"),
+        (("c-0", name, "--author", "analyst-7", "--grounds", "partner"), "no such campaign"),
+        ((campaign, name, "--drop"), "nobody gave"),
+    ):
+        with pytest.raises(SharingError, match=message):
+            house.share("alias", house.out, *words)
+    assert not any("aliases" in one for one in house.export("feed")["objects"])
+
+    house.share("alias", house.out, campaign, name, "--author", "analyst-7", "--grounds", "public report")
+    told = house.export("feed")["objects"]
+    assert [one["aliases"] for one in told if "aliases" in one] == [[name]]
+    assert [one["authors"] for one in told if "authors" in one] == [["analyst-7"]]
+
+    house.share("alias", house.out, campaign, name, "--drop")
+    back = ("--to", "feed", "--approver", "A", "--because", "wrong", "--out", house.folder / "back.json")
+    house.share("revoke", house.out, "--gone", *back)
+    undone = json.loads((house.folder / "back.json").read_text())["objects"]
+    assert [one["authors"] for one in undone if one.get("revoked")] == [["analyst-7"]]
+    assert not any("aliases" in one for one in house.export("feed")["objects"])

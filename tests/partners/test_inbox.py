@@ -205,6 +205,7 @@ with Inbox(Path(sys.argv[1])).opened("north", (NORTH,)) as box:
 """
 
 
+@pytest.mark.nightly
 def test_a_process_that_is_killed_loses_at_most_the_page_it_was_taking(inbox: Inbox) -> None:
     process = subprocess.Popen([sys.executable, "-c", KILLED, inbox.out], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

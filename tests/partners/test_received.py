@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.partners.world import NOON, VALUES, campaign, indicates, indicator, object_of, stix_moment, uid
 
@@ -106,6 +106,15 @@ def test_an_extension_in_any_other_form_puts_its_indicator_aside(change: dict[st
     assert body_of(extended(indicator(), **change)) is None
 
 
+def test_values_have_the_shape_of_their_kind() -> None:
+    ja4, keyed, long = "t13d1516h2_8daaf6152771_b186095e22b6", "0123456789abcdef", "ab" * 32
+    fitting = {("wording", keyed), ("item", keyed), ("template", keyed), ("ja4", ja4), ("payment", long), ("ip", keyed)}
+    for kind in ("wording", "item", "template", "ja4", "payment", "ip"):
+        for value in (ja4, keyed, long, keyed[:15], long + "0"):
+            is_read = body_of(indicator(kind=kind, values=(value,))) is not None
+            assert is_read == ((kind, value) in fitting or (kind, value) in {("payment", keyed), ("ip", long)})
+
+
 def test_values_of_content_without_a_group_are_put_aside() -> None:
     for kind in ("wording", "item", "template", "rewording", "system_prompt", "metadata"):
         assert body_of(indicator(kind=kind, key={})) is None
@@ -201,6 +210,7 @@ FIELDS = ("id", "created_by_ref", "modified", "revoked", "spec_version", "patter
 MORE = ("valid_until", "extensions", "object_marking_refs", "source_ref", "target_ref", "count", "object_refs")
 
 
+@settings(max_examples=60)
 @given(st.sampled_from([indicator(), campaign(), indicates()]), st.dictionaries(st.sampled_from(FIELDS + MORE), JSON))
 def test_whatever_stands_in_a_field_it_is_read_or_refused_and_never_breaks(
     object_: dict[str, Any], changes: dict[str, Any]

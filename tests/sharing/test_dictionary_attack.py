@@ -58,7 +58,7 @@ def numbers(prompts: list[str]) -> list[dict[str, set[int]]]:
 @pytest.fixture
 def exported(campaigns: Campaigns, numbers: list[dict[str, set[int]]]) -> str:
     """The bytes of a bundle about a campaign that sent the first prompts of the list, for a member of the group."""
-    one = copy.deepcopy(campaigns[0])
+    one = {**copy.deepcopy(campaigns[0]), "evidence": []}
     for name, kind in (("wordings", "wording"), ("items", "item")):
         used = set().union(*(candidate[kind] for candidate in numbers[:USED]))
         one["sketch"][name] = [{"value": str(number), "account_count": HOLDERS} for number in sorted(used)]
@@ -111,7 +111,7 @@ def test_without_the_key_no_candidate_can_be_told_from_another(
         assert sum(len(everything & one) for one in names) == 0
         assert not any(name in exported for one in names for name in one)
     keys = list(public_keys(exported))
-    assert len(keys) > 100
+    assert len(keys) > 50
     together = {kind: set().union(*(one[kind] for one in numbers)) for kind in KINDS}
     assert [key for key in keys if matches(values, guessed(together, key))] == []
 

@@ -133,6 +133,34 @@ def share_revoke(
         _let_go(would, book, "revoke", approver, file, Form.stix)
 
 
+@share_app.command("alias")
+def share_alias(
+    folder: Folder,
+    campaign_id: Annotated[str, typer.Argument(metavar="CAMPAIGN", help="A campaign of the scan.")],
+    name: Annotated[str, typer.Argument(help="One to three words with capitals, perhaps with a number.")],
+    author: Annotated[
+        str, typer.Option(help="Handle of whoever gives it; it is shared.")
+    ] = "",
+    grounds: Annotated[
+        str, typer.Option(help="public report, partner, own investigation, court record or admission.")
+    ] = "",
+    drop: Annotated[bool, typer.Option("--drop", help="Take the name away again.")] = False,
+) -> None:
+    """Give whoever is behind a campaign a name, with its author and grounds; the software never gives one.
+
+    Example: stillwatch share alias out c-0123456789ab "Amber Heron" --author analyst-7 --grounds "public report"
+    """
+    from stillwatch.partners import aliases
+    from stillwatch.sharing import Alias
+
+    if drop:
+        aliases.take(folder, campaign_id, name)
+        say("The alias is dropped; what was sent with it has it until the next export.")
+        return
+    aliases.give(folder, Alias(campaign_id, name, author, grounds, datetime.now(UTC)))
+    say("The alias leaves with the next export.")
+
+
 @share_app.command("log")
 def share_log(
     folder: Folder,

@@ -8,9 +8,11 @@ from typing import Any
 
 from stillwatch import sharing, store
 from stillwatch.errors import SettingsError, StoreError
+from stillwatch.partners.aliases import read_aliases, sent_aliases
 from stillwatch.settings import key_path
 from stillwatch.sharing.gate import Considered, Private, considered, revocations
 from stillwatch.sharing.groups import current, read_groups
+from stillwatch.sharing.intrusion_sets import Alias
 from stillwatch.sharing.keyed import GroupKey
 from stillwatch.sharing.recipients import STRICTNESS, Limits, Recipient, Recipients, recipients
 from stillwatch.sharing.traits import unkeyed_values
@@ -105,11 +107,17 @@ def outbound(folder: Path, under: Sending, *, before: Mapping[str, Mapping[str, 
         StoreError: there was no scan in the folder, or its files are damaged.
     """
     key_id, campaigns = _scanned(folder)
-    practice = sharing.Practice(least_accounts=under.limits.least_holders)
+    aliases = read_aliases(folder)
     objects = sharing.objects_of(
-        campaigns, now=under.now, tlp=under.tlp, key_id=key_id, group=under.group, practice=practice
+        campaigns,
+        now=under.now,
+        tlp=under.tlp,
+        key_id=key_id,
+        group=under.group,
+        aliases=aliases,
+        practice=sharing.Practice(least_accounts=under.limits.least_holders),
     )
-    return through_gate(objects, under, campaigns, before=before)
+    return through_gate(objects, under, campaigns, before=before, aliases=aliases)
 
 
 def taken_back(
@@ -124,7 +132,7 @@ def taken_back(
     _, campaigns = _scanned(folder)
     ours = {campaign_id_of(one): name for name, one in before.items() if one["type"] == "campaign"}
     objects = revocations(before, [ours.get(one, one) for one in ids], because=because, now=under.now)
-    return through_gate(objects, under, campaigns, before=before)
+    return through_gate(objects, under, campaigns, before=before, aliases=sent_aliases(before))
 
 
 def campaign_id_of(object_: Mapping[str, Any]) -> str:
@@ -138,21 +146,24 @@ def through_gate(
     campaigns: Sequence[Mapping[str, Any]],
     *,
     before: Mapping[str, Mapping[str, Any]],
+    aliases: Sequence[Alias] = (),
 ) -> Considered:
     """What of the objects would leave, held against everything that the campaigns of this deployment must keep.
 
     Raises:
         SharingError: an object holds what must not leave.
     """
-    return considered(objects, under.recipient, limits=under.limits, before=before, private=private(campaigns))
+    kept = private(campaigns, aliases)
+    return considered(objects, under.recipient, limits=under.limits, before=before, private=kept)
 
 
-def private(campaigns: Sequence[Mapping[str, Any]]) -> Private:
+def private(campaigns: Sequence[Mapping[str, Any]], aliases: Sequence[Alias] = ()) -> Private:
     """What of the campaigns must not leave: ids of accounts and organisations, and fingerprints without a key."""
     organisations = [campaign["declared"]["organization_id"] for campaign in campaigns if campaign.get("declared")]
     return Private(
         frozenset(account_id for campaign in campaigns for account_id in campaign["account_ids"]).union(organisations),
         frozenset(value for campaign in campaigns for value in unkeyed_values(campaign)),
+        tuple(aliases),
     )
 
 

@@ -18,9 +18,9 @@ KEYED_KINDS: Final = frozenset({WORDING, ITEM}) | CONTENT_KINDS  # only ever und
 LEAD_KINDS: Final = frozenset({WORDING, ITEM, JA4_KIND}) | KINDS
 MOST_VALUES: Final = 10_000  # of one indicator
 MOST_EPOCH: Final = 1_000_000
-_HASH: Final = r"[0-9a-f]{16,64}"
-_JA4: Final = r"[tqd][0-9]{2}[di][0-9]{4}[0-9a-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}"
-_VALUE = re.compile(rf"{_HASH}|{_JA4}")
+_HASH = re.compile(r"[0-9a-f]{16,64}")
+_KEYED = re.compile(r"[0-9a-f]{16}")
+_JA4 = re.compile(r"[tqd][0-9]{2}[di][0-9]{4}[0-9a-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}")
 _PATH = rf"user-account:extensions\.'{EXTENSION_ID}'"
 _HEAD = re.compile(rf"\[{_PATH}\.kind = '([a-z0-9_]{{1,32}})' AND {_PATH}\.value IN \(")
 _TAIL: Final = ")]"
@@ -57,9 +57,10 @@ def _parsed(pattern: object) -> tuple[str, list[str]]:
     head = _HEAD.match(pattern)
     if head is None or not pattern.endswith(_TAIL) or head[1] not in LEAD_KINDS:
         raise RefusedError("its pattern is in another form than ours")
+    shape = _JA4 if head[1] == JA4_KIND else _KEYED if head[1] in KEYED_KINDS else _HASH
     literals = pattern[head.end() : -len(_TAIL)].split(", ")
     values = [literal[1:-1] for literal in literals if literal[:1] == literal[-1:] == "'"]
-    if len(values) != len(literals) or not 0 < len(values) <= MOST_VALUES or not all(map(_VALUE.fullmatch, values)):
+    if len(values) != len(literals) or not 0 < len(values) <= MOST_VALUES or not all(map(shape.fullmatch, values)):
         raise RefusedError("its pattern is in another form than ours")
     return head[1], values
 

@@ -2,7 +2,7 @@
 
 from stillwatch.sharing.bundle import Practice, bundle, bundle_text, objects_of
 from stillwatch.sharing.egress import check_egress
-from stillwatch.sharing.intrusion_sets import Alias
+from stillwatch.sharing.intrusion_sets import Alias, check_alias
 from stillwatch.sharing.keyed import GroupKey, keyed
 from stillwatch.sharing.versions import renewed, revoked
 
@@ -12,6 +12,7 @@ __all__ = [
     "Practice",
     "bundle",
     "bundle_text",
+    "check_alias",
     "check_egress",
     "keyed",
     "objects_of",

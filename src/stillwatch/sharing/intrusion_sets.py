@@ -43,7 +43,7 @@ def intrusion_set_objects(
         sets.setdefault(roots[subject.campaign_id], []).append(subject)
     for root, members in sorted(sets.items()):
         known = {member.campaign_id for member in members}
-        given = [_checked(alias) for alias in aliases if alias.campaign_id in known]
+        given = [check_alias(alias) for alias in aliases if alias.campaign_id in known]
         whole = _intrusion_set(stamp.id("intrusion-set", root), members, stamp, given)
         yield whole
         yield from (_alias_note(alias, whole["id"], stamp) for alias in given)
@@ -98,7 +98,7 @@ def set_name(set_id: str) -> str:
     return f"Intrusion set s-{set_id.replace('-', '')[-12:]}"
 
 
-def _checked(alias: Alias) -> Alias:
+def check_alias(alias: Alias) -> Alias:
     """The alias, when it has the shape of one.
 
     Raises:

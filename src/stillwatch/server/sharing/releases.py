@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from fastapi import HTTPException
 
 from stillwatch import store
+from stillwatch.partners.aliases import read_aliases, sent_aliases
 from stillwatch.partners.outbound import (
     Sending,
     campaign_id_of,
@@ -216,7 +217,8 @@ def _as_proposed(
     told = [campaign_id_of(one) for one in objects if one["type"] == "campaign" and not is_revoked(one)]
     if not standing.issuperset(told):
         raise HTTPException(409, "A campaign of it is not found any more, or is explained. Propose it again.")
-    return through_gate(objects, under, campaigns, before=before)
+    aliases = [*read_aliases(output_folder(settings)), *sent_aliases(before)]
+    return through_gate(objects, under, campaigns, before=before, aliases=aliases)
 
 
 def _check_readers(connection: sa.Connection, collection: str, done: Released) -> None:
