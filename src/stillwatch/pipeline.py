@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch import campaigns as campaign_stage
-from stillwatch import decisions, ingest, linkage, rollups
+from stillwatch import decisions, ingest, leads, linkage, rollups
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import TEMPLATE_KINDS, TRAITS, arrow_schema
 from stillwatch.seen import seen
@@ -46,6 +46,7 @@ class Linked:
     cohesion: pa.Table
     exposure: Mapping[str, int]
     principals: Mapping[str, str]
+    precision: Mapping[str, float]
     minimum_detectable: int | None
 
 
@@ -62,22 +63,27 @@ class Found:
     links: pa.Table
     seen: pa.Table
     vocabulary: pa.Table
+    lead_matches: pa.Table
     account_count: int
     minimum_detectable: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What earlier runs and analysts left: known campaigns, accounts of the last run, verdicts. Loops close here."""
+    """What earlier runs, analysts and partners left: known campaigns, accounts of the last run, verdicts, leads.
+
+    Loops close here.
+    """
 
     known: Sequence[Mapping[str, Any]]
     seen: pa.Table
     verdicts: pa.Table
+    sent: leads.Sent = leads.NOTHING_SENT
 
 
 def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, progress: Progress) -> Found:
     """Everything after the rollups: linkage, campaigns, decisions."""
-    linked = _linked(kept, engine, settings, progress)
+    linked = _linked(kept, engine, settings, earlier.sent.leads, progress)
     progress("campaigns", 0, 0)
     before = _past(linked, engine, earlier)
     borne = _bearing(linked, engine, kept.work)
@@ -102,27 +108,35 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
         links=linked.links,
         seen=_seen(linked, borne, members),
         vocabulary=engine.read(kept.work / linkage.VOCABULARY).to_pyarrow(),
+        lead_matches=leads.matches(earlier.sent, linked.templated, judged, engine),
         account_count=len(linked.exposure),
         minimum_detectable=linked.minimum_detectable,
     )
 
 
-def _linked(kept: Kept, engine: Engine, settings: Settings, progress: Progress) -> Linked:
+def _linked(kept: Kept, engine: Engine, settings: Settings, received: linkage.Leads, progress: Progress) -> Linked:
     """Templates, holdings, weights and clusters."""
     rolled = kept.rollups
     ledger = _ledger(kept, engine)
     progress("templates", 0, 0)
-    found = linkage.templated(rolled.content, engine, kept.work)
+    found = linkage.templated(rolled.content, engine, kept.work, received)
     progress("linkage", 0, 0)
     per_account = rolled.activity.group_by("account_id")
     totals = per_account.aggregate(exchanges=rolled.activity.exchanges.sum().cast("int64")).to_pyarrow()
     exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
     people = _principals(kept.accounts, list(exposure))
-    shown_by = [rolled.traits, rollups.replay_traits(ledger), rollups.account_traits(engine.memory(kept.accounts))]
+    named = [linkage.lead_traits(found.exchanges, received.campaigns, engine)] if received.campaigns else []
+    shown_by = [
+        *named,
+        rolled.traits,
+        rollups.replay_traits(ledger),
+        rollups.account_traits(engine.memory(kept.accounts)),
+    ]
     shared = _traits([linkage.template_traits(found), *shown_by], kept.key)
     traits = _of_principals(shared, people)
     held = linkage.holdings(traits, sorted(set(people.values())))
-    weighed = linkage.weights(held, fdr=settings.false_discovery_rate)
+    precision = dict(zip(received.campaigns, received.precision, strict=True))
+    weighed = linkage.weights(held, fdr=settings.false_discovery_rate, precision=precision)
     organisations = set(people.values()) - set(exposure)
     starts = linkage.starts(_renamed(rolled.starts.to_pyarrow(), people), held.account_ids)
     clustered = linkage.clusters(held, weighed, starts, seed=settings.seed, outsiders=organisations)
@@ -142,6 +156,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, progress: Progress) 
         cohesion=linkage.cohesion(held, clustered, in_step),
         exposure=exposure,
         principals=people,
+        precision=precision,
         minimum_detectable=linkage.minimum_detectable(held, fdr=settings.false_discovery_rate),
     )
 
@@ -216,6 +231,7 @@ def _tables(linked: Linked, borne: IbisTable | None = None) -> campaign_stage.Ta
         cohesion=linked.cohesion,
         columns=linked.columns,
         borne=borne,
+        precision=linked.precision,
     )
 
 

@@ -71,6 +71,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "rewording": ("content", "content", "high"),  # a template said in other words each time
     "client": ("tooling", "content", "low"),  # a public tool fixes prompt and client together
     "metadata": ("tooling", "content", "low"),
+    "lead": ("partner", "partner", "low"),  # what a partner says; anybody can say anything
     "ip": ("network", "network", "low-medium"),
     "ip_prefix": ("network", "network", "low"),
     "payment": ("payment", "payment", "medium"),

@@ -31,7 +31,7 @@ from stillwatch.records import CLUSTERS, CONTENT, TRAITS, arrow_schema
 START = datetime(2026, 3, 2, tzinfo=UTC)
 MEMBERS = [f"member-{number:02}" for number in range(8)]
 OTHERS = [f"other-{number:03}" for number in range(200)]
-OWN = list(range(-10, 0))  # fingerprints, in the order of the sketch, of the template that members alone use
+OWN = list(range(10, 20))  # fingerprints, in the order of the sketch, of the template that members alone use
 PUBLIC = list(range(100, 110))  # of one that everybody uses
 Row = dict[str, Any]
 
@@ -189,3 +189,18 @@ def test_names_of_hashes_are_ordered_as_the_numbers_are() -> None:
     names = [hash_name(number) for number in numbers]
     assert names == sorted(names)
     assert {len(name) for name in names} == {16}
+
+
+def test_what_may_be_shared_are_own_fingerprints_and_items_with_how_many_members_use_them(
+    engine: EmbeddedEngine,
+) -> None:
+    rows = exchanges()
+    everybodys = min(row["text_id"] for row in rows if row["is_own"])
+    for name in MEMBERS[:5]:
+        rows.append({**next(row for row in rows if row["account_id"] == name and row["is_own"]), "text_id": everybodys})
+        rows[-1] |= {"item_id": everybodys, "exchange_id": len(rows)}
+    shared = marks(observed(engine, rows), engine)[0].shared
+    assert shared.wordings == dict.fromkeys(OWN, len(MEMBERS))
+    assert next(iter(shared.items)) == everybodys
+    assert shared.items[everybodys] in (5, 6)
+    assert set(shared.items.values()) - {shared.items[everybodys]} == {1}

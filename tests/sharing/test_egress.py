@@ -124,6 +124,7 @@ def values_of(indicator: dict[str, Any], *values: str, **changed: Any) -> dict[s
         ("system_prompt", {"group_id": "g-other"}),
         ("payment", {"group_id": "g-0123456789ab", "epoch": 3}),
         ("payment", {"sampled_from": 12}),
+        ("payment", {"key_id": "4111111111111111"}),
         ("ja4", {"key_id": "0f3c9a1155aa77cc"}),
     ],
 )

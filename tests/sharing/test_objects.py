@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.sharing.planted import ALIAS, CAMPAIGN, KEY_ID, LATER, MATCHES, NOW, everything, lead, match, of
+from tests.sharing.planted import ALIAS, CAMPAIGN, GROUP, KEY_ID, LATER, MATCHES, NOW, everything, lead, match, of
 
 from stillwatch.errors import SharingError
 from stillwatch.sharing import Practice, objects_of
@@ -288,6 +288,14 @@ def test_a_campaign_tells_its_profile_evidence_and_the_grounds_of_its_confidence
         "value_count": 1,
         "account_count": 9,
     }
+
+
+def test_what_a_partner_said_is_told_as_such_and_never_passed_on(campaigns: Campaigns) -> None:
+    said = {**campaigns[0]["evidence"][0], "kind": "lead", "family": "partner", "value": "a" * 32, "durability": "low"}
+    found = made([{**campaigns[0], "evidence": [said], "templates": []}], group=GROUP, tlp="red")
+    assert [one["kind"] for one in measures(of(found, "campaign")[0])["evidence"]] == ["lead"]
+    assert {measures(one)["kind"] for one in of(found, "indicator")} == {"wording", "item"}
+    assert "a" * 32 not in str(found)
 
 
 def test_the_public_is_not_told_what_gave_a_campaign_away(campaigns: Campaigns) -> None:

@@ -31,6 +31,10 @@ CAMPAIGN = WHOLE | {"timeline": WHOLE["timeline"][:2], "account_ids": WHOLE["acc
 PLACES = list(text_places(CAMPAIGN))
 
 
+# A card, a telephone, a place: where a number may stand, and where a text of digits may.
+NUMBERS = (4111111111111111, 15550100777, 37.77493, "4111111111111111", "15550100777")
+
+
 def variants() -> list[dict[str, Any]]:
     """One object of every type, every kind of indicator, note, sighting, relationship; from all markings."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -98,7 +102,7 @@ def test_a_secret_at_any_place_of_any_object_is_refused() -> None:
     tried = 0
     for index, one in enumerate(OBJECTS):
         for step, path in enumerate(places(one)):
-            for secret in (SECRETS[(index + step) % len(SECRETS)], 4111111111111111, 15550100777, 37.77493):
+            for secret in (SECRETS[(index + step) % len(SECRETS)], *NUMBERS):
                 tried += 1
                 reply = refusal(planted(one, path, secret))
                 assert reply, f"{one['type']} {path} took {secret!r}"

@@ -13,7 +13,7 @@ from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.harvest import harvest, harvests
 from stillwatch.campaigns.hypotheses import Finding, findings, meaning
 from stillwatch.campaigns.known import Past
-from stillwatch.campaigns.marks import Marks, as_json
+from stillwatch.campaigns.marks import Marks, as_json, shared_json
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
 from stillwatch.campaigns.pivots import pivots
@@ -160,6 +160,7 @@ def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) 
         "lineage": list(name.lineage),
         "displacement": list(name.displacement),
         "marks": as_json(mark),
+        "sketch": shared_json(mark),
         "compromised": [{"account_id": a, "because": why} for a, why in sorted(cluster.compromised.items())],
         "timeline": [
             {"on": day.isoformat(), "exchanges": n, "accounts": accounts} for day, n, accounts in cluster.timeline

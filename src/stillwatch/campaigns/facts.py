@@ -142,7 +142,8 @@ class Facts:
     all of the members' traffic reaches for reasoning; `handed_on` what they sent back of others'; `columns` those of
     the logs and of the accounts table that hold anything, as `accounts.organization_id`; `declared` is set for a
     verified organisation; `compromised` are members whose key looks stolen, with the reason; `member_intents`
-    exchanges with each intent, for every account with template-bearing ones.
+    exchanges with each intent, for every account with template-bearing ones; `named` how often leads of the partner
+    proved right whose lead most members bear, 0 when no partner names them.
     """
 
     members: Sequence[Member]
@@ -170,6 +171,7 @@ class Facts:
     declared: Declared | None = None
     compromised: Mapping[str, str] = field(default_factory=dict)
     member_intents: Sequence[tuple[int, ...]] = ()
+    named: float = 0.0
 
     @property
     def account_ids(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from stillwatch.records import EMBEDDING_SIZE, INTENTS, TEMPLATE_KINDS
 
 CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
 CORE_ACCOUNTS = 3  # members that must hold it
+LEAD = "lead"
 CORE_KINDS = (*TEMPLATE_KINDS, "system_prompt")
 SEGMENT = ("model", "access_program", "script")  # what a reference backs off from, first part first
 BUSY_DAYS = 3  # a deadline shows in this many days
@@ -32,7 +33,7 @@ class Tables:
     """The stage tables the campaign tests read: Ibis for what is large, Arrow for what fits the driver.
 
     `columns` are those of the exchanges that hold anything; `borne`, when it was written already, is what `bearing`
-    gives.
+    gives; `precision` how often the sender of each lead proved right.
     """
 
     templated: IbisTable
@@ -44,6 +45,7 @@ class Tables:
     cohesion: pa.Table
     columns: frozenset[str] = frozenset()
     borne: IbisTable | None = None
+    precision: Mapping[str, float] = field(default_factory=dict)
 
 
 def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Iterable[str] = ()) -> list[Facts]:
@@ -363,7 +365,13 @@ class _Context:
             pardoned=bool(ids) and sum(i in self.pardoned for i in ids) * 2 > len(ids),
             attempts=self.attempts.get(cluster, Attempts()),
             handed_on=self.handed_on.get(cluster, HandedOn()),
+            named=self._named(cluster, len(ids)),
         )
+
+    def _named(self, cluster: int, members: int) -> float:
+        """The precision of the best lead that most members bear."""
+        borne = [e for e in self.evidence.get(cluster, []) if e["kind"] == LEAD and 2 * e["account_count"] > members]
+        return max((self.tables.precision.get(e["value"], 0.0) for e in borne), default=0.0)
 
 
 def _without_cluster(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,19 +15,21 @@ anywhere in the head or the tail of a prompt. Strangers who share a sentence sha
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stillwatch.campaigns.sightings import SIGHTINGS_SCHEMA, sightings
+from stillwatch.campaigns.sightings import ALONE, SIGHTINGS_SCHEMA, sightings
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import SKETCH_SIZE
 
 SAMPLE_SIZE = 256  # wordings, and items, kept: a containment of one half is then known to about 0.03
 VALUE_SAMPLE_SIZE = 64  # values kept of each kind of infrastructure
+MAX_SHARED = 512  # fingerprints, and items, that a partner may be told of, under the key of a sharing group
+RARE_SHARE = 0.005  # of independent others that use a fingerprint, from which on it is no use to a partner
 MAX_CLIENTS = 8  # commonest clients kept
 OWN_TIMES = 8.0  # how much commoner among members than outside a wording must be, as for templates of their own
 OWN_ACCOUNTS = 3  # members that must use it
@@ -54,6 +56,18 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """What a partner could recognise the campaign by: members that use each fingerprint, and each item.
+
+    Fingerprints are of the sketch signal, items hashes of whole prompts; most used first. Neither is kept from run to
+    run.
+    """
+
+    wordings: Mapping[int, int] = field(default_factory=dict)
+    items: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Marks:
     """What one campaign would take along to other accounts.
 
@@ -68,6 +82,7 @@ class Marks:
     by_hour: Sequence[float] = ()
     peak_share: float | None = None
     infrastructure: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shared: Shared = Shared()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +109,18 @@ def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
     if not sizes:
         return {}
     members = engine.memory(of.members.select(["account_id", "cluster_id"]))
-    wordings = _wordings(of, engine, members, sizes)
-    items = _items(of, members, sizes)
+    own = _wordings(of, engine, members, sizes)
+    items, senders = _items(of, members, sizes)
     hours = _by_cluster(_hours(of.bearing))
     shown = _by_cluster(_shown(of.traits, of.members))
     return {
         cluster: Marks(
-            wordings=wordings.get(cluster, Sample()),
+            wordings=_paired(own.get(cluster, ())),
             items=items.get(cluster, Sample()),
             clients=_clients(shown.get(cluster, ())),
             infrastructure=_infrastructure(shown.get(cluster, ())),
             **_timing(hours.get(cluster, ())),
+            shared=Shared(_alone(own.get(cluster, ())), _most_used(senders.get(cluster, {}))),
         )
         for cluster in sizes
     }
@@ -119,6 +135,12 @@ def as_json(of: Marks) -> dict[str, Any]:
         "timing": {"by_hour": list(of.by_hour), "peak_share": of.peak_share},
         "infrastructure": [{"kind": kind, "sample": list(values)} for kind, values in of.infrastructure.items()],
     }
+
+
+def shared_json(of: Marks) -> dict[str, Any]:
+    """What a partner could be told of, as the campaigns schema has it; unkeyed, so it stays here as it is."""
+    told = (("wordings", of.shared.wordings), ("items", of.shared.items))
+    return {name: [{"value": str(v), "account_count": n} for v, n in counts.items()] for name, counts in told}
 
 
 def from_json(told: Mapping[str, Any]) -> Marks:
@@ -138,8 +160,17 @@ def hash_name(value: int) -> str:
     return f"{value + (1 << 63):016x}"
 
 
-def _wordings(of: Observed, engine: Engine, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, Sample]:
-    """Pairs of fingerprints, and system prompts, that members use in ever new texts and hardly anybody else does."""
+class _Own(NamedTuple):
+    """A wording that members use and hardly anybody else: how many members, and the share of others that do."""
+
+    first: int
+    second: int
+    inside: int
+    outside: float
+
+
+def _wordings(of: Observed, engine: Engine, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, list[_Own]]:
+    """Fingerprints, pairs of them, and system prompts that members use in ever new texts and hardly anybody else."""
     candidates = engine.write(_member_wordings(of), of.work / "member_wordings.parquet")
     pairs = candidates.select(*PAIR).distinct().order_by(PAIR).to_pyarrow()
     wanted = np.stack([np.asarray(pairs[name], np.int64) for name in PAIR], axis=1)
@@ -147,13 +178,28 @@ def _wordings(of: Observed, engine: Engine, members: IbisTable, sizes: Mapping[i
     sighted = engine.map_batches(shown, sightings(wanted), SIGHTINGS_SCHEMA, of.work / "sightings")
     counted = _counted(sighted.distinct(), PAIR, members)
     rows = candidates.join(counted, ["cluster_id", *PAIR]).to_pyarrow().to_pylist()
-    own: dict[int, list[tuple[int, float]]] = {}
+    own: dict[int, list[_Own]] = {}
     for row in rows:
-        inside, size = row["inside"], sizes[row["cluster_id"]]
+        inside, size = int(row["inside"]), sizes[row["cluster_id"]]
         outside = _share(row["elsewhere"], of.account_count - size)
         if inside > row["elsewhere"] and (inside + 0.5) / (size + 1.0) >= OWN_TIMES * outside:
-            own.setdefault(row["cluster_id"], []).append((mixed(row["first"], row["second"]), outside))
-    return {cluster: _sample(values, len(values)) for cluster, values in own.items()}
+            own.setdefault(row["cluster_id"], []).append(_Own(row["first"], row["second"], inside, outside))
+    return own
+
+
+def _paired(own: Sequence[_Own]) -> Sample:
+    """The pairs and system prompts of a cluster, as a sample."""
+    values = [(mixed(one.first, one.second), one.outside) for one in own if one.second != ALONE]
+    return _sample(values, len(values))
+
+
+def _alone(own: Sequence[_Own]) -> dict[int, int]:
+    """Members by fingerprint, of those that are rare elsewhere."""
+    return _most_used({one.first: one.inside for one in own if one.second == ALONE and one.outside < RARE_SHARE})
+
+
+def _most_used(counts: Mapping[int, int]) -> dict[int, int]:
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_SHARED])
 
 
 def _member_wordings(of: Observed) -> IbisTable:
@@ -180,7 +226,7 @@ _READ = ("cluster_id", "account_id", "item_id", "sketch", "system_prompt_id")
 
 
 def _pairs(rows: IbisTable) -> IbisTable:
-    """Neighbours in the sketches of prompts, row by row; a whole system prompt is a pair with zero."""
+    """Neighbours in the sketches of prompts, row by row; fingerprints with ALONE; a system prompt with zero."""
     key = ("cluster_id", "account_id", "item_id")
     sketched = rows.filter(rows.sketch.notnull())
     zipped = sketched.sketch[: SKETCH_SIZE - 1].zip(sketched.sketch[1:])
@@ -188,7 +234,9 @@ def _pairs(rows: IbisTable) -> IbisTable:
     local = pairs.select(*key, first=pairs.pair.f1, second=pairs.pair.f2)
     prompted = rows.filter(rows.system_prompt_id.notnull())
     whole = prompted.select(*key, first=prompted.system_prompt_id, second=ibis.literal(0, "int64"))
-    return local.filter((local["first"] != 0) & (local.second != 0)).union(whole)
+    single = sketched.select(*key, first=sketched.sketch.unnest(), second=ibis.literal(ALONE, "int64"))
+    single = single.filter(single["first"] != 0)
+    return local.filter((local["first"] != 0) & (local.second != 0)).union(whole).union(single)
 
 
 def mixed(first: int, second: int) -> int:
@@ -207,8 +255,10 @@ def _counted(holders: IbisTable, value: Sequence[str], members: IbisTable) -> Ib
     return joined.select("cluster_id", *value, "inside", elsewhere=joined.loose + joined.clusters - 1)
 
 
-def _items(of: Observed, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, Sample]:
-    """The prompts of each cluster that bear its wordings, as a sample of whole-text hashes."""
+def _items(
+    of: Observed, members: IbisTable, sizes: Mapping[int, int]
+) -> tuple[dict[int, Sample], dict[int, dict[int, int]]]:
+    """The prompts of each cluster that bear its wordings, as a sample of whole-text hashes; members that sent each."""
     items = of.bearing.filter(of.bearing.item_id.notnull()).select("cluster_id", "item_id").distinct()
     totals = items.group_by("cluster_id").aggregate(n=items.count()).to_pyarrow().to_pylist()
     order = ibis.window(group_by="cluster_id", order_by="item_id")
@@ -218,10 +268,13 @@ def _items(of: Observed, members: IbisTable, sizes: Mapping[int, int]) -> dict[i
     counted = _counted(senders, ["item_id"], members)
     rows = chosen.join(counted, ["cluster_id", "item_id"]).to_pyarrow().to_pylist()
     sampled: dict[int, list[tuple[int, float]]] = {}
+    inside: dict[int, dict[int, int]] = {}
     for row in rows:
         outside = _share(row["elsewhere"], of.account_count - sizes[row["cluster_id"]])
         sampled.setdefault(row["cluster_id"], []).append((row["item_id"], outside))
-    return {row["cluster_id"]: _sample(sampled.get(row["cluster_id"], []), int(row["n"])) for row in totals}
+        inside.setdefault(row["cluster_id"], {})[row["item_id"]] = int(row["inside"])
+    samples = {row["cluster_id"]: _sample(sampled.get(row["cluster_id"], []), int(row["n"])) for row in totals}
+    return samples, inside
 
 
 def _share(holders: int, accounts: int) -> float:

@@ -15,6 +15,7 @@ from stillwatch.records import SKETCH_SIZE
 Ints = NDArray[np.int64]
 
 SIGHTINGS_SCHEMA = pa.schema([("account_id", pa.string()), ("first", pa.int64()), ("second", pa.int64())])
+ALONE = -1  # beside a fingerprint that is wanted whatever stands beside it; fingerprints are positive
 _FREE = -1  # of a place in a table
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplying by it spreads bits upwards
 
@@ -22,8 +23,8 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplying by i
 def sightings(pairs: Ints) -> BatchFunction:
     """A function from a batch of (account_id, sketch, system_prompt_id) to who uses which of the pairs.
 
-    `pairs` (pairs, 2) are distinct: two neighbouring fingerprints, or a system prompt and zero. Each account and pair
-    is said once a batch, as in SIGHTINGS_SCHEMA.
+    `pairs` (pairs, 2) are distinct: two neighbouring fingerprints, a fingerprint and ALONE, or a system prompt and
+    zero. Each account and pair is said once a batch, as in SIGHTINGS_SCHEMA.
     """
     table = _indexed(pairs, _capacity(len(pairs)))
 
@@ -88,10 +89,14 @@ def _number(first: np.int64, second: np.int64, pairs: Ints, table: Ints) -> np.i
 
 @njit(nogil=True, cache=True)
 def _places(sketches: Ints, prompts: Ints, pairs: Ints, table: Ints) -> Ints:
-    """The wanted pairs of each row: (rows, SKETCH_SIZE), the last column for the system prompt."""
-    found = np.full(sketches.shape, _FREE, np.int64)
-    last = sketches.shape[1] - 1
+    """The wanted pairs of each row: (rows, 2 SKETCH_SIZE); pairs, the system prompt, then fingerprints alone."""
+    size = sketches.shape[1]
+    found = np.full((len(sketches), 2 * size), _FREE, np.int64)
+    last = size - 1
     for row in range(len(sketches)):
+        for column in range(size):
+            if sketches[row, column] != 0:
+                found[row, size + column] = _number(sketches[row, column], np.int64(ALONE), pairs, table)
         for column in range(last):
             if sketches[row, column] != 0 and sketches[row, column + 1] != 0:
                 found[row, column] = _number(sketches[row, column], sketches[row, column + 1], pairs, table)

@@ -7,6 +7,7 @@ from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.matching import Vocabulary, indexed
 from stillwatch.linkage.power import minimum_detectable
+from stillwatch.linkage.received import NO_LEADS, Leads, Received, lead_traits
 from stillwatch.linkage.rewordings import groups, sampled
 from stillwatch.linkage.templates import (
     LOOKS_SCHEMA,
@@ -27,11 +28,14 @@ from stillwatch.linkage.weights import Weights, weights
 
 __all__ = [
     "LOOKS_SCHEMA",
+    "NO_LEADS",
     "TEMPLATED_SCHEMA",
     "VOCABULARY",
     "Clusters",
     "Families",
     "Holdings",
+    "Leads",
+    "Received",
     "Starts",
     "Templated",
     "Vocabulary",
@@ -45,6 +49,7 @@ __all__ = [
     "groups",
     "holdings",
     "indexed",
+    "lead_traits",
     "links",
     "looks",
     "members",

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillwatch.linkage.cells import DURABLE, ownable
-from stillwatch.linkage.holdings import Holdings, Ints
+from stillwatch.linkage.holdings import CONTENT, PARTNER, Holdings, Ints
 from stillwatch.linkage.labels import commonest, distinct, members_of, most
 from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, together
-from stillwatch.linkage.merging import CHEAP, CONTENT, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
+from stillwatch.linkage.merging import CHEAP, CONFIRMED, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
 from stillwatch.records import TEMPLATE_KINDS
 
@@ -40,6 +40,7 @@ def settled(by: Linkable, labels: Ints) -> tuple[Ints, Ints]:
         before, common = labels, commonest(by.of, labels)
         strict = _strict_ties(by, labels, common)
         ties = _with_timing(strict, steps, labels)
+        ties = ties[:, ~np.isin(ties[2], (PARTNER, CONFIRMED))]  # a lead and a wording are one fact
         apart = _strongest(by.of, ties).home
         dear = _strongest(by.of, ties[:, POINTS[ties[2]] > 1]).home
         own = _owners(by.of, wordings, labels, common, apart)
@@ -54,6 +55,7 @@ def settled(by: Linkable, labels: Ints) -> tuple[Ints, Ints]:
 def tied_apart(by: Linkable, labels: Ints) -> Ints:
     """The cluster that something other than content ties each account to, -1 for none: (accounts,)."""
     strict = _strict_ties(by, labels, commonest(by.of, labels))
+    strict = strict[:, ~np.isin(strict[2], (PARTNER, CONFIRMED))]
     return _strongest(by.of, _with_timing(strict, Steps(by.starts), labels)).home
 
 
@@ -63,7 +65,8 @@ def tied_apart(by: Linkable, labels: Ints) -> Ints:
 def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     """Values, no content, that something independent speaks for and whose other holders are mostly in one cluster.
 
-    Where crowds suffice, a card, device or telephone of several members counts once more.
+    Where crowds suffice, a card, device or telephone of several members counts once more; so does a lead that is
+    confirmed.
     """
     of = by.of
     edge, mine = _shared(of, by.weighed.valid & (of.group != CONTENT), labels, common)
@@ -72,7 +75,9 @@ def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds
     crowd = _triples(of, edge[crowded], common)
     crowd[2] = CROWD
-    return np.concatenate([_triples(of, edge[telling], common), distinct(crowd)], axis=1)
+    confirmed = _triples(of, edge[telling & by.weighed.confirmed[of.held[edge]]], common)
+    confirmed[2] = CONFIRMED
+    return np.concatenate([_triples(of, edge[telling], common), distinct(crowd), distinct(confirmed)], axis=1)
 
 
 def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints, Ints]) -> Ints:

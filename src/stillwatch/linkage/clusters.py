@@ -28,10 +28,10 @@ import numpy as np
 
 from stillwatch.linkage.belonging import settled, tied_apart
 from stillwatch.linkage.cells import components, durable_cells, wording_cells
-from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import holding_counts, numbered
+from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
+from stillwatch.linkage.labels import commonest, holding_counts, numbered
 from stillwatch.linkage.lockstep import Starts
-from stillwatch.linkage.merging import CONTENT, Linkable, merged
+from stillwatch.linkage.merging import Linkable, merged
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
 from stillwatch.records import TEMPLATE_KINDS
@@ -75,18 +75,19 @@ def _swept(by: Linkable, cells: Ints) -> Ints:
     for round_ in range(ROUNDS):
         labels, own = settled(by, merged(by, labels))
         if round_ + 1 < ROUNDS:
-            labels = _recut(by.of, labels, own)
+            labels = _recut(by, labels, own)
     return _corroborated(by, labels)
 
 
-def _recut(of: Holdings, labels: Ints, own: Ints) -> Ints:
+def _recut(by: Linkable, labels: Ints, own: Ints) -> Ints:
     """The clusters cut into the cells that the templates they own hold together; those that own none stay whole.
 
-    A system prompt is often one sentence, and holds no cell together. Members held by other groups alone are let go:
-    they find back when their cluster settles.
+    A confirmed lead holds a cell together as well. A system prompt is often one sentence, and does not. Members held by
+    other groups alone are let go: they find back when their cluster settles.
     """
+    of = by.of
     template = np.isin(np.array(of.kinds, dtype=object), TEMPLATE_KINDS)
-    cutting = np.where(template, own, -1)
+    cutting = np.where(template, own, np.where(by.weighed.confirmed, commonest(of, labels)[0], -1))
     parts = components(of, (cutting[of.held] >= 0) & (cutting[of.held] == labels[of.accounts]))
     cut = np.isin(labels, cutting[cutting >= 0])
     whole = np.where((labels >= 0) & ~cut, labels + of.account_count + len(of.values), -1)  # no name of a part
@@ -110,7 +111,8 @@ def _membership(of: Holdings, weighed: Weights, labels: Ints) -> tuple[Floats, I
     """
     count = int(labels.max(initial=-1)) + 1
     held_by = holding_counts(of, labels, count)
-    usable = (labels[of.accounts] >= 0) & (weighed.valid | (of.group == CONTENT))[of.held]
+    counts = (weighed.valid | (of.group == CONTENT)) & (of.group != PARTNER)
+    usable = (labels[of.accounts] >= 0) & counts[of.held]
     account, value = of.accounts[usable], of.held[usable]
     home = labels[account]
     members = np.bincount(labels[labels >= 0], minlength=count)[home] - 1.0

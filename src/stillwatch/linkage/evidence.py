@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters
-from stillwatch.linkage.holdings import GROUPS, Holdings, Ints
+from stillwatch.linkage.holdings import GROUPS, PARTNER, Holdings, Ints
 from stillwatch.linkage.labels import holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, in_step_p_value, is_in_step, together
 from stillwatch.linkage.tails import hypergeometric
@@ -160,6 +160,8 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         values, within = held_by[[cluster]].indices, held_by[[cluster]].data
         p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
         for group, name in enumerate(GROUPS):
+            if group == PARTNER:
+                continue
             tried = (of.group[values] == group) & (within >= MIN_INSIDE)
             corrected = np.minimum(p_values * max(int(tried.sum()), 1), 1.0)
             telling = tried & (corrected <= TELLING_P_VALUE)

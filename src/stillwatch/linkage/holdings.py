@@ -17,6 +17,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 GROUPS = tuple(dict.fromkeys(group for _, group, _ in KINDS.values()))
+CONTENT = GROUPS.index("content")
+PARTNER = GROUPS.index("partner")  # wordings that others sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from scipy import sparse, stats
 from scipy.sparse import csgraph
 
 from stillwatch.linkage.cells import DURABLE, TELLING_CONTROL
-from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
+from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import holding_counts, members_of, numbered
 from stillwatch.linkage.lockstep import Starts, pairs_together
 from stillwatch.linkage.weights import Weights
@@ -23,7 +23,6 @@ from stillwatch.membership import MIN_GROUPS
 
 Flags = NDArray[np.bool_]
 
-CONTENT = GROUPS.index("content")
 GROUP_P_VALUE = 0.05  # of the links between two cells in one group, to count at all
 MERGE_P_VALUE = 1e-4  # of all groups that count together
 LEAST_P_VALUE = 1e-6  # what one group can contribute: two have to speak
@@ -32,7 +31,8 @@ CHEAP = [GROUPS.index(name) for name in ("network", "registration", "content")]
 MIN_POINTS = MIN_GROUPS + 1  # of the groups that tie an account: a cheap group counts one, any other two
 TIMING = GROUPS.index("timing")
 CROWD = len(GROUPS)  # a card, device or telephone that several members share
-POINTS = np.where(np.isin(np.arange(CROWD + 1), [*CHEAP, CROWD]), 1, 2)  # (groups and crowd,)
+CONFIRMED = CROWD + 1  # a lead of a partner that what its holders share here confirms
+POINTS = np.where(np.isin(np.arange(CONFIRMED + 1), [*CHEAP, CROWD, CONFIRMED]), 1, 2)  # (groups and those two,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ def _linked_pairs(by: Linkable, labels: Ints, count: int) -> tuple[Ints, Ints]:
     for group in range(len(GROUPS)):
         if group in (CONTENT, TIMING):
             continue
-        left, right, p_values = _shared_beyond_chance(by.of, telling & (by.of.group == group), labels, count, group)
+        wanted = telling & (by.of.group == group)
+        found = _named_alike(by.of, wanted, labels, count) if group == PARTNER else None
+        left, right, p_values = found or _shared_beyond_chance(by.of, wanted, labels, count, group)
         counts = p_values <= GROUP_P_VALUE
         cells = (left[counts], right[counts])
         digits = -np.log10(np.maximum(p_values[counts], LEAST_P_VALUE))
@@ -106,3 +108,31 @@ def _shared_beyond_chance(
     chance = -np.expm1(-np.outer(degree, sizes) / max(float(of.degree[:, group].sum()), 1.0))
     expected = np.einsum("ij,ij,j->i", chance[left], chance[right], how_many.astype(np.float64))
     return left, right, np.asarray(stats.poisson.sf(shared.data - 1, expected))
+
+
+def _named_alike(of: Holdings, wanted: Flags, labels: Ints, count: int) -> tuple[Ints, Ints, Floats]:
+    """Pairs of cells (left < right) most of whose accounts bear one lead; how likely the commoner of the two is.
+
+    Cells are made of wordings and a lead is a wording, so what counts is how many of all accounts bear it, not how many
+    leads an account has: the hypergeometric tail of the cell that bears it more by chance.
+    """
+    held = holding_counts(of, labels, count).tocsc()[:, np.flatnonzero(wanted)].tocoo()
+    size = np.bincount(labels[labels >= 0], minlength=count)
+    most = 2 * held.data > size[held.row]
+    cell, lead, bearing = held.row[most].astype(np.int64), held.col[most], held.data[most]
+    totals = of.holder_counts[np.flatnonzero(wanted)][lead]
+    chance = np.asarray(stats.hypergeom.sf(bearing - 1, of.account_count, totals, size[cell]))
+    left, right, p_values = [], [], []
+    for number in np.unique(lead):
+        mine = np.flatnonzero(lead == number)
+        mine = mine[np.argsort(cell[mine])]
+        first, second = np.triu_indices(len(mine), k=1)
+        left.append(cell[mine][first])
+        right.append(cell[mine][second])
+        p_values.append(np.maximum(chance[mine][first], chance[mine][second]))
+    if not left:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    pairs, place = np.unique(np.concatenate(left) * count + np.concatenate(right), return_inverse=True)
+    least = np.ones(len(pairs))
+    np.minimum.at(least, place, np.concatenate(p_values))
+    return pairs // count, pairs % count, least

@@ -13,7 +13,8 @@ Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aike
        sentence share a part of the set; only those who share the skeleton share all of it.
     3. Prompts whose set does not recur, but whose fingerprints keep one another's company, are rewordings of one
        template: see `rewordings`.
-    4. A template is a trait when its text varies within accounts as its fingerprints do.
+    4. A prompt without a template that bears what a partner sent has the template of that lead: see `received`.
+    5. A template is a trait when its text varies within accounts as its fingerprints do.
 """
 
 from pathlib import Path
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
 from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids
+from stillwatch.linkage.received import NO_LEADS, Leads, Recognition
 from stillwatch.linkage.rewordings import groups, sampled
 from stillwatch.records import EMBEDDING_SIZE
 
@@ -56,6 +58,7 @@ TEMPLATED_SCHEMA = pa.schema(
         ("script", pa.string()),
         ("place", pa.string()),
         ("embedding", pa.list_(pa.int8(), EMBEDDING_SIZE)),
+        ("lead", pa.int64()),
     ]
 )
 
@@ -81,8 +84,8 @@ class Templated(NamedTuple):
     exact: IbisTable
 
 
-def templated(signals: IbisTable, engine: Engine, work: Path) -> Templated:
-    """Which template every exchange bears; kept in `work`.
+def templated(signals: IbisTable, engine: Engine, work: Path, leads: Leads = NO_LEADS) -> Templated:
+    """Which template every exchange bears, and the number of the lead; kept in `work`.
 
     Two passes over the sketches: one finds the sets that recur and samples what is left for rewordings, the other
     says which template each exchange bears.
@@ -102,7 +105,7 @@ def templated(signals: IbisTable, engine: Engine, work: Path) -> Templated:
     engine.write(engine.memory(vocabulary_rows(known, recurring)), work / VOCABULARY)
     names = [*TEMPLATED_SCHEMA.names, "sketch", "text_id"]
     wanted = signals.select(*[name for name in names if name in signals.columns])
-    second = templated_batches(known, recurring)
+    second = templated_batches(known, recurring, leads)
     return Templated(engine.map_batches(wanted, second, TEMPLATED_SCHEMA, work / "templated"), exact)
 
 
@@ -175,17 +178,22 @@ def accepted(looks: IbisTable) -> IbisTable:
     return counted.filter(_varies(counted)).select("template_id")
 
 
-def templated_batches(known: Vocabulary, exact: Ints) -> BatchFunction:
-    """A function from a batch of signals to its template and item, as in TEMPLATED_SCHEMA (null: bears none).
+def templated_batches(known: Vocabulary, exact: Ints, leads: Leads = NO_LEADS) -> BatchFunction:
+    """A function from a batch of signals to its template, item and lead, as in TEMPLATED_SCHEMA (null: bears none).
 
     `exact` are the templates, sorted, that recur as exact sets. Any other prompt has the template of the group that it
     rewords, where there is one; the names of groups are those of their first fingerprints.
     """
-    names = group_templates(known)
+    names, recognition = group_templates(known), Recognition(leads)
 
     def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
         # Two prompts of one template carry the same item exactly when their whole texts are equal.
-        columns = {"template_id": template_ids(batch["sketch"], known, names, exact), "item_id": batch["text_id"]}
+        template, lead = template_ids(batch["sketch"], known, names, exact), recognition.leads(batch["sketch"])
+        columns = {
+            "template_id": pc.coalesce(template, recognition.templates(lead)),
+            "item_id": batch["text_id"],
+            "lead": lead,
+        }
         arrays = [columns[name] if name in columns else batch[name] for name in TEMPLATED_SCHEMA.names]
         return pa.RecordBatch.from_arrays(arrays, schema=TEMPLATED_SCHEMA)
 

@@ -18,23 +18,29 @@ Source: validated projection of a bipartite graph: Saracco et al., New J. Phys. 
     4. A value is valid when its surplus in some independent group, or its overlap with a single value there, is too
        large for chance at the run's false-discovery rate. The surplus sees many thin overlaps, the single overlap a
        few thick ones.
-    5. The share of holders that take part in such overlaps, times the part of the surplus that is beyond chance,
+    5. What a partner sent is worth what its sender's earlier leads were worth, and is confirmed when enough of its
+       holders share something else than wordings beyond chance. It and a wording are one fact and say nothing about one
+       another.
+    6. The share of holders that take part in such overlaps, times the part of the surplus that is beyond chance,
        estimates the share under common control. Weight = log2 of posterior over prior odds of common control.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
+from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 
 COMMON_SHARE = 0.25  # a value held by more accounts than this corroborates nothing
 MIN_OVERLAP = 2  # accounts that must hold both values
 MAX_HELD = 256  # rarest values of an account that are paired: bounds the cost of one account at 32,000 pairs
 TELLING_OVERLAP = 0.5  # overlaps expected to be larger than this by chance say nothing and are left out
 SINGLE_P_VALUE = 0.01  # of one overlap, corrected for the values of its group
+ONE_FACT = (CONTENT, PARTNER)  # groups that speak of the same prompts
+CONFIRMED_SHARE = 0.2  # of a lead's holders, that share something else than wordings beyond chance
 PRIOR_HOLDERS = 2.0  # strength of the assumption that a value means nothing [holders]
 
 
@@ -43,19 +49,24 @@ class Weights:
     """What each value is worth, (values,) each.
 
     `control` is the share of holders that an independent group corroborates beyond chance, `bits` the weight, `valid`
-    whether the surplus behind it passed the run's false-discovery rate.
+    whether the surplus behind it passed the run's false-discovery rate; `confirmed` that so much of a lead's holders
+    is corroborated that it speaks for the rest.
     """
 
     control: Floats
     bits: Floats
     valid: NDArray[np.bool_]
+    confirmed: NDArray[np.bool_]
 
 
-def weights(of: Holdings, *, fdr: float = 0.01) -> Weights:
-    """Learn what every value is worth."""
+NO_PRECISION: Mapping[str, float] = {}
+
+
+def weights(of: Holdings, *, fdr: float = 0.01, precision: Mapping[str, float] = NO_PRECISION) -> Weights:
+    """Learn what every value is worth; `precision` of each lead: the share of its sender's leads that proved right."""
     size = len(of.values)
     if not size:
-        return Weights(np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool))
+        return Weights(np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool), np.zeros(0, dtype=bool))
     rare = of.holder_counts <= max(COMMON_SHARE * of.account_count, MIN_OVERLAP)
     value, other, shared = _meetings(of, rare)
     by_chance = of.holder_counts[value] * of.holder_counts[other] * mixing(of)[of.group[value], of.group[other]]
@@ -67,15 +78,20 @@ def weights(of: Holdings, *, fdr: float = 0.01) -> Weights:
     strong = single <= SINGLE_P_VALUE
     best = np.ones((size, len(GROUPS)))
     np.minimum.at(best, (value, of.group[other]), single)
-    tests = 2 * max(len(np.unique(of.group)) - 1, 1)  # two tests in each independent group that is held at all
+    tests = 2 * max(
+        len(np.unique(of.group[of.group != PARTNER])) - 1, 1
+    )  # two tests in each independent group that is held at all
     significant = _discoveries(of, np.minimum(np.minimum(many.p_values, best) * tests, 1.0), fdr)
     weak_share = many.beyond * _covered(of, value[telling], other[telling])
     strong_share = _covered(of, value[strong], other[strong]) * (best <= SINGLE_P_VALUE)
     beyond = np.where(significant, np.maximum(weak_share, strong_share), 0.0)
     control = 1.0 - np.prod(1.0 - np.clip(beyond, 0.0, 1.0), axis=1)
+    confirmed = (of.group == PARTNER) & (control >= CONFIRMED_SHARE)
+    for lead in np.flatnonzero(of.group == PARTNER):
+        control[lead] = precision.get(of.values[lead], 0.0)
     control *= of.holder_counts / (of.holder_counts + PRIOR_HOLDERS)
     valid = control > 0
-    return Weights(control, np.where(valid, _bits(control, of.account_count), 0.0), valid)
+    return Weights(control, np.where(valid, _bits(control, of.account_count), 0.0), valid, confirmed)
 
 
 def overlap_p_values(shared: Ints, fewer: Ints, expected: Floats) -> Floats:
@@ -88,7 +104,15 @@ def _meetings(of: Holdings, rare: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
     met = overlaps(of, rare, rare, MIN_OVERLAP)
     apart = of.group[met.row] != of.group[met.col]
     row, col, data = (array[apart].astype(np.int64) for array in (met.row, met.col, met.data))
-    return np.concatenate([row, col]), np.concatenate([col, row]), np.concatenate([data, data])
+    value, other, shared = np.concatenate([row, col]), np.concatenate([col, row]), np.concatenate([data, data])
+    speaks = independent(of.group[value], of.group[other])
+    return value[speaks], other[speaks], shared[speaks]
+
+
+def independent(group: Ints | int, other: Ints | int) -> NDArray[np.bool_]:
+    """Whether values of two groups may speak for one another: (pairs,)."""
+    mine, theirs = np.asarray(group), np.asarray(other)
+    return (mine != theirs) & ~(np.isin(mine, ONE_FACT) & np.isin(theirs, ONE_FACT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +143,7 @@ def _expected_surplus(of: Holdings) -> Floats:
         sizes, how_many = np.unique(holders[of.group == group], return_counts=True)
         for own in np.unique(of.group):
             mine = of.group == own
-            if own == group or not len(sizes):
+            if not independent(int(own), group) or not len(sizes):
                 continue
             own_sizes, inverse = np.unique(holders[mine], return_inverse=True)
             overlap = np.outer(own_sizes, sizes) * chance[own, group]

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from stillwatch.errors import SharingError
 from stillwatch.sharing.intrusion_sets import Alias, set_name
 from stillwatch.sharing.marking import may_leave, may_tell_method, tlp_of
-from stillwatch.sharing.objects import measures, pattern, two_digits
+from stillwatch.sharing.objects import measures, pattern, producer, two_digits
 from stillwatch.sharing.shapes import RELATIONS, SHAPES
 from stillwatch.sharing.traits import CONTENT_KINDS, JA4, JA4_KIND, KEYED, LEAST_HOLDERS
 
@@ -133,6 +133,12 @@ def _names_a_group(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
     return group_id is None or allowed.groups is None or group_id in allowed.groups
 
 
+def _is_its_makers_key(object_: Mapping[str, Any], allowed: _Allowed) -> bool:
+    """Whether the key is the one that tells this deployment from others: digits alone could be anybody's."""
+    key_id = measures(object_).get("key_id")
+    return key_id is None or object_["created_by_ref"] == producer(key_id)["id"]
+
+
 def _all_values(told: Mapping[str, Any], shape: str) -> bool:
     return all(re.fullmatch(shape, row["value"]) for row in told["values"])
 
@@ -207,6 +213,7 @@ _RULES: Final[Mapping[str, tuple[tuple[str, _Rule], ...]]] = {
     "indicator": (
         ("extensions", _is_keyed),
         ("extensions", _names_a_group),
+        ("extensions", _is_its_makers_key),
         ("extensions", _fits_its_marking),
         ("extensions", _enough_hold_it),
         ("pattern", _repeats_its_values),
