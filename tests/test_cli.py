@@ -30,6 +30,8 @@ COMMANDS += [
     "database upgrade",
     "database current",
 ]
+COMMANDS += ["partners", "partners add", "partners change", "partners list", "partners remove", "partners grant"]
+COMMANDS += ["collections", "collections add", "collections list"]
 
 
 @dataclass(frozen=True)

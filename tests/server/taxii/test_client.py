@@ -1,7 +1,9 @@
 """The OASIS client, as others use it, against the service on a real socket."""
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,10 @@ from taxii2client.v21 import ApiRoot, Collection, Server, as_pages
 from tests.server.decisions.serving import served
 from tests.server.taxii.conftest import MOMENT, ROOT, TAXII, World, campaign
 
+from stillwatch.sharing import bundle
 from stillwatch.sharing.objects import EXTENSION_ID, extension, extension_definition
+
+SAMPLES = Path(__file__).parent.parent.parent / "golden" / "sample_campaigns.json"
 
 
 @pytest.fixture
@@ -103,6 +108,19 @@ def test_objects_with_a_version_of_their_own_are_kept_and_found(released: Collec
     assert {object_["version"] for object_ in found} == {"7.0.0", "1.0.0"}
     assert released.get_object(own["id"])["objects"] == [own]
     assert len(ids(released.get_objects())) == 9
+
+
+def test_a_bundle_of_ours_passes_through_unchanged_released_or_sent(released: Collection, world: World) -> None:
+    campaigns = json.loads(SAMPLES.read_text(encoding="utf-8"))
+    objects = json.loads(bundle(campaigns, now=world.service.now(), tlp="amber"))["objects"]
+    assert {"extension-definition", "indicator", "relationship"} <= {object_["type"] for object_ in objects}
+    world.publish("released", *objects)
+    assert released.get_objects()["objects"][5:] == objects
+    world.collection("box", north="rw")
+    with ApiRoot(released.url.partition("collections/")[0], user="north", password=world.keys["north"]) as root:
+        box = next(one for one in root.collections if one.title == "box")
+        assert box.add_objects({"objects": objects}, timeout=1).failures == []
+        assert box.get_objects()["objects"] == objects
 
 
 def test_headers_tell_when_the_first_and_the_last_object_of_a_page_were_added(

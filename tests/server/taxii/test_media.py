@@ -138,6 +138,8 @@ def test_content_that_is_too_long_is_told_413_before_it_was_read(mine: World, mo
 def test_who_may_not_write_is_told_so_whatever_was_sent(mine: World) -> None:
     mine.collection("shut", north="r")
     assert error_of(mine.post("north", "shut", campaign())) == (403, "This is not allowed")
+    shut = mine.ask("north", "collections/shut/objects/", "POST", {"Content-Type": TAXII}, content=b"{")
+    assert error_of(shut) == (403, "This is not allowed")
     assert error_of(mine.post("north", "no-such", campaign())) == (404, "There is no such thing here")
 
 

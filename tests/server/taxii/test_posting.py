@@ -144,6 +144,8 @@ def test_what_everybody_shares_is_kept_in_our_own_wording(box: World) -> None:
     assert found == [marking_definition("red"), author, definition]
     assert box.post("south", "box", red).json()["success_count"] == 1
     assert len(box.seen("south", "box", version="all")) == 3
+    with box.service.database.read() as connection:
+        assert [row.object_ for row in received(connection)] == found
 
 
 def test_the_inbox_is_told_of_what_was_kept_in_order_and_never_of_a_number_twice(either_world: World) -> None:

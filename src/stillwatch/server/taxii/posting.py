@@ -21,7 +21,7 @@ from stillwatch.server.taxii.checking import Prepared, Unfit, checked, named
 from stillwatch.server.taxii.media import refuse_other_content
 from stillwatch.server.taxii.moments import in_us, told, told_version
 from stillwatch.server.taxii.partners import Partner
-from stillwatch.server.taxii.publishing import Kept, put
+from stillwatch.server.taxii.publishing import SHARED, Kept, put
 
 MOST_CONTENT_BYTES: Final = 8 << 20
 MOST_OBJECTS: Final = 1000  # of one request
@@ -85,12 +85,23 @@ def read(objects: Iterable[Any]) -> list[Prepared | Refused]:
     return [_read(object_) for object_ in objects]
 
 
+def refuse_flood(connection: sa.Connection, one: Partner, count: int, now: datetime) -> None:
+    """429 when a partner sends more than it may in a day, or than it may hold."""
+    of_today = (taxii_statuses.c.partner_id == one.partner_id) & (taxii_statuses.c.at > now - _DAY)
+    sent = connection.execute(sa.select(sa.func.sum(taxii_statuses.c.objects)).where(of_today)).scalar() or 0
+    if sent + count > MOST_OBJECTS_A_DAY:
+        raise HTTPException(429, f"Send at most {MOST_OBJECTS_A_DAY} objects a day.", {"Retry-After": "3600"})
+    own = sa.select(sa.func.count()).where(taxii_objects.c.posted_by == one.partner_id)
+    if connection.execute(own).scalar_one() + count > MOST_OBJECTS_HELD:
+        raise HTTPException(429, f"You hold {MOST_OBJECTS_HELD} objects here: delete some.", {"Retry-After": "86400"})
+
+
 def posted(
     connection: sa.Connection, one: Partner, collection_id: str, objects: Sequence[Prepared | Refused], *, now: datetime
 ) -> dict[str, Any]:
     """Keep what can be kept, within the caller's transaction; the status of it. 429 when a partner sent too much."""
     audit.hold(connection)
-    _refuse_flood(connection, one, len(objects), now)
+    refuse_flood(connection, one, len(objects), now)
     fit = [(number, object_) for number, object_ in enumerate(objects) if isinstance(object_, Prepared)]
     kept = put(connection, collection_id, [object_ for _, object_ in fit], posted_by=one.partner_id, now=now)
     _hand_on(connection, one, collection_id, [fit[place][1] for place in kept.new], now)
@@ -117,21 +128,11 @@ def _read(object_: Any) -> Prepared | Refused:
         return Refused(str(error), *named(object_))
 
 
-def _refuse_flood(connection: sa.Connection, one: Partner, count: int, now: datetime) -> None:
-    of_today = (taxii_statuses.c.partner_id == one.partner_id) & (taxii_statuses.c.at > now - _DAY)
-    sent = connection.execute(sa.select(sa.func.sum(taxii_statuses.c.objects)).where(of_today)).scalar() or 0
-    if sent + count > MOST_OBJECTS_A_DAY:
-        raise HTTPException(429, f"Send at most {MOST_OBJECTS_A_DAY} objects a day.", {"Retry-After": "3600"})
-    own = sa.select(sa.func.count()).where(taxii_objects.c.posted_by == one.partner_id)
-    if connection.execute(own).scalar_one() + count > MOST_OBJECTS_HELD:
-        raise HTTPException(429, f"You hold {MOST_OBJECTS_HELD} objects here: delete some.", {"Retry-After": "86400"})
-
-
 def _hand_on(
     connection: sa.Connection, one: Partner, collection_id: str, objects: Sequence[Prepared], now: datetime
 ) -> None:
     row = {"partner_id": one.partner_id, "collection_id": collection_id, "at": now}
-    rows = [{**row, "document": object_.document} for object_ in objects]
+    rows = [{**row, "document": SHARED.get(object_.object_id, object_).document} for object_ in objects]
     if rows:
         connection.execute(taxii_received.insert(), rows)
 

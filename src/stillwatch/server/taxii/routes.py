@@ -108,8 +108,11 @@ def add_objects(request: Request, asks: Asks, body: posting.Content, collection_
     """Take objects into a collection (section 5.5)."""
     service = _service(request)
     with service.database.read() as connection:  # before any work is done for somebody who may not
-        collection_for(connection, asks, collection_id, "write")
-    objects = posting.read(posting.objects_in(body))
+        _, one = collection_for(connection, asks, collection_id, "write")
+    given = posting.objects_in(body)
+    with service.database.read() as connection:
+        posting.refuse_flood(connection, one, len(given), service.now())
+    objects = posting.read(given)
     with service.database.write() as connection:
         collection, one = collection_for(connection, asks, collection_id, "write")
         status = posting.posted(connection, one, collection.collection_id, objects, now=service.now())
