@@ -167,14 +167,20 @@ def test_killed_between_the_journal_and_the_commit_everything_counts_once(
     assert (batch.exchanges, batch.duplicates) == (30, 25)
 
 
-def test_while_there_is_no_room_nothing_is_taken_and_nothing_is_lost(held: Service, send: Callable[..., None]) -> None:
+def test_while_there_is_no_room_nothing_is_taken_and_nothing_is_lost(
+    held: Service, send: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stillwatch.server.intake.kafka import Topic
+
+    paused, pause = threading.Event(), Topic._pause
+    monkeypatch.setattr(Topic, "_pause", lambda topic: (pause(topic), paused.set()))
     send(*documents(5))
     with ExitStack() as stack:
         passage = stack.enter_context(held.gate.passage())
         passage.take(held.gate.most_bytes - 10)
         with following(held):
             send(*documents(40, first=5))
-            time.sleep(2)  # long enough to fetch them; nothing may come of it
+            assert paused.wait(WAIT_S)
             assert (in_journal(held), committed(held.settings)) == (0, kafka.OFFSET_INVALID)
             stack.close()
             assert becomes(lambda: in_journal(held) == 45)

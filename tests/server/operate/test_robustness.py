@@ -83,7 +83,7 @@ def test_no_operation_fails_by_itself_whatever_it_is_sent(api: Any, keys: dict[s
 
 @pytest.mark.parametrize("name", ["none", *ROLES])
 def test_no_operation_fails_by_itself_whoever_asks(name: str, api: Any, keys: dict[str, dict[str, str]]) -> None:
-    assert failures(api, keys[name], 3) == []
+    assert failures(api, keys[name], 1) == []  # what is sent is varied where every role is held
 
 
 def test_a_route_that_fails_is_found(held: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,17 +8,21 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.testclient import TestClient
+from tests import processes
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stillwatch.errors import SettingsError
-from stillwatch.server import Service, app, application
+from stillwatch.server import Service, app, application, load_server_settings
+from stillwatch.server.access import requires
 from stillwatch.server.jobs import Job
-from stillwatch.server.operate.serving import address_of, listening
+from stillwatch.server.operate.serving import address_of, listening, serve
 
 WAIT_S = 180  # a busy machine takes its time
 
@@ -124,44 +128,32 @@ def test_no_job_runs_where_none_is_wanted(service: Service, monkeypatch: pytest.
     assert part.told == []
 
 
-SLOW = """
-import sys, time
-from pathlib import Path
-from fastapi import APIRouter, Depends
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from stillwatch.server import app, load_server_settings
-from stillwatch.server.access import requires
-from stillwatch.server.jobs import Job
-from stillwatch.server.operate.serving import serve
+def serve_slowly() -> None:
+    """Serve with a request and a job that go on until a file says so, and say when all is closed."""
+    folder, router = Path(sys.argv[1]), APIRouter()
 
-folder = Path(sys.argv[1])
+    def waits(name: str) -> dict[str, str]:
+        (folder / f"{name}-began").touch()
+        while not (folder / "go-on").exists():
+            time.sleep(0.01)
+        (folder / f"{name}-ended").touch()
+        return {"done": name}
 
-def waits(name):
-    (folder / f"{name}-began").touch()
-    while not (folder / "go-on").exists():
-        time.sleep(0.01)
-    (folder / f"{name}-ended").touch()
-    return {"done": name}
-
-class Part:
-    router = APIRouter()
-    def jobs(service):
-        return [Job("slow", 3600, lambda: waits("job"))]
-
-def http_protocol(service):
     class Counted(H11Protocol):
-        def connection_made(self, transport):
+        def connection_made(self, transport: Any) -> None:
             (folder / "own-protocol").touch()
             super().connection_made(transport)
-    return Counted
 
-Part.http_protocol = http_protocol
-Part.router.add_api_route("/v1/slow", lambda: waits("request"), dependencies=[Depends(requires("admin"))])
-app.PARTS = (Part, *app.PARTS)
-settings = load_server_settings(None, {"STILLWATCH_STORAGE_STATE": str(folder), "STILLWATCH_SERVER_PORT": "0"})
-serve(settings, tell=lambda service, url: print(url, flush=True))
-print("closed", flush=True)
-"""
+    router.add_api_route("/v1/slow", lambda: waits("request"), dependencies=[Depends(requires("admin"))])
+    part: Any = SimpleNamespace(
+        router=router,
+        jobs=lambda _service: [Job("slow", 3600, lambda: waits("job"))],
+        http_protocol=lambda _service: Counted,
+    )
+    app.PARTS = (part, *app.PARTS)
+    settings = load_server_settings(None, {"STILLWATCH_STORAGE_STATE": str(folder), "STILLWATCH_SERVER_PORT": "0"})
+    serve(settings, tell=lambda _service, url: print(url, flush=True))  # noqa: T201 - the parent reads it
+    print("closed", flush=True)  # noqa: T201
 
 
 def eventually(what: Callable[[], bool]) -> None:
@@ -174,9 +166,8 @@ def eventually(what: Callable[[], bool]) -> None:
 
 def test_a_request_and_a_job_under_way_are_finished_before_it_ends(tmp_path: Path, run: Callable[..., Any]) -> None:
     key = run("keys", "make", "--name", "a", "--role", "admin", "--state", tmp_path).out.strip()
-    process = subprocess.Popen([sys.executable, "-c", SLOW, tmp_path], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
+    main, words = f"{__name__}:serve_slowly", (tmp_path,)
+    with processes.started(*words, main=main, errors=tmp_path / "errors") as process:
         url, replies = process.stdout.readline().strip(), list[httpx2.Response]()
         headers = {"Authorization": f"Bearer {key}"}
         asks = threading.Thread(
@@ -191,10 +182,6 @@ def test_a_request_and_a_job_under_way_are_finished_before_it_ends(tmp_path: Pat
         asks.join(WAIT_S)
         assert process.wait(WAIT_S) == 0
         assert process.stdout.read() == "closed\n"
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
     assert [reply.json() for reply in replies] == [{"done": "request"}]
     assert (tmp_path / "job-ended").exists()
     assert (tmp_path / "own-protocol").exists()
