@@ -44,6 +44,7 @@ class Scheduling(LoadFileScheduling):
         return "spark" if path.endswith(SPARK_FILES) else path
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Schedule as `--dist loadfile` does, but for the files of one cluster."""
     return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
