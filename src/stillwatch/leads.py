@@ -22,6 +22,13 @@ class Sent:
     rows: pa.Table
     leads: Leads
 
+    @property
+    def harvests(self) -> dict[str, float]:
+        """Of campaigns that their senders found to be distillation: how often the sender proved right."""
+        trust = dict(zip(self.leads.campaigns, self.leads.precision, strict=True))
+        told = zip(self.rows["campaign_ref"].to_pylist(), self.rows["verdict"].to_pylist(), strict=True)
+        return {name: trust[name] for name, verdict in told if verdict == "distillation"}
+
 
 NOTHING_SENT = Sent(arrow_schema(LEADS).empty_table(), NO_LEADS)
 KIND = "wording"  # of the rows that linkage can use; other kinds are for people to look at

@@ -83,7 +83,7 @@ class Earlier:
 
 def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, progress: Progress) -> Found:
     """Everything after the rollups: linkage, campaigns, decisions."""
-    linked = _linked(kept, engine, settings, earlier.sent.leads, progress)
+    linked = _linked(kept, engine, settings, earlier.sent, progress)
     progress("campaigns", 0, 0)
     before = _past(linked, engine, earlier)
     borne = _bearing(linked, engine, kept.work)
@@ -114,9 +114,9 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
     )
 
 
-def _linked(kept: Kept, engine: Engine, settings: Settings, received: linkage.Leads, progress: Progress) -> Linked:
+def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, progress: Progress) -> Linked:
     """Templates, holdings, weights and clusters."""
-    rolled = kept.rollups
+    rolled, received = kept.rollups, sent.leads
     ledger = _ledger(kept, engine)
     progress("templates", 0, 0)
     found = linkage.templated(rolled.content, engine, kept.work, received)
@@ -156,7 +156,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, received: linkage.Le
         cohesion=linkage.cohesion(held, clustered, in_step),
         exposure=exposure,
         principals=people,
-        precision=precision,
+        precision=sent.harvests,
         minimum_detectable=linkage.minimum_detectable(held, fdr=settings.false_discovery_rate),
     )
 

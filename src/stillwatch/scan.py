@@ -16,14 +16,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stillwatch import __version__, decisions, ingest, sharing, state, store
+from stillwatch import __version__, decisions, ingest, leads, sharing, state, store
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.errors import SettingsError
 from stillwatch.intake import Intake, account_rows, intake, too_many_rejected
 from stillwatch.pipeline import Campaign, Earlier, Found, found
 from stillwatch.records import ACCOUNT_VERDICTS, arrow_schema
 from stillwatch.report import report
-from stillwatch.settings import Settings, checked, key_path, key_secret
+from stillwatch.settings import Settings, checked, groups_path, key_path, key_secret
+from stillwatch.sharing.groups import group_keys
 from stillwatch.spread import spread_intake
 from stillwatch.state import Kept
 
@@ -102,7 +103,8 @@ def _run_in(settings: Settings, progress: Progress) -> Iterator[_Run]:
 def _found(settings: Settings, kept: Kept, run: _Run) -> Scanned:
     """The campaigns in what is kept, written."""
     out = settings.out
-    earlier = Earlier(store.read_known(out), store.read_seen(out), store.read_verdicts(out))
+    sent = leads.sent(store.read_leads(out), group_keys(settings.groups or groups_path()), datetime.now(UTC))
+    earlier = Earlier(store.read_known(out), store.read_seen(out), store.read_verdicts(out), sent)
     return _written(settings, kept, found(kept, run.engine, settings, earlier=earlier, progress=run.clock), run.clock)
 
 
@@ -181,6 +183,7 @@ def _written(settings: Settings, kept: Kept, result: Found, clock: "_Clock") -> 
     store.write_table(out / store.LINKS, result.links)
     store.write_table(out / store.SEEN, result.seen)
     store.write_table(out / store.VOCABULARY, result.vocabulary)
+    store.write_table(out / store.LEAD_MATCHES, result.lead_matches)
     store.write_text(out / store.BUNDLE, bundle)
     store.write_text(out / store.REPORT, text)
     run["seconds"] = clock.seconds()

@@ -40,6 +40,7 @@ class Settings:
     engine: str = "embedded"
     spark_master: str | None = None
     work: str | None = None
+    groups: Path | None = None
 
 
 def checked(settings: Settings) -> Settings:
@@ -83,6 +84,11 @@ def key_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the deployment's key is: STILLWATCH_KEY_FILE, else the user's state folder."""
     given = environment.get(KEY_VARIABLE)
     return Path(given) if given else user_state_path("stillwatch") / "key"
+
+
+def groups_path() -> Path:
+    """Where the files of sharing groups are, unless another folder is named: beside the key."""
+    return key_path().with_name("groups")
 
 
 def key_secret(path: Path) -> bytes:

@@ -150,6 +150,9 @@ def scan(
     tlp: Annotated[
         str, typer.Option(help="Marking of the shared bundle: clear, green, amber, amber+strict, red.")
     ] = "amber",
+    groups: Annotated[
+        Path | None, typer.Option(help="Keys of sharing groups, for what partners sent; beside the key when left out.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="Where tables live and work runs: embedded or spark.")] = "embedded",
     spark_master: Annotated[
         str | None,
@@ -189,6 +192,7 @@ def scan(
         engine=engine,
         spark_master=spark_master,
         work=work,
+        groups=groups,
     )
     with progress_bars() as progress:
         done = run_scan(settings, progress=progress)

@@ -202,7 +202,7 @@ def _say_group(held: "Group") -> None:
 
 
 def _folder(groups: Path | None) -> Path:
-    from stillwatch.partners.outbound import groups_path
+    from stillwatch.settings import groups_path
 
     return groups or groups_path()
 

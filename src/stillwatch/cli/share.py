@@ -202,7 +202,8 @@ def share_log(
 
 
 def _sending(to: str, tlp: str | None, group: str | None, recipients: Path | None, groups: Path | None) -> "Sending":
-    from stillwatch.partners.outbound import groups_path, read_recipients, recipients_path, sending
+    from stillwatch.partners.outbound import read_recipients, recipients_path, sending
+    from stillwatch.settings import groups_path
 
     told = read_recipients(recipients or recipients_path())
     return sending(told, to, groups or groups_path(), tlp=tlp, group_id=group, now=datetime.now(UTC))

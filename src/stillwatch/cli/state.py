@@ -91,6 +91,9 @@ def detect(
     tlp: Annotated[
         str, typer.Option(help="Marking of the shared bundle: clear, green, amber, amber+strict, red.")
     ] = "amber",
+    groups: Annotated[
+        Path | None, typer.Option(help="Keys of sharing groups, for what partners sent; beside the key when left out.")
+    ] = None,
     fail_on_campaigns: Annotated[bool, typer.Option(help="Exit 3 when a distillation campaign is found.")] = False,
     output: As = Format.table,
 ) -> None:
@@ -112,6 +115,7 @@ def detect(
         false_discovery_rate=fdr,
         exemplars=False,
         tlp=tlp,
+        groups=groups,
     )
     window = _window(state, since, until, days)
     with progress_bars() as progress:

@@ -48,14 +48,14 @@ def leads(inbox: Inbox, now: datetime, *, least_precision: float = LEAST_PRECISI
     """
     done = records(inbox.out, now=now)
     found = [
-        (received, campaign, done.get(received.made_by, Record()).precision)
+        (received, campaign, done.get(received.made_by, Record()).precision, verdict)
         for name in inbox.partners()
-        for received, campaign in _in_force(inbox.objects(name), now)
+        for received, campaign, verdict in _in_force(inbox.objects(name), now)
     ]
     return _table([one for one in found if one[2] >= least_precision])
 
 
-def _table(found: list[tuple[Received, str, float]]) -> pa.Table:
+def _table(found: list[tuple[Received, str, float, str | None]]) -> pa.Table:
     """One row for each value, by columns: there may be millions."""
     schema = arrow_schema(LEADS)
     heads = [
@@ -63,15 +63,16 @@ def _table(found: list[tuple[Received, str, float]]) -> pa.Table:
             "lead_id": received.object_id,
             "sender": received.made_by,
             "campaign_ref": campaign,
+            "verdict": verdict,
             **{name: received.body[name] for name in ("kind", "group_id", "epoch", "key_id")},
             "precision": precision,
             "valid_from": moment(received.body["valid_from"]),
             "valid_until": moment(received.body["valid_until"]),
             "received_at": received.received_at,
         }
-        for received, campaign, precision in found
+        for received, campaign, precision, verdict in found
     ]
-    values = [received.body["values"] for received, _, _ in found]
+    values = [received.body["values"] for received, _, _, _ in found]
     whole = pa.schema([field for field in schema if field.name != "value"])
     of_row = pa.array(np.repeat(np.arange(len(heads)), [len(some) for some in values]), pa.int64())
     table = pa.Table.from_pylist(heads, schema=whole).take(of_row)
@@ -134,12 +135,15 @@ def _sender(
     )
 
 
-def _in_force(objects: Mapping[str, Received], now: datetime) -> Iterator[tuple[Received, str]]:
-    """Every indicator in force, with the campaign that it indicates."""
+def _in_force(objects: Mapping[str, Received], now: datetime) -> Iterator[tuple[Received, str, str | None]]:
+    """Every indicator in force, with the campaign that it indicates and what its sender says of that."""
     campaigns = _campaigns(objects)
     for received in objects.values():
         if received.kind == "indicator" and _left_out(received, campaigns, now) is None:
-            yield received, campaigns[received.object_id]
+            name = campaigns[received.object_id]
+            campaign = objects.get(name)
+            is_own = campaign is not None and campaign.made_by == received.made_by
+            yield received, name, campaign.body.get("verdict") if campaign is not None and is_own else None
 
 
 def _left_out(received: Received, campaigns: Mapping[str, str], now: datetime) -> str | None:

@@ -25,11 +25,6 @@ def recipients_path() -> Path:
     return key_path().with_name("recipients.toml")
 
 
-def groups_path() -> Path:
-    """Where the files of sharing groups are, unless another folder is named: beside the key."""
-    return key_path().with_name("groups")
-
-
 def read_recipients(path: Path) -> Recipients:
     """Whom something may be sent to.
 

@@ -54,6 +54,7 @@ def detected(told: Mapping[str, Any]) -> None:
         threads=told["threads"] or None,
         seed=told["seed"],
         exemplars=False,
+        groups=Path(told["groups"]) if told["groups"] else None,
     )
     last = newest_day(folder) + 1
     known = pq.read_table(told["accounts"]) if told["accounts"] else None

@@ -99,6 +99,7 @@ class Detector:
                 "memory_limit": settings.detection.memory_limit,
                 "threads": settings.detection.threads,
                 "seed": settings.detection.seed,
+                "groups": settings.sharing.groups,
                 "accounts": str(accounts) if known.num_rows else None,
             }
             return self._awaited(json.dumps(told), Path(folder))

@@ -22,7 +22,6 @@ from stillwatch.partners.aliases import read_aliases, sent_aliases
 from stillwatch.partners.outbound import (
     Sending,
     campaign_id_of,
-    groups_path,
     outbound,
     read_recipients,
     recipients_path,
@@ -37,6 +36,7 @@ from stillwatch.server.sharing.bodies import Asked
 from stillwatch.server.tables import releases, sent_objects, taxii_collections, taxii_rights
 from stillwatch.server.taxii.collections import id_of
 from stillwatch.server.taxii.publishing import publish
+from stillwatch.settings import groups_path
 from stillwatch.sharing.bundle import SHARED_VERDICTS
 from stillwatch.sharing.changes import is_revoked
 from stillwatch.sharing.gate import Considered, Released, released
