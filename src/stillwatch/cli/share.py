@@ -138,9 +138,7 @@ def share_alias(
     folder: Folder,
     campaign_id: Annotated[str, typer.Argument(metavar="CAMPAIGN", help="A campaign of the scan.")],
     name: Annotated[str, typer.Argument(help="One to three words with capitals, perhaps with a number.")],
-    author: Annotated[
-        str, typer.Option(help="Handle of whoever gives it; it is shared.")
-    ] = "",
+    author: Annotated[str, typer.Option(help="Handle of whoever gives it; it is shared.")] = "",
     grounds: Annotated[
         str, typer.Option(help="public report, partner, own investigation, court record or admission.")
     ] = "",
