@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from stillwatch.engines.base import Engine
 from stillwatch.intake import Intake
+from stillwatch.leads import NOTHING_SENT, Sent
 from stillwatch.pipeline import Campaign, Earlier, found
 from stillwatch.settings import Settings
 from stillwatch.state import rolled
@@ -37,9 +38,21 @@ class Run:
         return frozenset().union(*self.members)
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a run found: verdict and accounts of each campaign."""
+
+    campaigns: tuple[tuple[str, frozenset[str]], ...]
+    minimum_detectable: int | None
+
+    def reported(self, verdicts: frozenset[str]) -> Run:
+        """What counts as reported."""
+        return Run(tuple(ids for verdict, ids in self.campaigns if verdict in verdicts), self.minimum_detectable)
+
+
 @dataclass
 class Runs:
-    """One run per hour, made when asked for."""
+    """One run per hour, made when asked for; with what partners sent, where they sent anything."""
 
     taken: Intake
     engine: Engine
@@ -47,18 +60,19 @@ class Runs:
     starts_at: datetime
     verdicts: frozenset[str]  # of a campaign that counts as reported
     say: Callable[[str], None]
-    made: dict[int, Run] = field(default_factory=dict)
+    sent: Sent = NOTHING_SENT
+    made: dict[int, Made] = field(default_factory=dict)
 
     def at(self, hour: int) -> Run:
         """The run at the end of the hour, counted from the start of the world."""
         if hour not in self.made:
             self.made[hour] = self._run(self.starts_at + timedelta(hours=hour))
-        return self.made[hour]
+        return self.made[hour].reported(self.verdicts)
 
-    def _run(self, until: datetime) -> Run:
-        work = self.taken.work / f"until-{until:%Y%m%dT%H}"
+    def _run(self, until: datetime) -> Made:
+        work = self.taken.work / f"until-{until:%Y%m%dT%H}-{len(self.sent.rows)}"
         work.mkdir(parents=True)
-        earlier = Earlier([], read_seen(work), read_verdicts(work))
+        earlier = Earlier([], read_seen(work), read_verdicts(work), self.sent)
         result = found(
             rolled(prefix(self.taken, until, work), self.engine),
             self.engine,
@@ -68,8 +82,8 @@ class Runs:
         )
         shutil.rmtree(work)
         self.say(f"run as of {until:%Y-%m-%d %H}:00: {_told(result.campaigns)}")
-        reported = [c["account_ids"] for c in result.campaigns if c["verdict"] in self.verdicts]
-        return Run(tuple(map(frozenset, reported)), result.minimum_detectable)
+        told = tuple((c["verdict"], frozenset(c["account_ids"])) for c in result.campaigns)
+        return Made(told, result.minimum_detectable)
 
 
 def prefix(taken: Intake, until: datetime, work: Path) -> Intake:
