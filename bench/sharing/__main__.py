@@ -44,6 +44,9 @@ HEADER = (
 )
 
 
+LIES = ("seed", "reworded", "wrong leads", "innocents accused: without, with", "or coordinated: without, with")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One rule on one world, without and with what the partner sent."""
@@ -69,9 +72,7 @@ def main() -> None:
                 lies.append(f"| {seed} | {reworded:.0%} | {told} |")
     print(markdown(rows))
     print()
-    print(
-        "| seed | reworded | wrong leads | distillation: innocents without, with them | or coordinated: without, with |\n|---|---|---:|---:|---:|"
-    )
+    print("| " + " | ".join(LIES) + " |\n|---|---|---:|---:|---:|")
     print("\n".join(lies))
 
 

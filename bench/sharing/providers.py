@@ -99,10 +99,9 @@ def hand_over(first: Provider, second: Provider) -> pa.Table:
 def _peers(of: Provider, peer: str, url: str, how: str) -> Path:
     path = of.home / "peers.toml"
     collection = f'"{COLLECTION}"' if how == "push" else f'["{COLLECTION}"]'
-    path.write_text(
-        f'[[peers]]\nname = "{peer}"\nurl = "{url}"\n{how} = {collection}\ncredentials = "env:LOGIN"\ngroups = ["{GROUP}"]\n',
-        encoding="utf-8",
-    )
+    told = {"name": peer, "url": url, "credentials": "env:LOGIN"}
+    lines = ["[[peers]]", *(f'{name} = "{value}"' for name, value in told.items()), f"{how} = {collection}"]
+    path.write_text("\n".join([*lines, f'groups = ["{GROUP}"]', ""]), encoding="utf-8")
     return path
 
 
