@@ -7,7 +7,7 @@ pulled from there.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,15 +37,32 @@ class Provider:
     def run(self, *words: object, **environment: str) -> str:
         """What one of its commands prints on standard output."""
         self.home.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "stillwatch", *map(str, words)]
-        done = subprocess.run(command, env=self.environment(environment), capture_output=True, text=True, check=False)
+        done = self.started(words, self.variables(environment))
         if done.returncode:
             raise RuntimeError(f"{self.name}: stillwatch {' '.join(map(str, words))}: {done.stderr}")
         return done.stdout
 
-    def environment(self, more: dict[str, str]) -> dict[str, str]:
-        """The environment of its commands: a key of its own, and its groups beside it."""
-        return {**os.environ, "STILLWATCH_KEY_FILE": str(self.home / "key"), "NO_COLOR": "1", **more}
+    def started(self, words: Sequence[object], variables: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+        """One of its commands, run to its end."""
+        command = [sys.executable, "-m", "stillwatch", *map(str, words)]
+        return subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+
+    def variables(self, more: Mapping[str, str]) -> dict[str, str]:
+        """What is special in the environment of its commands: a key of its own, and its groups beside it."""
+        return {"STILLWATCH_KEY_FILE": str(self.home / "key"), "NO_COLOR": "1", **more}
+
+    @contextmanager
+    def serving(self, state: Path) -> Iterator[str]:
+        """The API root of a service of its own, while it runs."""
+        command = [sys.executable, "-m", "stillwatch", "serve", "--port", "0", "--state", str(state)]
+        environment = {**os.environ, **self.variables({})}
+        with (self.home / "serve.log").open("w+") as log:
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+            try:
+                yield api_root(process.stdout.readline() if process.stdout else "")
+            finally:
+                process.terminate()
+                process.wait(60)
 
     def received(self) -> leads.Sent:
         """What it was sent, as its next detection reads it."""
@@ -72,7 +89,7 @@ def hand_over(first: Provider, second: Provider) -> pa.Table:
     password = second.run("partners", "add", first.name, "--group", GROUP, "--state", state).split()[-1]
     second.run("collections", "add", "What partners release", "--alias", COLLECTION, "--group", GROUP, "--state", state)
     second.run("partners", "grant", first.name, COLLECTION, "--read", "--write", "--state", state)
-    with _serving(second, state) as url:
+    with second.serving(state) as url:
         first.run(
             "share",
             "push",
@@ -105,15 +122,6 @@ def _peers(of: Provider, peer: str, url: str, how: str) -> Path:
     return path
 
 
-@contextmanager
-def _serving(of: Provider, state: Path) -> Iterator[str]:
-    """The API root of a service of its own."""
-    command = [sys.executable, "-m", "stillwatch", "serve", "--port", "0", "--state", str(state)]
-    with (of.home / "serve.log").open("w+") as log:
-        process = subprocess.Popen(command, env=of.environment({}), stdout=subprocess.PIPE, stderr=log, text=True)
-        try:
-            url = process.stdout.readline() if process.stdout else ""
-            yield url.split()[-1].rstrip("/") + "/taxii2/default/"
-        finally:
-            process.terminate()
-            process.wait(30)
+def api_root(said: str) -> str:
+    """The API root of a service that says where it listens."""
+    return said.rsplit(maxsplit=1)[-1].rstrip("/") + "/taxii2/default/"
