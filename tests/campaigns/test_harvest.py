@@ -8,7 +8,16 @@ from tests.campaigns.clues import bearing, facts, members, ordinary, ordinary_un
 from stillwatch.campaigns import Facts
 from stillwatch.campaigns import ordinary as learned
 from stillwatch.campaigns.facts import Usage
-from stillwatch.campaigns.harvest import FALSE_DISCOVERY_RATE, MIN_EXCHANGES, P_VALUE, harvest, harvests
+from stillwatch.campaigns.harvest import (
+    FALSE_DISCOVERY_RATE,
+    MIN_EXCHANGES,
+    NAMED_LIMIT,
+    P_VALUE,
+    POOL_P_VALUE,
+    _limit,
+    harvest,
+    harvests,
+)
 from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE
 from stillwatch.records import INTENTS
 
@@ -145,3 +154,26 @@ def test_more_principals_must_elicit_more() -> None:
     assert few.p_value is not None
     assert many.p_value is not None
     assert few.p_value < many.p_value
+
+
+def test_what_a_partner_proved_elsewhere_widens_the_limits_by_how_often_it_was_right() -> None:
+    assert [_limit(POOL_P_VALUE, named) for named in (0.0, 0.05, 0.1)] == pytest.approx([POOL_P_VALUE] * 3)
+    assert _limit(POOL_P_VALUE, 0.5) == pytest.approx(9 * POOL_P_VALUE)
+    assert _limit(P_VALUE, 0.5) == _limit(P_VALUE, 1.0) == NAMED_LIMIT
+
+
+def test_a_cluster_that_partners_name_is_proven_where_another_is_not_and_says_so() -> None:
+    little = [tuple(n * 55 // 1000 for n in counts) for counts in facts().member_intents]
+    alone = harvest(facts(member_intents=little), REFERENCE)
+    told = harvest(facts(member_intents=little, named=0.5), REFERENCE)
+    assert (alone.result, told.result) == ("not_proven", "proven")
+    assert alone.p_value == told.p_value
+    assert "a partner names these wordings, 50% of whose leads proved right" in told.because
+    assert harvests([facts(member_intents=little, named=0.5), facts()], REFERENCE)[0].result == "proven"
+
+
+def test_nobody_is_harvesting_because_a_partner_says_so() -> None:
+    unit = max(ordinary_units(20, seed=100), key=lambda u: (u.exchanges < 60, u.exchanges))
+    assert harvest(replace(one_customer(unit), named=1.0), REFERENCE).result == "not_proven"
+    everybodys = harvest(facts(bearing=bearing(copies=5000 * 11), named=1.0), REFERENCE)
+    assert "same questions" in everybodys.because

@@ -19,6 +19,7 @@ from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, MIN_GROUPS, TIE_
 from stillwatch.records import KINDS
 
 Campaign = Mapping[str, Any]
+PARTNER = KINDS["lead"][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,11 @@ def nearest(traits: Sequence[Held], campaigns: Iterable[Campaign], *, account_co
 
 
 def _counts(trait: Held, campaign_id: str) -> bool:
-    """Whether the trait counts for membership: enough of the other holders are members; tools never count."""
+    """Whether the trait counts for membership: enough of the other holders are members.
+
+    Tools never count, and what a partner sent is no more than the wordings it is about.
+    """
     members = trait.inside.get(campaign_id, 0)
     if trait.group == KINDS["template"][1] and (trait.kind not in WORDINGS or members < MIN_ACCOUNTS):
         return False
-    return 1 <= members >= TIE_SHARE * max(trait.holders - 1, 1)
+    return trait.group != PARTNER and 1 <= members >= TIE_SHARE * max(trait.holders - 1, 1)

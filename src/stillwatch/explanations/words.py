@@ -8,6 +8,7 @@ KIND_WORDS: Final = {
     "template": "the same prompt template (one instruction, other contents each time)",
     "rewording": "one instruction said in other words each time",
     "system_prompt": "the same system prompt",
+    "lead": "prompts with wordings that another provider saw in a campaign of its own",
     "client": "the same client software",
     "metadata": "the same names in the metadata of its requests",
     "ip": "the same network address",
@@ -24,6 +25,7 @@ KIND_WORDS: Final = {
 }
 GROUP_WORDS: Final = {
     "content": "prompts and software",
+    "partner": "what another provider told",
     "network": "network",
     "payment": "payment",
     "device": "device",

@@ -28,7 +28,7 @@ import numpy as np
 
 from stillwatch.linkage.belonging import settled, tied_apart
 from stillwatch.linkage.cells import components, durable_cells, wording_cells
-from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
+from stillwatch.linkage.holdings import CONTENT, GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import commonest, holding_counts, numbered
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.merging import Linkable, merged
@@ -111,8 +111,7 @@ def _membership(of: Holdings, weighed: Weights, labels: Ints) -> tuple[Floats, I
     """
     count = int(labels.max(initial=-1)) + 1
     held_by = holding_counts(of, labels, count)
-    counts = (weighed.valid | (of.group == CONTENT)) & (of.group != PARTNER)
-    usable = (labels[of.accounts] >= 0) & counts[of.held]
+    usable = (labels[of.accounts] >= 0) & (weighed.valid | (of.group == CONTENT))[of.held]
     account, value = of.accounts[usable], of.held[usable]
     home = labels[account]
     members = np.bincount(labels[labels >= 0], minlength=count)[home] - 1.0

@@ -159,7 +159,12 @@ def _anchored(found: list[dict[str, Any]], links: pa.Table, place: Mapping[str, 
 
 
 def _ties(kind: str, members: int, holders: int) -> bool:
-    """Whether a value ties whoever holds it: most of its holders are members, of a wording nearly all; tools never."""
+    """Whether a value ties whoever holds it: most of its holders are members, of a wording nearly all.
+
+    Tools never do, nor what a partner sent: that is about wordings.
+    """
+    if kind == "lead":
+        return False
     if KINDS[kind][1] == CONTENT:
         return kind in WORDINGS and members >= MIN_ACCOUNTS and members >= OWN_SHARE * holders
     return members >= 1 and members >= TIE_SHARE * holders

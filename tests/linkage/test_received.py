@@ -1,0 +1,150 @@
+"""Leads of partners: they name prompts, tie accounts beside what those share here, and prove nothing by themselves."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.linkage.planted import Row, account, background, dealt_campaign, indexed, no_starts
+from tests.linkage.planted import campaign as planted_campaign
+
+from stillwatch.engines.embedded import EmbeddedEngine
+from stillwatch.linkage import Clusters, Leads, Received, clusters, lead_traits, templated_batches, weights
+from stillwatch.linkage import indexed as vocabulary
+from stillwatch.linkage.holdings import PARTNER
+from stillwatch.linkage.received import MIN_BORNE, MIN_TEXTS, Recognition, label
+from stillwatch.linkage.templates import TEMPLATED_SCHEMA
+from stillwatch.records import CONTENT, SKETCH_SIZE, arrow_schema
+
+OURS, THEIRS = [11, 12, 13, 14, 15], [21, 22, 23, 24]
+ACCOUNTS = 400
+NAMES = ["campaign--theirs", "campaign--others"]
+
+
+def keyed_with(mask: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A stand-in for a group's key: another number for each fingerprint, the same for everybody who has the mask."""
+    return lambda numbers: numbers.view(np.uint64) ^ np.uint64(mask)
+
+
+def leads(mask: int = 0xABCD, precision: float = 0.5) -> Leads:
+    keyed = keyed_with(mask)
+    values = keyed(np.array(THEIRS, np.int64)).tolist()
+    return Leads(NAMES, [precision, precision], [Received(keyed, dict.fromkeys(values, 0))])
+
+
+def sketches(*prompts: list[int]) -> pa.Array:
+    filled = [[*prompt, *([0] * (SKETCH_SIZE - len(prompt)))] for prompt in prompts]
+    return pa.array(filled, pa.list_(pa.int64(), SKETCH_SIZE))
+
+
+def test_a_prompt_bears_a_lead_by_enough_of_its_wordings_and_no_others() -> None:
+    found = Recognition(leads()).leads(sketches(THEIRS[:MIN_BORNE], THEIRS[: MIN_BORNE - 1] + OURS, OURS, []))
+    assert found.to_pylist() == [0, None, None, None]
+
+
+def test_wordings_under_another_key_are_nobodys() -> None:
+    other = Leads(NAMES, [0.5, 0.5], [Received(keyed_with(0x1234), leads().received[0].campaign_of)])
+    assert Recognition(other).leads(sketches(THEIRS)).to_pylist() == [None]
+    assert Recognition(Leads()).leads(sketches(THEIRS)).to_pylist() == [None]
+
+
+def test_a_lead_names_only_prompts_that_no_template_of_ours_explains() -> None:
+    own = np.sort(np.array([*OURS, *THEIRS[:2]], np.int64))
+    batch = templated_batches(vocabulary(own), np.array([], np.int64), leads())
+    rows = {name: [None] * 3 for name in arrow_schema(CONTENT).names}
+    rows |= {"exchange_id": [1, 2, 3], "account_id": ["a"] * 3, "started_at": [datetime(2026, 3, 2, tzinfo=UTC)] * 3}
+    table = pa.table({name: pa.array(rows[name], arrow_schema(CONTENT).field(name).type) for name in rows})
+    table = table.set_column(
+        table.column_names.index("sketch"), "sketch", sketches(THEIRS, [*THEIRS[1:], *OURS[:2]], OURS)
+    )
+    [record] = table.to_batches()
+    done = batch(record)
+    assert done["lead"].to_pylist() == [0, 0, None]
+    named, ours, _ = done["template_id"].to_pylist()
+    without = templated_batches(vocabulary(own), np.array([], np.int64))(record)["template_id"].to_pylist()
+    assert (named, ours) == (without[0], without[1])  # two words of ours make a template of ours
+    alone = templated_batches(vocabulary(np.array(OURS, np.int64)), np.array([], np.int64), leads())(record)
+    assert alone["template_id"].to_pylist()[0] == label(NAMES[0])
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
+    with EmbeddedEngine(Path(tmp_path_factory.mktemp("engine")), memory_limit="200MB", threads=2) as engine:
+        yield engine
+
+
+def test_one_prompt_that_bears_a_lead_is_no_trait(engine: EmbeddedEngine) -> None:
+    rows: list[dict[str, Any]] = []
+    for name, texts in (("often", MIN_TEXTS), ("once", 1)):
+        for k in range(3):
+            at = datetime(2026, 3, 2, k, tzinfo=UTC)
+            rows.append(
+                {"account_id": name, "started_at": at, "item_id": k % texts, "lead": 0, "exchange_id": len(rows)}
+            )
+    found = lead_traits(engine.memory(pa.Table.from_pylist(rows, TEMPLATED_SCHEMA)), NAMES, engine).to_pyarrow()
+    [row] = found.to_pylist()
+    assert (row["account_id"], row["kind"], row["value"], row["exchanges"]) == ("often", "lead", NAMES[0], 3)
+
+
+def clustered(rows: list[Row], precision: float = 0.5) -> tuple[Any, Any, Clusters]:
+    of = indexed(rows, ACCOUNTS)
+    weighed = weights(of, precision=dict.fromkeys(NAMES, precision))
+    return of, weighed, clusters(of, weighed, no_starts(of), seed=0)
+
+
+def named(members: list[str]) -> list[Row]:
+    return [(member, "lead", NAMES[0]) for member in members]
+
+
+def test_a_lead_is_worth_what_its_sender_was_right_before_and_says_nothing_of_wordings() -> None:
+    rows = background(np.random.default_rng(1), ACCOUNTS)
+    strangers = [account(n) for n in range(0, 60, 2)]
+    rows += [(one, "template", "copied") for one in strangers]
+    without, _, _ = weighed_of(rows)
+    of, weighed, found = clustered(rows + named(strangers), precision=0.5)
+    lead = int(np.flatnonzero(of.group == PARTNER)[0])
+    assert weighed.control[lead] == pytest.approx(0.5 * 30 / 32)
+    assert not weighed.confirmed[lead]
+    copied = of.values.index("copied")
+    assert weighed.control[copied] == without["copied"]
+    assert found.count == 0, "what strangers have in common is a prompt, whoever names it"
+
+
+def weighed_of(rows: list[Row]) -> tuple[dict[str, float], Any, Any]:
+    of, weighed, found = clustered(rows)
+    return dict(zip(of.values, weighed.control.tolist(), strict=True)), weighed, found
+
+
+def test_a_lead_brings_together_cells_that_share_too_little_for_themselves() -> None:
+    members = [account(n) for n in range(0, 36, 3)]
+    rows = background(np.random.default_rng(2), ACCOUNTS)
+    for place, member in enumerate(members):  # cells of two, each with its template; exits across them, nothing else
+        rows += [(member, "template", f"own-{place // 2}-{t}") for t in range(2)]
+        rows += [(member, "ip", f"exit-{(place + i) % 3}") for i in range(2)]
+    _, _, alone = clustered(rows)
+    of, weighed, found = clustered(rows + named(members))
+    inside = {of.account_ids[i] for i in np.flatnonzero(found.of_account >= 0)}
+    assert alone.count == 0
+    assert inside == set(members)
+    assert weighed.confirmed[np.flatnonzero(of.group == PARTNER)].all()
+
+
+def test_a_confirmed_lead_speaks_for_those_who_share_nothing_else() -> None:
+    members = [account(n) for n in range(0, 60, 3)]
+    loners = [account(n) for n in range(301, 306)]
+    rows = background(np.random.default_rng(3), ACCOUNTS) + planted_campaign(members)
+    of, _, found = clustered(rows + named(members + loners))
+    inside = {of.account_ids[i] for i in np.flatnonzero(found.of_account >= 0)}
+    assert inside == {*members, *loners}
+
+
+def test_a_lead_about_strangers_takes_nobody_into_a_campaign_that_is_there() -> None:
+    members = [account(n) for n in range(0, 60, 3)]
+    others = [account(n) for n in range(200, 260)]
+    rows = background(np.random.default_rng(4), ACCOUNTS) + dealt_campaign(members)
+    of, _, found = clustered(rows + named(others), precision=0.95)
+    inside = {of.account_ids[i] for i in np.flatnonzero(found.of_account >= 0)}
+    assert inside == set(members)
