@@ -109,7 +109,7 @@ def test_batches_by_day_newest_first_give_the_campaigns_of_one_scan(
     names = {path.name for path in (tmp_path / "out").iterdir()} - {".lock"}
     assert names == {
         *("campaigns.json", "known_campaigns.json", "accounts.parquet", "links.parquet", "seen.parquet"),
-        *("rejected.parquet", "vocabulary.parquet", "bundle.json", "report.html", "run.json"),
+        *("rejected.parquet", "vocabulary.parquet", "lead_matches.parquet", "bundle.json", "report.html", "run.json"),
     }
 
 
