@@ -23,7 +23,7 @@ ROW: dict[str, Any] = {
     "lead_id": "indicator--1",
     "sender": "identity--north",
     "campaign_ref": "campaign--1",
-    "verdict": "distillation",
+    "sender_verdict": "distillation",
     "kind": "wording",
     "value": "00000000000000ff",
     "group_id": "g-one",

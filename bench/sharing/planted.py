@@ -57,7 +57,7 @@ def _rows(name: str, values: list[tuple[int, int]]) -> list[dict[str, object]]:
             "lead_id": f"indicator--{name}",
             "sender": "identity--planted",
             "campaign_ref": f"campaign--{name}",
-            "verdict": "distillation",
+            "sender_verdict": "distillation",
             "kind": leads.KIND,
             "value": keyed_name(word),
             "group_id": KEY.group_id,

@@ -26,7 +26,7 @@ class Sent:
     def harvests(self) -> dict[str, float]:
         """Of campaigns that their senders found to be distillation: how often the sender proved right."""
         trust = dict(zip(self.leads.campaigns, self.leads.precision, strict=True))
-        told = zip(self.rows["campaign_ref"].to_pylist(), self.rows["verdict"].to_pylist(), strict=True)
+        told = zip(self.rows["campaign_ref"].to_pylist(), self.rows["sender_verdict"].to_pylist(), strict=True)
         return {name: trust[name] for name, verdict in told if verdict == "distillation"}
 
 

@@ -491,7 +491,7 @@ LEADS = Table(
         Column("lead_id", pa.string(), "STIX id of the indicator", True),
         Column("sender", pa.string(), "STIX id of the identity that made it", True),
         Column("campaign_ref", pa.string(), "STIX id of the campaign it indicates", True),
-        Column("verdict", pa.string(), "what the sender says of that campaign; null: nothing", values=VERDICTS),
+        Column("sender_verdict", pa.string(), "what the sender says of that campaign; null: nothing", values=VERDICTS),
         Column("kind", pa.string(), "wording or item (keyed by the group), else a kind of trait", True),
         Column("value", pa.string(), "the value, keyed or hashed: 16 to 64 hexadecimal digits, or a JA4", True),
         Column("group_id", pa.string(), "sharing group whose key it is under; null for other values"),

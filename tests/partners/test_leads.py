@@ -32,7 +32,7 @@ def test_a_lead_is_one_row_for_each_value(inbox: Inbox) -> None:
         "lead_id": uid("indicator", 1),
         "sender": NORTH,
         "campaign_ref": uid("campaign", 1),
-        "verdict": None,
+        "sender_verdict": None,
         "kind": "wording",
         "value": VALUES[0],
         "group_id": "g-one",

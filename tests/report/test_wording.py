@@ -44,7 +44,7 @@ def test_the_headline_counts_distillation_only(campaigns: Campaigns) -> None:
 def test_every_verdict_is_told_in_plain_words(campaigns: Campaigns) -> None:
     told = [wording.plainly(campaign) for campaign in campaigns]
     assert told[0].startswith("64 accounts under common control harvested 63.9\u202fM output tokens, 62\u202f% of the")
-    assert "an innocent explanation holds: verified organization, public harness" in told[1]
+    assert "an innocent explanation holds: verified organisation, public harness" in told[1]
     assert told[2].endswith("That they harvest is not proven.")
     assert told[3].endswith("too little is known about them to judge.")
 

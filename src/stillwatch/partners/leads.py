@@ -63,7 +63,7 @@ def _table(found: list[tuple[Received, str, float, str | None]]) -> pa.Table:
             "lead_id": received.object_id,
             "sender": received.made_by,
             "campaign_ref": campaign,
-            "verdict": verdict,
+            "sender_verdict": verdict,
             **{name: received.body[name] for name in ("kind", "group_id", "epoch", "key_id")},
             "precision": precision,
             "valid_from": moment(received.body["valid_from"]),
