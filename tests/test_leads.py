@@ -72,7 +72,7 @@ def test_the_most_trusted_come_first_and_a_value_of_two_is_theirs() -> None:
 
 def test_only_what_its_sender_found_to_be_distillation_makes_a_harvest_likelier() -> None:
     rows = [
-        {"campaign_ref": f"campaign--{n}", "verdict": said}
+        {"campaign_ref": f"campaign--{n}", "sender_verdict": said}
         for n, said in enumerate(("distillation", "coordinated", None))
     ]
     assert leads.sent(table(*rows), KEYS, NOON).harvests == {"campaign--0": 0.5}
