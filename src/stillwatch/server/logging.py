@@ -25,7 +25,7 @@ FIELDS = frozenset(
         source batch_id exchanges accounts campaigns decisions rejected duplicates pending campaign_id decision_id
         verification_id action mode state policy_name revision database host port version settings queue attempts
         check window_days rows table days url_host key_id hold_id age_s folder connections
-        number outcome segment segments file was_known message_id target""",
+        number outcome peer segment segments file was_known message_id target""",
     )
 )
 MAX_CHARS = 500  # of one value

@@ -176,7 +176,7 @@ def test_the_command_line_does_all_of_it(run: Callable[..., Any], tmp_path: Path
     assert run("partners", "grant", "north", "released", *place).err == "north may do nothing in released.\n"
     assert run("partners", "remove", "north", *place).err == "north is removed; 1 of its keys were revoked.\n"
     wrong = run("partners", "grant", "north", "released", "--read", *place)
-    assert (wrong.code, wrong.err) == (1, "stillwatch: there is no partner north; see `stillwatch partners list`\n")
+    assert (wrong.code, wrong.err) == (1, "stillwatch: there is no such partner; see `stillwatch partners list`\n")
     assert run("partners", "add", "South", *place).code == 2
 
 

@@ -58,7 +58,7 @@ def partner(connection: sa.Connection, partner_id: str) -> Partner:
     """
     row = connection.execute(sa.select(partners).where(partners.c.partner_id == partner_id)).mappings().first()
     if row is None:
-        raise InputError(f"there is no partner {partner_id}; see `stillwatch partners list`")
+        raise InputError("there is no such partner; see `stillwatch partners list`")
     return _partner(dict(row))
 
 
