@@ -14,7 +14,7 @@ from tests.server.decisions.serving import served
 from tests.server.taxii.conftest import MOMENT, ROOT, TAXII, World, campaign
 
 from stillwatch.sharing import bundle
-from stillwatch.sharing.objects import EXTENSION_ID, extension, extension_definition
+from stillwatch.sharing.objects import EXTENSION_ID, EXTENSION_VERSION, extension, extension_definition
 
 SAMPLES = Path(__file__).parent.parent.parent / "golden" / "sample_campaigns.json"
 
@@ -105,7 +105,7 @@ def test_objects_with_a_version_of_their_own_are_kept_and_found(released: Collec
     world.publish("released", *extension_definition(), own)
     assert released.add_objects({"objects": [other, *extension_definition()]}, timeout=1).success_count == 3
     found = released.get_objects(type="extension-definition")["objects"]
-    assert {object_["version"] for object_ in found} == {"7.0.0", "1.0.0"}
+    assert {object_["version"] for object_ in found} == {"7.0.0", EXTENSION_VERSION}
     assert released.get_object(own["id"])["objects"] == [own]
     assert len(ids(released.get_objects())) == 9
 
