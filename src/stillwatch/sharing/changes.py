@@ -36,8 +36,7 @@ class Differences:
         return not (self.new or self.changed or self.revoked)
 
 
-# About what others sent: no scan finds it, so no scan can miss it.
-FEEDBACK_TYPES: Final = frozenset({"sighting", "opinion"})
+INDICATOR: Final = "indicator--"
 
 
 def differences(objects: Sequence[Mapping[str, Any]], before: Mapping[str, Mapping[str, Any]]) -> Differences:
@@ -52,7 +51,7 @@ def differences(objects: Sequence[Mapping[str, Any]], before: Mapping[str, Mappi
     gone = [
         name
         for name, one in before.items()
-        if name not in now and not is_revoked(one) and one["type"] not in STANDING_TYPES | FEEDBACK_TYPES
+        if name not in now and not is_revoked(one) and one["type"] not in STANDING_TYPES and not _is_feedback(one)
     ]
     return Differences(
         new=tuple(name for name in now if name not in before and name not in revoked),
@@ -76,3 +75,11 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "")
 def is_revoked(object_: Mapping[str, Any]) -> bool:
     """Whether its maker has taken it back."""
     return object_.get("revoked") is True
+
+
+def _is_feedback(one: Mapping[str, Any]) -> bool:
+    """Whether it is about what others sent: no scan finds that, so no scan can miss it.
+
+    A campaign has a sighting of its own; feedback is a sighting of somebody's indicator.
+    """
+    return one["type"] == "opinion" or str(one.get("sighting_of_ref", "")).startswith(INDICATOR)

@@ -19,9 +19,6 @@ HOURS: Final = 24
 MOST_BITS: Final = 9_999.9
 
 
-LEAD = "lead"  # a kind of trait: what partners sent
-
-
 def measures_of(subject: Subject, *, least: int) -> dict[str, Any]:
     """The extension's properties of the campaign; null where nothing is known or it may not be told."""
     campaign = subject.campaign
@@ -107,11 +104,11 @@ def _timing(campaign: Mapping[str, Any]) -> dict[str, Any] | None:
 def _evidence(campaign: Mapping[str, Any], least: int) -> list[dict[str, Any]]:
     """Kind by kind: how many values enough accounts hold, by how many at most, and what the strongest is worth.
 
-    What a partner said is not told on: it would come back to its sender as somebody else's finding.
+    What a partner said is told as such, without its values: its sender can tell what comes back from what is new.
     """
     held: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in campaign["evidence"]:
-        if row["kind"] in KINDS and row["kind"] != LEAD and row["account_count"] >= least:
+        if row["kind"] in KINDS and row["account_count"] >= least:
             held[row["kind"]].append(row)
     return [
         {
