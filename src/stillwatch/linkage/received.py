@@ -24,7 +24,8 @@ from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed,
 
 KIND = "lead"
 MIN_BORNE = 3  # wordings of one campaign in a prompt: fewer are a phrase
-MIN_TEXTS = 2  # different prompts of an account
+MIN_TEXTS = 3  # different prompts of an account
+MIN_SHARE = 0.1  # of its exchanges: who uses a phrase of it now and then is a passer-by
 
 Ints = NDArray[np.int64]
 Keyed = Callable[[Ints], NDArray[np.uint64]]
@@ -85,7 +86,8 @@ def label(campaign: str) -> int:
 
 
 def lead_traits(exchanges: IbisTable, campaigns: Sequence[str], engine: Engine) -> IbisTable:
-    """Which account bears which lead, in at least MIN_TEXTS prompts; columns as in `records.TRAITS`."""
+    """Which account bears which lead, in MIN_TEXTS prompts and MIN_SHARE of its exchanges; as in `records.TRAITS`."""
+    totals = exchanges.group_by("account_id").aggregate(total=exchanges.count())
     bearing = exchanges.filter(exchanges.lead.notnull())
     held = bearing.group_by(["account_id", "lead"]).aggregate(
         exchanges=bearing.count().cast("int64"),
@@ -94,7 +96,9 @@ def lead_traits(exchanges: IbisTable, campaigns: Sequence[str], engine: Engine) 
         last_seen_at=bearing.started_at.max(),
     )
     numbered = {"lead": pa.array(range(len(campaigns)), pa.int64()), "value": pa.array(campaigns, pa.string())}
-    told = held.filter(held.texts >= MIN_TEXTS).inner_join(engine.memory(pa.table(numbered)), "lead")
+    held = held.join(totals, "account_id")
+    enough = (held.texts >= MIN_TEXTS) & (held.exchanges >= MIN_SHARE * held.total)
+    told = held.filter(enough).inner_join(engine.memory(pa.table(numbered)), "lead")
     return told.mutate(kind=ibis.literal(KIND))
 
 
