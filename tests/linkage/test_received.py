@@ -14,9 +14,10 @@ from tests.linkage.planted import campaign as planted_campaign
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import Clusters, Leads, Received, clusters, lead_traits, templated_batches, weights
 from stillwatch.linkage import indexed as vocabulary
-from stillwatch.linkage.holdings import PARTNER
+from stillwatch.linkage.holdings import GROUPS, PARTNER
 from stillwatch.linkage.received import MIN_BORNE, MIN_TEXTS, Recognition, label
 from stillwatch.linkage.templates import TEMPLATED_SCHEMA
+from stillwatch.linkage.weights import _discoveries
 from stillwatch.records import CONTENT, SKETCH_SIZE, arrow_schema
 
 OURS, THEIRS = [11, 12, 13, 14, 15], [21, 22, 23, 24]
@@ -111,6 +112,17 @@ def test_a_lead_is_worth_what_its_sender_was_right_before_and_says_nothing_of_wo
     copied = of.values.index("copied")
     assert weighed.control[copied] == without["copied"]
     assert found.count == 0, "what strangers have in common is a prompt, whoever names it"
+
+
+def test_where_nobody_holds_a_lead_no_test_against_leads_is_counted() -> None:
+    of = indexed([(account(n), "template", "one") for n in range(3)], ACCOUNTS)
+    fdr = 0.01
+    p_values = np.ones((1, len(GROUPS)))
+    p_values[0, GROUPS.index("payment")] = fdr / (len(GROUPS) - 1)
+    assert _discoveries(of, p_values, fdr).sum() == 1
+    with_leads = indexed([(account(n), kind, "one") for n in range(3) for kind in ("template", "lead")], ACCOUNTS)
+    rows = np.vstack([p_values, np.ones((1, len(GROUPS)))])
+    assert _discoveries(with_leads, rows, fdr).sum() == 0
 
 
 def weighed_of(rows: list[Row]) -> tuple[dict[str, float], Any, Any]:

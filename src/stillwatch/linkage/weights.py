@@ -78,9 +78,8 @@ def weights(of: Holdings, *, fdr: float = 0.01, precision: Mapping[str, float] =
     strong = single <= SINGLE_P_VALUE
     best = np.ones((size, len(GROUPS)))
     np.minimum.at(best, (value, of.group[other]), single)
-    tests = 2 * max(
-        len(np.unique(of.group[of.group != PARTNER])) - 1, 1
-    )  # two tests in each independent group that is held at all
+    held = np.unique(of.group[of.group != PARTNER])
+    tests = 2 * max(len(held) - 1, 1)  # two tests in each independent group that is held at all
     significant = _discoveries(of, np.minimum(np.minimum(many.p_values, best) * tests, 1.0), fdr)
     weak_share = many.beyond * _covered(of, value[telling], other[telling])
     strong_share = _covered(of, value[strong], other[strong]) * (best <= SINGLE_P_VALUE)
@@ -169,12 +168,16 @@ def _covered(of: Holdings, value: Ints, other: Ints) -> Floats:
 
 
 def _discoveries(of: Holdings, p_values: Floats, fdr: float) -> NDArray[np.bool_]:
-    """Benjamini-Hochberg within each kind: one with many thin values must not drown one with few."""
+    """Benjamini-Hochberg within each kind: one with many thin values must not drown one with few.
+
+    Where nobody holds a lead, none was tested against.
+    """
+    tested = np.flatnonzero((np.arange(len(GROUPS)) != PARTNER) | (of.group == PARTNER).any())
     kinds = np.array(of.kinds)
     found = np.zeros(p_values.shape, dtype=bool)
     for kind in sorted(set(of.kinds)):
-        rows = np.flatnonzero(kinds == kind)
-        found[rows] = _below(p_values[rows], fdr)
+        cells = np.ix_(kinds == kind, tested)
+        found[cells] = _below(p_values[cells], fdr)
     return found
 
 
