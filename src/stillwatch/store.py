@@ -9,7 +9,6 @@ verdicts.jsonl (what analysts said; the next scan reads it)
 .work (intermediate tables; removed at the end, and at the start when a run was killed)
 """
 
-import fcntl
 import json
 import re
 import shutil
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillwatch.errors import StoreError
+from stillwatch.locks import alone
 from stillwatch.records import LEADS as LEAD_RECORDS
 from stillwatch.records import SEEN as SEEN_RECORDS
 from stillwatch.records import VERDICT_RECORDS, arrow_schema
@@ -44,16 +44,9 @@ def locked(out: Path) -> Iterator[Path]:
     Raises:
         StoreError: the folder cannot be made, or another run holds it.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise StoreError(f"cannot write to {out}: {error.strerror}. Choose another folder with --out.") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreError(f"another run is writing to {out}. Wait for it, or choose another folder.") from error
+    advice = " Choose another folder with --out."
+    busy = f"another run is writing to {out}. Wait for it, or choose another folder."
+    with alone(out / ".lock", busy=busy, advice=advice, makes_folder=True):
         work = out / ".work"
         shutil.rmtree(work, ignore_errors=True)
         for left in out.glob(f".*{_PARTIAL}"):

@@ -14,7 +14,6 @@ Why:    files need no service: a scan reads what a pull left. A partner has a fo
 Misses: a partner whose objects reach the limit is cut off until some of them expire; it harms nobody else.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -28,6 +27,7 @@ from typing import Any, Final
 
 from stillwatch import store
 from stillwatch.errors import SharingError, StoreError
+from stillwatch.locks import alone
 from stillwatch.partners.moments import moment, written
 from stillwatch.partners.patterns import RefusedError
 from stillwatch.partners.peers import IDENTITY, NAME
@@ -244,16 +244,8 @@ class Inbox:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror}. Choose another folder.") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreError(f"another process is taking in objects at {folder}. Wait for it.") from error
+    advice, busy = " Choose another folder.", f"another process is taking in objects at {folder}. Wait for it."
+    with alone(folder / ".lock", busy=busy, advice=advice, makes_folder=True):
         yield
 
 

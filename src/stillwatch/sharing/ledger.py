@@ -7,7 +7,6 @@ Why:    what left cannot be called back, so it must be known, and nobody may qui
 Misses: whoever can write the file can rewrite all of it, or cut its end off; keep the newest hash somewhere else.
 """
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stillwatch.errors import SharingError, StoreError
+from stillwatch.locks import alone
 from stillwatch.sharing.files import write_private
 
 FIRST: Final = "0" * 64  # the hash before the first line
@@ -99,15 +99,7 @@ def ledger(folder: Path) -> Iterator[Ledger]:
     Raises:
         StoreError: somebody else holds it, or the folder cannot be written.
     """
-    try:
-        lock = (folder / ".sent.lock").open("w")
-    except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror}.") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreError(f"somebody else is sharing from {folder}. Wait for it.") from error
+    with alone(folder / ".sent.lock", busy=f"somebody else is sharing from {folder}. Wait for it."):
         yield Ledger(folder)
 
 
