@@ -226,21 +226,9 @@ def _let_go(would: "Considered", book: "Ledger", act: str, approver: str | None,
 
 def _writer(form: Form, now: datetime) -> "Callable[[Sequence[dict[str, Any]]], str] | None":
     """What writes objects in that form; None for the bundle that the gate has made already."""
-    from functools import partial
+    from stillwatch.sharing.formats import FORMATS
 
-    if form is Form.stix:
-        return None
-    if form is Form.misp:
-        try:
-            from stillwatch.sharing.misp import to_misp
-        except ImportError as error:
-            raise SettingsError(
-                "MISP needs pymisp, which is not installed: pip install 'stillwatch[sharing]'"
-            ) from error
-        return partial(to_misp, now=now)
-    from stillwatch.sharing import rules, tables
-
-    return partial({Form.sigma: rules.to_sigma, Form.csv: tables.to_csv, Form.jsonl: tables.to_jsonl}[form], now=now)
+    return None if form is Form.stix else lambda objects: FORMATS[form].write(objects, now)
 
 
 def _operator() -> str:
