@@ -27,9 +27,8 @@ from stillwatch import store
 from stillwatch.scan import scan
 from stillwatch.server import ServerSettings, Service, application, opened
 from stillwatch.server.access import made_key
-from stillwatch.server.accounts.known import DETECTIONS
 from stillwatch.server.accounts.reading import LEVELS
-from stillwatch.server.settings import Storing
+from stillwatch.server.settings import DETECTIONS, Storing
 from stillwatch.settings import KEY_VARIABLE, Settings
 
 HELD_OUT = 4  # one account in so many signs up after the detection

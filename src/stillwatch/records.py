@@ -85,6 +85,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "session_starts": ("timing", "timing", "high"),  # nobody holds it: lockstep is tested account by account
 }
 TEMPLATE_KINDS = ("template", "rewording")  # kinds whose values are template ids
+LEAD_KIND = "lead"  # what a partner sent; its value is the partner's campaign
 ACCESS_PROGRAMS = ("free", "paid", "education", "startup", "research", "enterprise", "partner")
 VERIFICATION_LEVELS = ("none", "email", "phone", "payment", "identity", "business", "contract")
 ROLES = ("operator", "compromised", "relay", "customer")

@@ -14,11 +14,10 @@ from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, TemplateUse, Usage
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.records import EMBEDDING_SIZE, INTENTS, TEMPLATE_KINDS
+from stillwatch.records import EMBEDDING_SIZE, INTENTS, LEAD_KIND, TEMPLATE_KINDS
 
 CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
 CORE_ACCOUNTS = 3  # members that must hold it
-LEAD = "lead"
 CORE_KINDS = (*TEMPLATE_KINDS, "system_prompt")
 SEGMENT = ("model", "access_program", "script")  # what a reference backs off from, first part first
 BUSY_DAYS = 3  # a deadline shows in this many days
@@ -370,7 +369,9 @@ class _Context:
 
     def _named(self, cluster: int, members: int) -> float:
         """The precision of the best lead that most members bear."""
-        borne = [e for e in self.evidence.get(cluster, []) if e["kind"] == LEAD and 2 * e["account_count"] > members]
+        borne = [
+            e for e in self.evidence.get(cluster, []) if e["kind"] == LEAD_KIND and 2 * e["account_count"] > members
+        ]
         return max((self.tables.precision.get(e["value"], 0.0) for e in borne), default=0.0)
 
 

@@ -16,10 +16,9 @@ import pyarrow.compute as pc
 
 from stillwatch.explanations.facts import Nearest, SharedTrait, Tie
 from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, MIN_GROUPS, TIE_SHARE, WORDINGS, times_commoner
-from stillwatch.records import KINDS
+from stillwatch.records import KINDS, LEAD_KIND
 
 Campaign = Mapping[str, Any]
-PARTNER = KINDS["lead"][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +111,4 @@ def _counts(trait: Held, campaign_id: str) -> bool:
     members = trait.inside.get(campaign_id, 0)
     if trait.group == KINDS["template"][1] and (trait.kind not in WORDINGS or members < MIN_ACCOUNTS):
         return False
-    return trait.group != PARTNER and 1 <= members >= TIE_SHARE * max(trait.holders - 1, 1)
+    return trait.kind != LEAD_KIND and 1 <= members >= TIE_SHARE * max(trait.holders - 1, 1)

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stillwatch.records import KINDS
+from stillwatch.records import KINDS, LEAD_KIND
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 GROUPS = tuple(dict.fromkeys(group for _, group, _ in KINDS.values()))
 CONTENT = GROUPS.index("content")
-PARTNER = GROUPS.index("partner")  # wordings that others sent
+PARTNER = GROUPS.index(KINDS[LEAD_KIND][1])  # wordings that others sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers
+from stillwatch.records import LEAD_KIND
 
-KIND = "lead"
 MIN_BORNE = 3  # wordings of one campaign in a prompt: fewer are a phrase
 MIN_TEXTS = 3  # different prompts of an account
 MIN_SHARE = 0.1  # of its exchanges: who uses a phrase of it now and then is a passer-by
@@ -99,7 +99,7 @@ def lead_traits(exchanges: IbisTable, campaigns: Sequence[str], engine: Engine) 
     held = held.join(totals, "account_id")
     enough = (held.texts >= MIN_TEXTS) & (held.exchanges >= MIN_SHARE * held.total)
     told = held.filter(enough).inner_join(engine.memory(pa.table(numbered)), "lead")
-    return told.mutate(kind=ibis.literal(KIND))
+    return told.mutate(kind=ibis.literal(LEAD_KIND))
 
 
 def _vocabulary(campaign_of: Mapping[int, int]) -> Vocabulary:

@@ -142,8 +142,10 @@ def _in_force(objects: Mapping[str, Received], now: datetime) -> Iterator[tuple[
         if received.kind == "indicator" and _left_out(received, campaigns, now) is None:
             name = campaigns[received.object_id]
             campaign = objects.get(name)
-            is_own = campaign is not None and campaign.made_by == received.made_by
-            yield received, name, campaign.body.get("verdict") if campaign is not None and is_own else None
+            if campaign is None or campaign.made_by != received.made_by:
+                yield received, name, None
+            else:
+                yield received, name, campaign.body.get("verdict")
 
 
 def _left_out(received: Received, campaigns: Mapping[str, str], now: datetime) -> str | None:

@@ -17,6 +17,7 @@ from stillwatch.errors import SettingsError
 from stillwatch.records import ACTIONS
 
 PREFIX = "STILLWATCH_"
+DETECTIONS = "detections"  # folder of the state in which detections write, and read what the last one left
 MAX_PORT = 65_535
 TOKEN_CHARS = 20  # of a token that is given in the settings
 MOST_OFFERED = 1_000_000  # identifiers of one set: what a session keeps of it fits a value of either database

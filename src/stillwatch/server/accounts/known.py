@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 from stillwatch import store
 from stillwatch.errors import StoreError
 from stillwatch.server.accounts.traits import KINDS
+from stillwatch.server.settings import DETECTIONS
 
-DETECTIONS = "detections"  # folder of the state in which the last detection left what it found
 OPEN = ("distillation", "coordinated")  # verdicts of campaigns that a newcomer may belong to
 MIN_MEMBERS = 2  # one member's trait links nobody
 LEAST_SHARE = 0.5  # of a trait's holders that must be members

@@ -28,7 +28,7 @@ from stillwatch.server.accounts.rows import account_rows
 from stillwatch.server.detection import findings, runs
 from stillwatch.server.detection.hands import Hands
 from stillwatch.server.service import Service
-from stillwatch.server.settings import ServerSettings
+from stillwatch.server.settings import DETECTIONS, ServerSettings
 
 GRACE_S = 5.0  # between asking a child to end and ending it
 LOOK_S = 0.1  # between two looks at a child
@@ -174,7 +174,7 @@ class Detector:
 
 def output_folder(settings: ServerSettings) -> Path:
     """Where detections write, and read what the last one left."""
-    return settings.storage.state / "detections"
+    return settings.storage.state / DETECTIONS
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

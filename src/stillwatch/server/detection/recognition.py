@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from stillwatch import decisions, linkage, rollups, store
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE, WORDINGS
-from stillwatch.records import DURABILITIES, KINDS, SIGNALS, arrow_schema
+from stillwatch.records import DURABILITIES, KINDS, LEAD_KIND, SIGNALS, arrow_schema
 
 INDEX = "newcomers.npz"  # beside the output of the detection
 VERDICT = "distillation"  # of the campaigns that newcomers are held against
@@ -163,7 +163,7 @@ def _ties(kind: str, members: int, holders: int) -> bool:
 
     Tools never do, nor what a partner sent: that is about wordings.
     """
-    if kind == "lead":
+    if kind == LEAD_KIND:
         return False
     if KINDS[kind][1] == CONTENT:
         return kind in WORDINGS and members >= MIN_ACCOUNTS and members >= OWN_SHARE * holders

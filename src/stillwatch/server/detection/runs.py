@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from stillwatch import store
 from stillwatch.server import audit
+from stillwatch.server.settings import DETECTIONS
 from stillwatch.server.tables import analyst_verdicts, detections
 from stillwatch.state.manifest import MANIFEST
 
@@ -103,7 +104,7 @@ def inputs_of(connection: sa.Connection, state: Path, policy: str) -> str | None
         "manifest": [held.st_mtime_ns, held.st_size, held.st_ino],
         "verdict": connection.execute(sa.select(sa.func.max(analyst_verdicts.c.number))).scalar(),
         "accounts": _accounts_change(connection),
-        "leads": _digest(state / "detections" / store.LEADS),
+        "leads": _digest(state / DETECTIONS / store.LEADS),
         "policy": hashlib.sha256(Path(policy).read_bytes()).hexdigest() if policy else None,
     }
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
