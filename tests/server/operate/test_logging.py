@@ -4,7 +4,7 @@ import ast
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,12 @@ KEY = "sw_0123456789ab_" + "B" * 43
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What is logged, in JSON; logging is as it was afterwards."""
-    root, stream = logging.getLogger(), io.StringIO()
-    handlers, level = root.handlers[:], root.level
+def log() -> io.StringIO:
+    """What is logged, in JSON."""
+    stream = io.StringIO()
     uvicorn.Config(app, log_level="info")  # as another program may have: it prints by itself from now on
     service_logging.set_up(stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return stream
 
 
 def lines(log: io.StringIO) -> list[dict[str, Any]]:
