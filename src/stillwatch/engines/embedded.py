@@ -7,18 +7,27 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ibis.backends.sql.compilers import DuckDBCompiler
 
 from stillwatch.engines.base import BatchFunction, IbisTable
 from stillwatch.errors import EngineError
 
 ROWS_PER_PART = 4_000_000  # rows per Parquet file of a mapped table: few files, and no file too large to move
 READ_ROWS = 65_536  # rows per batch handed to a kernel: large enough to amortise the call, small enough to cache
+
+
+class _Compiler(DuckDBCompiler):
+    """As Ibis has it, but seconds since 1970 are read off a zoned time: Ibis asks the calendar of the zone first."""
+
+    def visit_ExtractEpochSeconds(self, op: Any, *, arg: Any) -> Any:  # noqa: ANN401, N802 - as Ibis calls it
+        """Seconds, with their fraction."""
+        return self.f.anon.epoch(arg)
 
 
 class EmbeddedEngine:
@@ -54,6 +63,7 @@ class EmbeddedEngine:
                 f"DuckDB did not start with memory limit {memory_limit!r}: {error}. Write it as in '4GB' or '800MB'."
             )
             raise EngineError(message) from error
+        self._connection.compiler = _Compiler()
 
     def __enter__(self) -> Self:
         return self
