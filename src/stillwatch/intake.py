@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Signals of every exchange once, the accounts, and what was left out."""
+    """Signals of every exchange once, the accounts, and what was left out.
+
+    `columns` are those of the signals that hold anything, null when nobody looked while they passed by.
+    """
 
     signals: IbisTable
     accounts: pa.Table
@@ -47,6 +49,7 @@ class Intake:
     duplicates: int
     rejected: pa.Table
     exemplars: dict[str, tuple[str, str]]
+    columns: frozenset[str] | None = None
 
 
 def intake(
@@ -61,7 +64,14 @@ def intake(
     accounts, rejected_accounts = account_rows(settings, key)
     tally = Tally()
     batches = _batches(files, settings, key, tally, progress)
-    derived = engine.map_batches(batches, partial(numbered_signals, key=key), NUMBERED_SIGNALS, work / "signals")
+    columns: set[str] = set()
+
+    def measured(batch: pa.RecordBatch) -> pa.RecordBatch:
+        found = numbered_signals(batch, key)
+        columns.update(name for name in SIGNALS.names if found[name].null_count < len(found))
+        return found
+
+    derived = engine.map_batches(batches, measured, NUMBERED_SIGNALS, work / "signals")
     derived, duplicates = without_repeats(derived, tally.ids.repeated(), engine, work)
     rejected = pa.Table.from_batches(tally.rejected, arrow_schema(REJECTED))
     return Intake(
@@ -77,6 +87,7 @@ def intake(
         duplicates=duplicates,
         rejected=pa.concat_tables([rejected, rejected_accounts]),
         exemplars=tally.exemplars,
+        columns=None if duplicates else frozenset(columns),
     )
 
 

@@ -36,6 +36,11 @@ ROWS = st.lists(
             "model": st.sampled_from(("large", "small")),
             "capability": st.sampled_from((None, "general", "reasoning")),
             "client_ip": st.sampled_from((None, "ip1", "ip2")),
+            "client_ip_prefix": st.sampled_from((None, "net")),
+            "user_agent": st.sampled_from((None, "curl")),
+            "tls_fingerprint": st.sampled_from((None, "t13d")),
+            "system_prompt_id": st.sampled_from((None, 7, -8)),
+            "metadata_keys_id": st.sampled_from((None, 9)),
             "organization_id": st.sampled_from((None, None, "firm")),
             "reasoning_issued": st.sampled_from((None, [], ["r1"], ["r1", "r2"])),
             "reasoning_replayed": st.sampled_from((None, [], ["r1"], ["r2"], ["r3", "r4"], ["r5"], ["r6", "r6"])),
@@ -175,6 +180,19 @@ def test_the_ledger_of_batches_in_any_order_equals_one_pass_and_plain_python(
     columns = ("origin_account_id", "was_issued", "exchanges", "first_at", "last_at", "reading")
     told = {(r["artefact"], r["account_id"]): tuple(r[c] for c in columns) for r in whole.to_pyarrow().to_pylist()}
     assert told == replay_oracle.ledger(rows, {}, **limits)
+
+
+@LAW
+@given(rows=ROWS)
+def test_what_a_scan_reads_straight_off_its_signals_is_what_days_merge_to(
+    engine: EmbeddedEngine, rows: list[Row]
+) -> None:
+    given = signals(engine, rows)
+    assert rowset(rollups.exchange_traits(given, rollups.appearances(given))) == rowset(traits(engine, rows))
+    assert rowset(rollups.session_starts(rollups.spans(given))) == rowset(merged_starts(engine, [rows]))
+    nobody = engine.memory(arrow_schema(ACCOUNTS).empty_table())
+    ledger = rollups.replays(rollups.exchanged_artefacts(given), nobody)
+    assert rowset(ledger) == rowset(merged_ledger(engine, [rows]))
 
 
 @LAW

@@ -53,6 +53,15 @@ def rolled(logs: Sequence[Path], work: Path, window: state.Window = OPEN) -> dic
         return rows_of(merged_parts([(folder, ())], engine, work=work, columns=columns, window=window))
 
 
+def straight(logs: Sequence[Path], work: Path) -> dict[str, Counter[str]]:
+    """The rollups that a scan of the files reads off its signals; of artefacts the ledger reads only some."""
+    key = ingest.Key(key_secret(key_path()))
+    work.mkdir(parents=True)
+    with EmbeddedEngine(work / "engine", threads=1, memory_limit="200MB") as engine:
+        settings = Settings(logs=tuple(map(str, logs)), out=work, exemplars=False)
+        return rows_of(state.rolled(intake(settings, engine, key=key, work=work, progress=quiet), engine).rollups)
+
+
 def merged(folder: Path, work: Path, window: state.Window = OPEN) -> dict[str, Counter[str]]:
     """The rollups that a state merges to, as sets of rows."""
     key = ingest.Key(key_secret(key_path()))

@@ -1,10 +1,10 @@
 """Signal -> Rollup: mergeable summaries, one file each. Reading partial rollups is a GROUP BY."""
 
 from stillwatch.rollups.activity import activity, merged_activity
-from stillwatch.rollups.content import content, day, sampled
-from stillwatch.rollups.replays import daily_artefacts, merged_artefacts, replay_traits, replays
-from stillwatch.rollups.starts import session_starts, sessions
-from stillwatch.rollups.traits import account_traits, daily_traits, merged_traits
+from stillwatch.rollups.content import chosen, content, day, embedded, sampled, unsampled
+from stillwatch.rollups.replays import daily_artefacts, exchanged_artefacts, merged_artefacts, replay_traits, replays
+from stillwatch.rollups.starts import session_starts, sessions, spans
+from stillwatch.rollups.traits import account_traits, appearances, daily_traits, exchange_traits, merged_traits
 from stillwatch.rollups.unique import MOST_SUSPECTS, SeenIds, id_hashes, repeated_ids, suspects, unique_exchanges
 
 __all__ = [
@@ -12,10 +12,15 @@ __all__ = [
     "SeenIds",
     "account_traits",
     "activity",
+    "appearances",
+    "chosen",
     "content",
     "daily_artefacts",
     "daily_traits",
     "day",
+    "embedded",
+    "exchange_traits",
+    "exchanged_artefacts",
     "id_hashes",
     "merged_activity",
     "merged_artefacts",
@@ -26,6 +31,8 @@ __all__ = [
     "sampled",
     "session_starts",
     "sessions",
+    "spans",
     "suspects",
     "unique_exchanges",
+    "unsampled",
 ]

@@ -20,18 +20,34 @@ DAY_S = 86_400
 
 def content(signals: IbisTable) -> IbisTable:
     """One row per exchange; columns as in `records.CONTENT`. The signals have their `exchange_key`."""
+    return sampled(unsampled(signals))
+
+
+def unsampled(signals: IbisTable) -> IbisTable:
+    """The same, with all embeddings."""
     place = ibis.coalesce(signals.client_ip_prefix, signals.client_ip)
     kept = signals.drop("exchange_id").rename(exchange_id="exchange_key").mutate(place=place)
-    return sampled(kept.select(*CONTENT.names))
+    return kept.select(*CONTENT.names)
 
 
 def sampled(rows: IbisTable) -> IbisTable:
     """The same rows with at most EMBEDDINGS_PER_DAY embeddings of an account and day."""
+    return embedded(rows, chosen(rows))
+
+
+def chosen(rows: IbisTable) -> IbisTable:
+    """The numbers of the exchanges that keep their embeddings: one column, `exchange_id`, each once."""
     embedded = rows.filter(rows.embedding.notnull()).select("account_id", "exchange_id", day=day(rows.started_at))
     rank = ibis.row_number().over(group_by=[embedded.account_id, embedded.day], order_by=embedded.exchange_id)
     ranked = embedded.mutate(rank=rank)
-    chosen = ranked.filter(ranked["rank"] < EMBEDDINGS_PER_DAY).select("exchange_id").distinct()
-    # Ranked without their payload and joined back: a window over whole rows would hold all of them.
+    return ranked.filter(ranked["rank"] < EMBEDDINGS_PER_DAY).select("exchange_id").distinct()
+
+
+def embedded(rows: IbisTable, chosen: IbisTable) -> IbisTable:
+    """The rows with the embeddings of the chosen exchanges only.
+
+    These were ranked without their payload and are joined back: a window over whole rows would hold all of them.
+    """
     joined = rows.left_join(chosen.mutate(is_chosen=ibis.literal(True)), "exchange_id")
     kept = joined.select(*rows.columns, "is_chosen")
     embedding = ibis.ifelse(kept.is_chosen.fill_null(False), kept.embedding, ibis.null(rows.embedding.type()))

@@ -37,6 +37,19 @@ def daily_artefacts(signals: IbisTable) -> IbisTable:
     return merged_artefacts(ibis.union(*[_handled(signals, *side) for side in _ISSUED_AND_REPLAYED]), daily=True)
 
 
+def exchanged_artefacts(signals: IbisTable) -> IbisTable:
+    """Artefacts sent back by an account that was not issued them, as in `records.ARTEFACTS`: the ledger has no other.
+
+    The organisation is the one that the account names in any exchange with artefacts.
+    """
+    issued, replayed = (_handled(signals, *side) for side in _ISSUED_AND_REPLAYED)
+    foreign = replayed.anti_join(issued, ["artefact", "account_id"]).select("artefact").distinct()
+    handling = signals.filter((signals.reasoning_issued.length() > 0) | (signals.reasoning_replayed.length() > 0))
+    said = handling.group_by("account_id").aggregate(organization_id=handling.organization_id.min())
+    shared = issued.union(replayed).drop("organization_id").semi_join(foreign, "artefact").left_join(said, "account_id")
+    return merged_artefacts(shared.drop("account_id_right"))
+
+
 def merged_artefacts(partial: IbisTable, *, daily: bool = False) -> IbisTable:
     """Rows of several partial tables under one key each; as in `records.ARTEFACTS`, `daily` with their `day`.
 
@@ -58,11 +71,16 @@ def _handled(signals: IbisTable, column: str, is_issued: bool) -> IbisTable:
         "account_id",
         "organization_id",
         day=(rows.started_at.epoch_seconds() // DAY_S).cast("int64"),
-        artefact=rows[column].unique().unnest(),
+        artefact=_each_once(rows[column]).unnest(),
         first_at=rows.started_at,
         last_at=rows.started_at,
     )
     return named.mutate(is_issued=ibis.literal(is_issued), exchanges=ibis.literal(1, type="int64"))
+
+
+def _each_once(artefacts: IbisTable) -> IbisTable:
+    """The lists without repeats; most have one artefact and need no look."""
+    return ibis.ifelse(artefacts.length() > 1, artefacts.unique(), artefacts)
 
 
 def replays(handled: IbisTable, accounts: IbisTable) -> IbisTable:

@@ -19,17 +19,28 @@ DAY_S = 86_400
 
 def sessions(signals: IbisTable) -> IbisTable:
     """Stretches of exchanges, cut at midnight so that a window of days can be cut out; as in `records.SESSIONS`."""
+    rows = spans(signals)
+    day = (rows.first_s // DAY_S).cast("int64")
+    within = ibis.window(group_by=[rows.account_id, day], order_by=rows.first_s)
+    is_first = (rows.first_s - rows.last_s.lag().over(within) > SILENCE_S).fill_null(True)
+    begun = rows.mutate(day=day, is_first=is_first.cast("int64"))
+    ordered = ibis.cumulative_window(group_by=[begun.account_id, begun.day], order_by=begun.first_s)
+    numbered = begun.mutate(stretch=begun.is_first.sum().over(ordered))
+    stretches = numbered.group_by(["account_id", "day", "stretch"])
+    found = stretches.aggregate(first_s=numbered.first_s.min(), last_s=numbered.last_s.max())
+    return found.select("account_id", "first_s", "last_s")
+
+
+def spans(signals: IbisTable) -> IbisTable:
+    """The first and the last second of each account in every ten minutes of the clock; as in `records.SESSIONS`.
+
+    Nobody falls silent for long enough within one, so spans are stretches too, only more of them. Midnight ends one.
+    """
     # Floored first: a cast from seconds with a fraction rounds on one engine and cuts on another.
     second = signals.started_at.epoch_seconds().floor().cast("int64")
-    rows = signals.select("account_id", second=second).distinct()
-    within = ibis.window(group_by=[rows.account_id, rows.second // DAY_S], order_by=rows.second)
-    is_first = (rows.second - rows.second.lag().over(within) > SILENCE_S).fill_null(True)
-    begun = rows.mutate(is_first=is_first.cast("int64"))
-    ordered = ibis.cumulative_window(group_by=[begun.account_id, begun.second // DAY_S], order_by=begun.second)
-    numbered = begun.mutate(day=begun.second // DAY_S, stretch=begun.is_first.sum().over(ordered))
-    stretches = numbered.group_by(["account_id", "day", "stretch"])
-    found = stretches.aggregate(first_s=numbered.second.min(), last_s=numbered.second.max())
-    return found.select("account_id", "first_s", "last_s")
+    rows = signals.select("account_id", second=second, span=(second // SILENCE_S).cast("int64"))
+    spoken = rows.group_by(["account_id", "span"]).aggregate(first_s=rows.second.min(), last_s=rows.second.max())
+    return spoken.drop("span")
 
 
 def session_starts(stretches: IbisTable) -> IbisTable:

@@ -16,7 +16,7 @@ from stillwatch.intake import Intake
 from stillwatch.records import ACCOUNTS, REJECTED, arrow_schema
 from stillwatch.state.batches import ACCOUNT_ROWS, REJECTED_ROWS, SEQUENCE, newest_accounts, with_sequence
 from stillwatch.state.manifest import Batch, Manifest, existing_manifest, folder_of
-from stillwatch.state.parts import Rollups, Window, filled_columns, merged, write_parts
+from stillwatch.state.parts import Rollups, Window, filled_columns, merged, straight
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,10 @@ class Kept:
 
 def rolled(taken: Intake, engine: Engine) -> Kept:
     """The rollups of logs just read, as a state of that one batch would give them."""
-    folder = taken.work / "batch"
-    folder.mkdir(exist_ok=True)
-    write_parts(taken.signals, engine, folder)
-    columns = filled_columns(taken.signals)
+    columns = taken.columns or filled_columns(taken.signals)
     numbers = ingest.exchange_keys(pa.array(list(taken.exemplars), pa.string()), taken.key).to_pylist()
     return Kept(
-        rollups=merged([(folder, ())], engine, work=taken.work, columns=columns),
+        rollups=straight(taken.signals, engine, work=taken.work, columns=columns),
         accounts=taken.accounts,
         key=taken.key,
         work=taken.work,

@@ -116,6 +116,26 @@ def merged(
     )
 
 
+def straight(signals: IbisTable, engine: Engine, *, work: Path, columns: frozenset[str]) -> Rollups:
+    """What the partial rollups of these signals alone would merge to, without days and without writing them first.
+
+    The content is read off the signals; the others are written to `work`.
+    """
+    written = {
+        "activity": rollups.activity(signals),
+        "artefacts": rollups.exchanged_artefacts(signals),
+        "starts": rollups.session_starts(rollups.spans(signals)),
+        "appearances": rollups.appearances(signals),
+    }
+    tables = {name: engine.write(table, work / f"{name}.parquet") for name, table in written.items()}
+    seen = tables.pop("appearances")
+    traits = engine.write(rollups.exchange_traits(signals, seen), work / "exchange_traits.parquet")
+    content = rollups.unsampled(signals)
+    if "embedding" in columns:
+        content = rollups.embedded(content, engine.write(rollups.chosen(content), work / "chosen.parquet"))
+    return Rollups(traits=traits, content=content, columns=columns, **tables)
+
+
 def _all(part: str, folders: Sequence[Path], engine: Engine, work: Path) -> IbisTable:
     """One part of all folders as one table: links in one folder, because an engine reads a folder at a time."""
     paths = [path_of(folder, part) for folder in folders]
