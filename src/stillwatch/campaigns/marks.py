@@ -173,6 +173,8 @@ def _wordings(of: Observed, engine: Engine, members: IbisTable, sizes: Mapping[i
     """Fingerprints, pairs of them, and system prompts that members use in ever new texts and hardly anybody else."""
     candidates = engine.write(_member_wordings(of), of.work / "member_wordings.parquet")
     pairs = candidates.select(*PAIR).distinct().order_by(PAIR).to_pyarrow()
+    if not pairs.num_rows:
+        return {}
     wanted = np.stack([np.asarray(pairs[name], np.int64) for name in PAIR], axis=1)
     shown = of.signals.select("account_id", "sketch", "system_prompt_id")
     sighted = engine.map_batches(shown, sightings(wanted), SIGHTINGS_SCHEMA, of.work / "sightings")

@@ -91,6 +91,8 @@ def templated(signals: IbisTable, engine: Engine, work: Path, leads: Leads = NO_
     says which template each exchange bears.
     """
     fingerprints = np.sort(vocabulary(signals).to_pyarrow()["fingerprint"].to_numpy())
+    if not len(fingerprints) and not leads.campaigns:
+        return _without_templates(signals, engine, work)
     counts = (
         signals.aggregate(exchanges=signals.count(), accounts=signals.account_id.nunique()).to_pyarrow().to_pylist()
     )
@@ -107,6 +109,15 @@ def templated(signals: IbisTable, engine: Engine, work: Path, leads: Leads = NO_
     wanted = signals.select(*[name for name in names if name in signals.columns])
     second = templated_batches(known, recurring, leads)
     return Templated(engine.map_batches(wanted, second, TEMPLATED_SCHEMA, work / "templated"), exact)
+
+
+def _without_templates(signals: IbisTable, engine: Engine, work: Path) -> Templated:
+    """What the two passes would leave where no wording recurs, as in logs without prompts: nothing is read for it."""
+    nothing = np.zeros(0, np.int64)
+    engine.write(engine.memory(vocabulary_rows(indexed(nothing), nothing)), work / VOCABULARY)
+    null = ibis.null("int64")
+    exchanges = signals.mutate(template_id=null, item_id=signals.text_id, lead=null).select(*TEMPLATED_SCHEMA.names)
+    return Templated(exchanges, engine.memory(pa.table({"template_id": pa.array([], pa.int64())})))
 
 
 def vocabulary_rows(known: Vocabulary, exact: Ints) -> pa.Table:
