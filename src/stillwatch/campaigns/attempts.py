@@ -63,29 +63,33 @@ class Attempts:
 
 def attempts_by(rows: IbisTable, key: str) -> dict[Any, Attempts]:
     """Attempts of each value of `key` over rows of templated exchanges, without days."""
-    marked = _marked(rows)
-    sums = marked.group_by(key).aggregate(
-        exchanges=ibis._.count(),
-        reaching=_count(marked.code > 0),
-        refused=_count((marked.code > 0) & marked.is_refused),
-        accounts=marked.account_id.nunique(where=marked.code > 0),
-        **{f"{name}_exchanges": _count(_has(marked, bit)) for bit, name in enumerate(EXTRACTION_TECHNIQUES)},
+    totals = rows.group_by(key).aggregate(exchanges=ibis._.count())
+    reaching = _reaching(rows)
+    sums = reaching.group_by(key).aggregate(
+        reaching=ibis._.count(),
+        refused=_count(reaching.is_refused),
+        accounts=reaching.account_id.nunique(),
+        **{f"{name}_exchanges": _count(_has(reaching, bit)) for bit, name in enumerate(EXTRACTION_TECHNIQUES)},
         **{
-            f"{name}_refused": _count(_has(marked, bit) & marked.is_refused)
+            f"{name}_refused": _count(_has(reaching, bit) & reaching.is_refused)
             for bit, name in enumerate(EXTRACTION_TECHNIQUES)
         },
         **{
-            f"{name}_accounts": marked.account_id.nunique(where=_has(marked, bit))
+            f"{name}_accounts": reaching.account_id.nunique(where=_has(reaching, bit))
             for bit, name in enumerate(EXTRACTION_TECHNIQUES)
         },
     )
-    return {row[key]: _attempts(row) for row in sums.to_pyarrow().to_pylist()}
+    found = {row[key]: row for row in sums.to_pyarrow().to_pylist()}
+    told = totals.to_pyarrow().to_pylist()
+    return {
+        row[key]: _attempts({**row, **found[row[key]]}) if row[key] in found else Attempts(row["exchanges"])
+        for row in told
+    }
 
 
 def attempt_days(rows: IbisTable, key: str) -> dict[Any, list[AttemptDay]]:
     """The days of each value of `key` on which it reached for reasoning."""
-    marked = _marked(rows)
-    reaching = marked.filter(marked.code > 0)
+    reaching = _reaching(rows)
     reaching = reaching.mutate(
         form=ibis.coalesce(reaching.template_id, reaching.item_id),
         day=(reaching.started_at.epoch_seconds() // 86400).cast("int64"),
@@ -103,17 +107,19 @@ def attempt_days(rows: IbisTable, key: str) -> dict[Any, list[AttemptDay]]:
     return found
 
 
-def _marked(rows: IbisTable) -> IbisTable:
-    """The rows with `code`, bits over EXTRACTION_TECHNIQUES, and `is_refused`.
+def _reaching(rows: IbisTable) -> IbisTable:
+    """The rows that reach for reasoning, with `code`, bits over EXTRACTION_TECHNIQUES, and `is_refused`.
 
     Arithmetic, because bit operators differ between engines.
     """
-    intents = rows.intents.fill_null(0)
+    rows = rows.filter(rows.intents.notnull())
+    intents = rows.intents
     code = ibis.literal(0, type="int64")
     for bit, name in enumerate(EXTRACTION_TECHNIQUES):
         code = code + (intents // (1 << INTENTS.index(name))) % 2 * (1 << bit)
     reasons = [rows[name].fill_null("").lower().isin(REFUSALS) for name in ("finish_reason", "status")]
-    return rows.mutate(code=code, is_refused=reasons[0] | reasons[1])
+    marked = rows.mutate(code=code, is_refused=reasons[0] | reasons[1])
+    return marked.filter(marked.code > 0)
 
 
 def _has(marked: IbisTable, bit: int) -> IbisTable:

@@ -143,7 +143,8 @@ def _attempts(templated: IbisTable, members: IbisTable) -> dict[int, Attempts]:
 
 def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
     """Usage of each value of `key` over rows of templated exchanges."""
-    items = rows.group_by([key, "item_id"]).aggregate(exchanges=ibis._.count(), accounts=ibis._.account_id.nunique())
+    senders = rows.group_by([key, "item_id", "account_id"]).aggregate(exchanges=ibis._.count())
+    items = senders.group_by([key, "item_id"]).aggregate(exchanges=ibis._.exchanges.sum(), accounts=ibis._.count())
     spread = items.group_by(key).aggregate(
         items=ibis._.item_id.nunique(),
         copies=(ibis._.exchanges * (ibis._.accounts - 1)).sum(),
@@ -155,19 +156,22 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
         output_tokens=ibis._.output_tokens.fill_null(0).sum(),
         reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
         **{name: _intent_count(bit) for bit, name in enumerate(INTENTS)},
-        **_embedding_sums(),
     )
+    embedded = (
+        rows.filter(rows.embedding.notnull()).group_by(key).aggregate(**_embedding_sums()).to_pyarrow().to_pylist()
+    )
+    embeddings = {row[key]: row for row in embedded}
     mixes: dict[Any, dict[str, int]] = {}
     for row in rows.group_by([key, "capability"]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist():
         if row["capability"] is not None:
             mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
     joined = sums.join(spread, key).to_pyarrow().to_pylist()
-    return {row[key]: _usage(row, mixes.get(row[key], {})) for row in joined}
+    return {row[key]: _usage(row, mixes.get(row[key], {}), embeddings.get(row[key])) for row in joined}
 
 
 def _embedding_sums() -> dict[str, IbisTable]:
     """Exchanges with an embedding, and the sum of each component; integers, so any order agrees."""
-    sums = {f"embedding_{i}": ibis._.embedding[i].cast("int32").sum().fill_null(0) for i in range(EMBEDDING_SIZE)}
+    sums = {f"embedding_{i}": ibis._.embedding[i].cast("int32").sum() for i in range(EMBEDDING_SIZE)}
     return {**sums, "embedded": ibis._.embedding.count()}
 
 
@@ -176,7 +180,9 @@ def _intent_count(bit: int) -> IbisTable:
     return ((ibis._.intents.fill_null(0) // (1 << bit)) % 2).sum()
 
 
-def _usage(row: Mapping[str, Any], mix: Mapping[str, int]) -> Usage:
+def _usage(row: Mapping[str, Any], mix: Mapping[str, int], embedded: Mapping[str, Any] | None) -> Usage:
+    names = [f"embedding_{i}" for i in range(EMBEDDING_SIZE)]
+    sums = [int(embedded[name]) for name in names] if embedded else [0] * EMBEDDING_SIZE
     return Usage(
         exchanges=int(row["exchanges"]),
         items=int(row["items"]),
@@ -187,10 +193,7 @@ def _usage(row: Mapping[str, Any], mix: Mapping[str, int]) -> Usage:
         reasoning_tokens=int(row["reasoning_tokens"]),
         intents=tuple(int(row[name]) for name in INTENTS),
         capabilities=dict(mix),
-        embeddings=Embeddings(
-            exchanges=int(row["embedded"]),
-            sums=tuple(int(row[f"embedding_{i}"]) for i in range(EMBEDDING_SIZE)),
-        ),
+        embeddings=Embeddings(exchanges=int(embedded["embedded"]) if embedded else 0, sums=tuple(sums)),
     )
 
 
