@@ -2,14 +2,17 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import (
     TEMPLATED_SCHEMA,
+    VOCABULARY,
     Templated,
     Vocabulary,
     accepted,
@@ -21,6 +24,7 @@ from stillwatch.linkage import (
     templated_batches,
     vocabulary,
 )
+from stillwatch.linkage import templated as templates_of
 from stillwatch.records import SKETCH_SIZE, TEMPLATE_KINDS, TRAITS, arrow_schema
 
 Sketch = list[int] | None
@@ -245,6 +249,17 @@ def test_without_any_vocabulary_there_is_no_template() -> None:
     batch = signals([("a", FIRST), ("b", SECOND)])
     assign = templated_batches(*known_to(batch))
     assert assign(batch)["template_id"].to_pylist() == [None, None]
+
+
+def test_where_no_wording_recurs_the_table_is_what_two_passes_would_leave(tmp_path: Path) -> None:
+    batch = signals([("a", FIRST), ("b", SECOND), ("b", None)])
+    with EmbeddedEngine(tmp_path, memory_limit="200MB", threads=1) as engine:
+        found = templates_of(engine.memory(pa.Table.from_batches([batch])), engine, tmp_path)
+        rows = found.exchanges.to_pyarrow().sort_by("exchange_id").to_pylist()
+        assert found.exact.to_pyarrow().num_rows == 0
+        assert template_traits(found).to_pyarrow().num_rows == 0
+        assert engine.read(tmp_path / VOCABULARY).to_pyarrow().num_rows == 0
+    assert rows == templated_batches(*known_to(batch))(batch).to_pylist()
 
 
 def test_a_template_is_a_trait_of_every_account_that_bears_it(rng: np.random.Generator) -> None:
