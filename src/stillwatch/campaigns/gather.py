@@ -143,8 +143,7 @@ def _attempts(templated: IbisTable, members: IbisTable) -> dict[int, Attempts]:
 
 def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
     """Usage of each value of `key` over rows of templated exchanges."""
-    senders = rows.group_by([key, "item_id", "account_id"]).aggregate(exchanges=ibis._.count())
-    items = senders.group_by([key, "item_id"]).aggregate(exchanges=ibis._.exchanges.sum(), accounts=ibis._.count())
+    items = rows.group_by([key, "item_id"]).aggregate(exchanges=ibis._.count(), accounts=ibis._.account_id.nunique())
     spread = items.group_by(key).aggregate(
         items=ibis._.item_id.nunique(),
         copies=(ibis._.exchanges * (ibis._.accounts - 1)).sum(),
