@@ -1,6 +1,7 @@
 """The charts of a campaign as inline SVG: timeline, capability mix, evidence waterfall.
 
-Why:    drawn once, on the way out, so that the page needs no script and no network to show them.
+Why:    drawn once, on the way out, so that the page needs no script and no network to show them. Charts are written as
+        Vega-Lite, which is plain data: classes that check it (altair) take longer than drawing does.
 Misses: a reader cannot zoom. The numbers stand beside or below each chart.
 """
 
@@ -10,7 +11,6 @@ from itertools import accumulate
 from typing import Any, Final
 from xml.etree import ElementTree
 
-import altair as alt
 import vl_convert
 from markupsafe import Markup
 
@@ -43,30 +43,57 @@ _ATTRIBUTES: Final = frozenset(
     | {"x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "text-anchor", "font-size", "font-weight", "font-family"}
 )
 _LIGHT: Final = {name: light for name, (light, _) in TONES.items()}
+_CONFIG: Final = {
+    "background": "transparent",
+    "font": "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
+    "padding": {"left": 2, "right": 4, "top": 4, "bottom": 2},
+    "view": {"continuousWidth": 300, "continuousHeight": 300, "stroke": None},
+    "text": {"fontSize": 12},
+    "axis": {
+        **{"labelColor": _LIGHT["text"], "titleColor": _LIGHT["text"], "domainColor": _LIGHT["line"]},
+        **{"tickColor": _LIGHT["line"], "gridColor": _LIGHT["line"], "labelFontSize": 12, "titleFontSize": 12},
+        **{"titleFontWeight": "normal", "labelLimit": 160},
+    },
+    "axisY": {"domain": False, "ticks": False, "labelPadding": 6},
+}
+
+Spec = dict[str, Any]  # a part of a Vega-Lite chart
 
 
 def timeline(campaign: Mapping[str, Any]) -> Markup:
     """Exchanges per day (per week when long), with the days on which the campaign turned to another model."""
     rows, unit = _periods(campaign["timeline"])
-    x = alt.X(
-        "from:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%-d %b", tickCount=6, grid=False)
-    )
-    y = alt.Y("exchanges:Q", title=f"exchanges a {unit}", axis=alt.Axis(tickCount=4, format="~s", titlePadding=10))
-    bars = alt.Chart(_data(rows)).mark_bar(color=_LIGHT["bar"]).encode(x=x, x2="to:T", y=y, y2=alt.Y2Datum(0))
+    encoding = {
+        "x": {**_moment("from"), "title": None, "axis": {"format": "%-d %b", "tickCount": 6, "grid": False}},
+        "x2": {"field": "to"},
+        "y": {
+            **_number("exchanges"),
+            "title": f"exchanges a {unit}",
+            "axis": {"tickCount": 4, "format": "~s", "titlePadding": 10},
+        },
+        "y2": {"datum": 0},
+    }
+    bars = {"data": _data(rows), "mark": {"type": "bar", "color": _LIGHT["bar"]}, "encoding": encoding}
     turns = main_pivots(campaign)
+    layers = [bars, _turns(turns)] if turns else [bars]
+    return _svg({"layer": layers, "resolve": {"scale": {"y": "independent"}}}, width=WIDTH, height=150)
+
+
+def _turns(turns: Sequence[Mapping[str, Any]]) -> Spec:
+    """A line for each turn to another model, with its name."""
     # Labels hang one below the other: turns may come close together.
-    pivots = [
-        {"at": turn["at"], "model": f"→ {turn['model']}", "drop": 2 + 15 * index} for index, turn in enumerate(turns)
-    ]
-    chart = bars
-    if pivots:
-        turn = alt.Chart(_data(pivots)).encode(x=alt.X("at:T", scale=alt.Scale(type="utc")))
-        rule = turn.mark_rule(color=_LIGHT["pivot"], strokeDash=[3, 3], strokeWidth=1.5)
-        label = turn.mark_text(align="right", dx=-5, baseline="top", color=_LIGHT["pivot"]).encode(
-            text="model:N", y=alt.Y("drop:Q", scale=None, title=None, axis=None)
-        )
-        chart = alt.layer(bars, alt.layer(rule, label)).resolve_scale(y="independent")
-    return _svg(chart.properties(width=WIDTH, height=150))
+    rows = [{"at": turn["at"], "model": f"→ {turn['model']}", "drop": 2 + 15 * i} for i, turn in enumerate(turns)]
+    rule = {"type": "rule", "color": _LIGHT["pivot"], "strokeDash": [3, 3], "strokeWidth": 1.5}
+    text = {"type": "text", "align": "right", "dx": -5, "baseline": "top", "color": _LIGHT["pivot"]}
+    labels = {
+        "x": _moment("at"),
+        "y": {**_number("drop"), "scale": None, "title": None, "axis": None},
+        "text": _name("model"),
+    }
+    return {
+        "data": _data(rows),
+        "layer": [{"mark": rule, "encoding": {"x": _moment("at")}}, {"mark": text, "encoding": labels}],
+    }
 
 
 def main_pivots(campaign: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -107,13 +134,13 @@ def capability_mix(campaign: Mapping[str, Any]) -> Markup:
         for name, number in ranked
     ]
     largest = max((row["share"] for row in rows), default=1.0)  # half as much again is left for the label
-    base = alt.Chart(_data(rows)).encode(
-        y=_names(rows),
-        x=alt.X("share:Q", title=None, axis=None, scale=alt.Scale(domain=[0, 1.5 * largest])),
-    )
-    labels = base.mark_text(align="left", dx=6, color=_LIGHT["ink"]).encode(text="label:N")
-    chart = base.mark_bar(color=_LIGHT["bar"], height=14) + labels
-    return _svg(chart.properties(width=WIDTH - 110, height=26 * len(rows)))
+    places = {
+        "x": {**_number("share"), "title": None, "axis": None, "scale": {"domain": [0, 1.5 * largest]}},
+        "y": _names(rows),
+    }
+    bars = {"mark": {"type": "bar", "color": _LIGHT["bar"], "height": 14}, "encoding": places}
+    labels = {"mark": _label(dx=6), "encoding": {**places, "text": _name("label")}}
+    return _svg({"data": _data(rows), "layer": [bars, labels]}, width=WIDTH - 110, height=26 * len(rows))
 
 
 def evidence_waterfall(steps: Sequence[Mapping[str, Any]]) -> Markup:
@@ -132,27 +159,48 @@ def evidence_waterfall(steps: Sequence[Mapping[str, Any]]) -> Markup:
         }
         for step, end in zip(steps, ends, strict=True)
     ]
-    colours = alt.Scale(domain=list(DURABILITIES), range=[_LIGHT[level] for level in DURABILITIES])
+    colours = {"domain": list(DURABILITIES), "range": [_LIGHT[level] for level in DURABILITIES]}
     highest = max([*ends, 1.0])
-    base = alt.Chart(_data(rows)).encode(y=_names(rows))
-    x = alt.X("start:Q", title="bits", scale=alt.Scale(domain=[0, highest * 1.12]), axis=alt.Axis(tickCount=5))
-    bars = base.mark_bar(height=16).encode(x=x, x2="end:Q", color=alt.Color("durability:N", scale=colours, legend=None))
-    labels = base.mark_text(align="left", dx=5, color=_LIGHT["ink"]).encode(x="end:Q", text="label:N")
-    return _svg((bars + labels).properties(width=WIDTH - 90, height=30 * len(rows)))
+    x = {**_number("start"), "title": "bits", "scale": {"domain": [0, highest * 1.12]}, "axis": {"tickCount": 5}}
+    colour = {**_name("durability"), "scale": colours, "legend": None}
+    bars = {
+        "mark": {"type": "bar", "height": 16},
+        "encoding": {"x": x, "x2": {"field": "end"}, "y": _names(rows), "color": colour},
+    }
+    places = {"x": _number("end"), "y": _names(rows), "text": _name("label")}
+    labels = {"mark": _label(dx=5), "encoding": places}
+    return _svg({"data": _data(rows), "layer": [bars, labels]}, width=WIDTH - 90, height=30 * len(rows))
 
 
-def _data(rows: Sequence[Mapping[str, Any]]) -> alt.InlineData:
+def _data(rows: Sequence[Mapping[str, Any]]) -> Spec:
     # The renderer is native code: a zero byte or a lone surrogate in a model's name would abort the whole process.
     def safe(value: object) -> object:
         return terminal(value)[:LONGEST_LABEL] if isinstance(value, str) else value
 
-    return alt.InlineData(values=[{name: safe(value) for name, value in row.items()} for row in rows])
+    return {"values": [{name: safe(value) for name, value in row.items()} for row in rows]}
 
 
-def _names(rows: Sequence[Mapping[str, Any]]) -> alt.Y:
+def _moment(field: str) -> Spec:
+    return {"field": field, "type": "temporal", "scale": {"type": "utc"}}
+
+
+def _number(field: str) -> Spec:
+    return {"field": field, "type": "quantitative"}
+
+
+def _name(field: str) -> Spec:
+    return {"field": field, "type": "nominal"}
+
+
+def _label(*, dx: int) -> Spec:
+    """What stands to the right of a bar."""
+    return {"type": "text", "align": "left", "dx": dx, "color": _LIGHT["ink"]}
+
+
+def _names(rows: Sequence[Mapping[str, Any]]) -> Spec:
     # The reader's font is not the one the chart was measured in: room for the widest one likely.
     longest = max((len(row["name"]) for row in rows), default=0)
-    return alt.Y("name:N", sort=None, title=None, axis=alt.Axis(minExtent=8 + 7.4 * min(longest, 22)))
+    return {**_name("name"), "sort": None, "title": None, "axis": {"minExtent": 8 + 7.4 * min(longest, 22)}}
 
 
 def dark_rules() -> str:
@@ -162,20 +210,11 @@ def dark_rules() -> str:
     return fills + "".join(f'.chart [stroke="{light}"]{{stroke:{dark}}}' for light, dark in pairs)
 
 
-def _svg(chart: alt.LayerChart | alt.Chart) -> Markup:
-    text = _LIGHT["text"]
-    axis = {"labelColor": text, "titleColor": text, "domainColor": _LIGHT["line"], "tickColor": _LIGHT["line"]}
-    styled = chart.configure(
-        background="transparent",
-        font="system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
-        padding={"left": 2, "right": 4, "top": 4, "bottom": 2},
-    )
-    styled = styled.configure_view(stroke=None).configure_text(fontSize=12)
-    styled = styled.configure_axis(
-        **axis, gridColor=_LIGHT["line"], labelFontSize=12, titleFontSize=12, titleFontWeight="normal", labelLimit=160
-    )
-    styled = styled.configure_axisY(domain=False, ticks=False, labelPadding=6)
-    return _inline(vl_convert.vegalite_to_svg(styled.to_dict()))
+def _svg(chart: Spec, *, width: int, height: int) -> Markup:
+    """The chart, drawn; its size in pixels."""
+    schema = "https://vega.github.io/schema/vega-lite/v6.json"
+    size = {"width": width, "height": height}
+    return _inline(vl_convert.vegalite_to_svg({"$schema": schema, "config": _CONFIG, **size, **chart}))
 
 
 def _inline(svg: str) -> Markup:
