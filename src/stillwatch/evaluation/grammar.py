@@ -182,6 +182,11 @@ class ItemKinds:
         short = [text for text in texts if len(text) <= SHORT_TEXT]
         return self.add(name, [[own, (self.pool.add("\n\n"), 1), self.pool.add_run(short) if short else own]])
 
+    def whole_texts(self, kind: int) -> list[str]:
+        """The texts of a kind whose items are whole texts, or begin with one."""
+        low, size = self.low[self.first[kind]][0], self.size[self.first[kind]][0]
+        return [chunk.decode() for chunk in self.pool.chunks[low : low + size]]
+
     def _frame(self, text: str, words: Grammar) -> list[tuple[int, int]]:
         places: list[tuple[int, int]] = []
         for position, piece in enumerate(SLOT.split(text)):

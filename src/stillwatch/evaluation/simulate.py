@@ -21,6 +21,7 @@ from stillwatch.evaluation.languages import spoken
 from stillwatch.evaluation.legitimate import SEGMENTS
 from stillwatch.evaluation.parts import hex_ids, mix, stream
 from stillwatch.evaluation.people import DAY_S, Columns, Networks, Plan
+from stillwatch.evaluation.recombined import RECOMBINED
 from stillwatch.evaluation.registry import accounts_table, instant_us, truth_table
 from stillwatch.evaluation.samples import read_prompts, read_rhythm
 from stillwatch.evaluation.scenarios import Scenario
@@ -29,7 +30,7 @@ from stillwatch.evaluation.templates import Library
 from stillwatch.evaluation.twins import TWINS
 
 FEWEST_ACCOUNTS = 12  # of a campaign, at any scale
-CUSTOMERS = {**SEGMENTS, **TWINS}
+CUSTOMERS = {**SEGMENTS, **TWINS, **RECOMBINED}
 WRITERS = 2  # days written at once: more would only need more memory
 
 

@@ -126,6 +126,13 @@ class Library:
         self.rows.append((places, self._run([system], paraphrase), kind, second, form, offered))
         return len(self.rows) - 1
 
+    def assembled(self, recipe: str, before: Sequence[Sequence[str]], *, item: int, after: str = "") -> int:
+        """Fix one template that draws each part before its item from the texts of that part, anew on each call."""
+        parts = [*before, *[[""]] * (BEFORE + MIDDLE - len(before)), [after], *[[""]] * (AFTER - 1)]
+        places = [self._run(texts if self.with_text else [""], 0.0) for texts in parts]
+        self.rows.append((places, (NONE, 1), item, NONE, self.words.recipes[recipe], 0))
+        return len(self.rows) - 1
+
     def _places(self, form: Recipe, dice: Random, count: int) -> list[list[str]]:
         """The wordings of each fixed part of a template; a part that is not there has one empty wording."""
         places = []
