@@ -3,6 +3,7 @@
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members, steps
 from stillwatch.linkage.families import Families, families
+from stillwatch.linkage.findings import Findings, Known, findings, findings_with_leads
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.matching import Vocabulary, indexed
@@ -33,7 +34,9 @@ __all__ = [
     "VOCABULARY",
     "Clusters",
     "Families",
+    "Findings",
     "Holdings",
+    "Known",
     "Leads",
     "Received",
     "Starts",
@@ -45,6 +48,8 @@ __all__ = [
     "cohesion",
     "evidence",
     "families",
+    "findings",
+    "findings_with_leads",
     "group_templates",
     "groups",
     "holdings",
