@@ -211,7 +211,9 @@ BORNE = Borne(
     ("verdict", "said", "inside", "outside"),
     [
         ("coordinated", {"a": "guilty"}, Outcome.right, None),
-        ("distillation", {"a": "innocent"}, Outcome.wrong, None),
+        ("distillation", {"a": "innocent"}, Outcome.right, None),  # one cleared account does not clear a campaign
+        ("distillation", {"a": "innocent", "b": "innocent"}, Outcome.wrong, None),
+        ("coordinated", {"a": "innocent"}, Outcome.wrong, None),
         ("coordinated", {"a": "innocent", "b": "guilty", "c": "guilty"}, Outcome.right, None),
         ("coordinated", {"a": "innocent", "b": "guilty"}, None, None),
         ("distillation", {"d": "innocent"}, Outcome.right, None),  # it bears no lead

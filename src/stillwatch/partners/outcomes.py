@@ -9,7 +9,7 @@ Source: the rule of succession: Laplace, "Essai philosophique sur les probabilit
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -94,8 +94,9 @@ class Record:
 def matches(lead_matches: pa.Table, verdicts: pa.Table, borne: Borne) -> list[Match]:
     """Every match of the last detection with its outcome: what analysts said, else what the campaign's verdict says.
 
-    A `distillation` campaign makes a lead right, an `explained` one wrong. What analysts found of most accounts that
-    bear the lead there stands over that, and their word on the campaign over both.
+    A `distillation` campaign makes a lead right, an `explained` one wrong. What analysts found of single accounts that
+    bear the lead there stands over that once they judged most of them, and decides where the verdict says nothing;
+    their word on the campaign stands over both.
     """
     said = {kind: newest(verdicts, kind) for kind in ("account", "campaign")}
     return [
@@ -104,8 +105,10 @@ def matches(lead_matches: pa.Table, verdicts: pa.Table, borne: Borne) -> list[Ma
             row["sender"],
             row["campaign_id"],
             said["campaign"].get(row["campaign_id"])
-            or _most([said["account"].get(one) for one in borne.among(row["lead_id"], row["campaign_id"])])
-            or _BY_VERDICT.get(row["verdict"]),
+            or _of_accounts(
+                [said["account"].get(one) for one in borne.among(row["lead_id"], row["campaign_id"])],
+                _BY_VERDICT.get(row["verdict"]),
+            ),
             row["accounts"],
             row["exchanges"],
             row["first_seen_at"],
@@ -123,11 +126,13 @@ def newest(verdicts: pa.Table, subject_kind: str) -> dict[str, Outcome]:
     return {row["subject"]: Outcome.right if row["verdict"] == "guilty" else Outcome.wrong for row in rows}
 
 
-def _most(found: Iterable[Outcome | None]) -> Outcome | None:
-    """What most of those judged proved to be; null when nobody was, or as many one way as the other."""
+def _of_accounts(found: Sequence[Outcome | None], otherwise: Outcome | None) -> Outcome | None:
+    """What most of the judged accounts proved to be, where most are judged or nothing else is known."""
     counts = Counter(one for one in found if one is not None)
     right, wrong = counts[Outcome.right], counts[Outcome.wrong]
-    return None if right == wrong else Outcome.right if right > wrong else Outcome.wrong
+    if right == wrong or (otherwise is not None and 2 * (right + wrong) <= len(found)):
+        return otherwise
+    return Outcome.right if right > wrong else Outcome.wrong
 
 
 def remember(out: Path, found: Iterable[Match], *, now: datetime) -> int:
