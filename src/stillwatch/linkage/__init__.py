@@ -7,7 +7,6 @@ from stillwatch.linkage.findings import Findings, Known, findings, findings_with
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.matching import Vocabulary, indexed
-from stillwatch.linkage.power import minimum_detectable
 from stillwatch.linkage.received import NO_LEADS, Leads, Received, lead_traits
 from stillwatch.linkage.rewordings import groups, sampled
 from stillwatch.linkage.templates import (
@@ -58,7 +57,6 @@ __all__ = [
     "links",
     "looks",
     "members",
-    "minimum_detectable",
     "recognised",
     "sampled",
     "starts",
