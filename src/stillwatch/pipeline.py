@@ -6,7 +6,7 @@ logs ──ingest──▶ exchanges ──signals──▶ signals ──rollup
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class Linked:
     cohesion: pa.Table
     exposure: Mapping[str, int]
     principals: Mapping[str, str]
+    known: linkage.Known
+    alone: linkage.Findings
     precision: Mapping[str, float]
     minimum_detectable: int | None
 
@@ -83,12 +85,14 @@ class Earlier:
 
 def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, progress: Progress) -> Found:
     """Everything after the rollups: linkage, campaigns, decisions."""
-    linked = _linked(kept, engine, settings, earlier.sent, progress)
+    linked, pardoned = _linked(kept, engine, settings, earlier.sent, progress), _pardoned(earlier)
     progress("campaigns", 0, 0)
+    if earlier.sent.leads.campaigns:
+        linked = _with_leads(linked, earlier.sent.leads, engine, kept.work, pardoned)
     before = _past(linked, engine, earlier)
-    borne = _bearing(linked, engine, kept.work)
+    borne = _bearing(linked, engine, kept.work / "bearing.parquet")
     marks = _marks(linked, borne, kept, engine)
-    judged = _campaigns(linked, _tables(linked, borne), engine, marks, before, pardoned=_pardoned(earlier))
+    judged = _campaigns(linked, _tables(linked, borne), engine, marks, before, pardoned=pardoned)
     _show_skeletons(judged, linked.templated, engine, kept.exemplars)
     progress("decisions", 0, 0)
     policy = decisions.load_policy(settings.policy)
@@ -115,7 +119,7 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
 
 
 def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, progress: Progress) -> Linked:
-    """Templates, holdings, weights and clusters."""
+    """Templates, holdings, weights and clusters, as if partners had sent nothing."""
     rolled, received = kept.rollups, sent.leads
     ledger = _ledger(kept, engine)
     progress("templates", 0, 0)
@@ -134,13 +138,15 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
     ]
     shared = _traits([linkage.template_traits(found), *shown_by], kept.key)
     traits = _of_principals(shared, people)
-    held = linkage.holdings(traits, sorted(set(people.values())))
-    precision = dict(zip(received.campaigns, received.precision, strict=True))
-    weighed = linkage.weights(held, fdr=settings.false_discovery_rate, precision=precision)
-    organisations = set(people.values()) - set(exposure)
-    starts = linkage.starts(_renamed(rolled.starts.to_pyarrow(), people), held.account_ids)
-    clustered = linkage.clusters(held, weighed, starts, seed=settings.seed, outsiders=organisations)
-    in_step = linkage.steps(clustered, starts)
+    account_ids = sorted(set(people.values()))
+    known = linkage.Known(
+        account_ids,
+        outsiders=set(people.values()) - set(exposure),
+        starts=linkage.starts(_renamed(rolled.starts.to_pyarrow(), people), account_ids),
+        fdr=settings.false_discovery_rate,
+        seed=settings.seed,
+    )
+    tied = linkage.findings(traits, received.campaigns, known)
     return Linked(
         content=rolled.content,
         columns=rolled.columns,
@@ -150,14 +156,37 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
         accounts=kept.accounts,
         traits=traits,
         sent=_sent(shared),
-        links=_accounts_only(linkage.links(held, weighed), exposure),
-        members=_accounts_only(linkage.members(held, clustered), exposure),
-        evidence=linkage.evidence(held, weighed, clustered, in_step),
-        cohesion=linkage.cohesion(held, clustered, in_step),
+        links=_accounts_only(tied.links, exposure),
+        members=_accounts_only(tied.members, exposure),
+        evidence=tied.evidence,
+        cohesion=tied.cohesion,
         exposure=exposure,
         principals=people,
+        known=known,
+        alone=tied,
         precision=sent.harvests,
-        minimum_detectable=linkage.minimum_detectable(held, fdr=settings.false_discovery_rate),
+        minimum_detectable=tied.minimum_detectable,
+    )
+
+
+def _with_leads(linked: Linked, received: linkage.Leads, engine: Engine, work: Path, pardoned: set[str]) -> Linked:
+    """The same, with what leads bring together of the accounts that are in no campaign without them."""
+    tables = _tables(linked, _bearing(linked, engine, work / "bearing-alone.parquet"))
+    clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=pardoned)
+    ordinary = campaign_stage.ordinary(campaign_stage.ordinary_usage(tables, engine))
+    tied = linkage.findings_with_leads(
+        linked.traits,
+        dict(zip(received.campaigns, received.precision, strict=True)),
+        linked.known,
+        alone=linked.alone,
+        standing=campaign_stage.judged_accounts(clusters, ordinary),
+    )
+    return replace(
+        linked,
+        links=_accounts_only(tied.links, linked.exposure),
+        members=_accounts_only(tied.members, linked.exposure),
+        evidence=tied.evidence,
+        cohesion=tied.cohesion,
     )
 
 
@@ -241,10 +270,10 @@ def _past(linked: Linked, engine: Engine, earlier: Earlier) -> campaign_stage.Pa
     return campaign_stage.past(known, linked.activity, linked.members["account_id"].to_pylist(), earlier.seen, engine)
 
 
-def _bearing(linked: Linked, engine: Engine, work: Path) -> IbisTable:
+def _bearing(linked: Linked, engine: Engine, path: Path) -> IbisTable:
     """The exchanges that bear what is far commoner in their cluster, written once: several steps read them."""
     borne = campaign_stage.bearing(_tables(linked), engine, account_count=len(linked.exposure))
-    return engine.write(borne, work / "bearing.parquet")
+    return engine.write(borne, path)
 
 
 def _marks(linked: Linked, borne: IbisTable, kept: Kept, engine: Engine) -> list[campaign_stage.Marks]:

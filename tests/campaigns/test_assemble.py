@@ -9,7 +9,17 @@ from jsonschema import Draft202012Validator
 from tests.campaigns.clues import CONTENT, NETWORK, bearing, facts, members, ordinary
 
 from stillwatch import schemas
-from stillwatch.campaigns import Facts, Known, Marks, Past, Surroundings, campaigns, remembered, template_name
+from stillwatch.campaigns import (
+    Facts,
+    Known,
+    Marks,
+    Past,
+    Surroundings,
+    campaigns,
+    judged_accounts,
+    remembered,
+    template_name,
+)
 from stillwatch.campaigns.assemble import MAX_EVIDENCE, MAX_TEMPLATES
 from stillwatch.campaigns.attempts import AttemptDay, Attempts, TechniqueUse
 from stillwatch.campaigns.facts import Evidence, TemplateUse
@@ -54,6 +64,21 @@ def test_coordination_without_a_provable_harvest_is_coordinated() -> None:
 def test_an_innocent_explanation_that_holds_explains_the_campaign() -> None:
     (found,) = assembled(facts(pardoned=True))
     assert found["verdict"] == "explained"
+
+
+def test_known_are_the_accounts_of_what_is_accused_or_explained_and_not_by_what_others_send_too() -> None:
+    names = ("accused", "pardoned", "public", "loose")
+    accused, pardoned, public, loose = (
+        replace(facts(), members=[replace(one, account_id=f"{name}-{i}") for i, one in enumerate(members(6))])
+        for name in names
+    )
+    same = {"public_share": 1.0, "bearing": bearing(exchanges=0), "links": [CONTENT, NETWORK]}
+    public, loose = replace(public, **same), replace(loose, links=[CONTENT])
+    explaining = [one["name"] for one in assembled(public)[0]["benign_hypotheses"] if one["survives"]]
+    assert "public template" in explaining
+    known = judged_accounts([accused, replace(pardoned, pardoned=True), public, loose], REFERENCE)
+    assert {name.split("-")[0] for name in known} == {"accused", "pardoned"}
+    assert len(known) == 12
 
 
 def test_a_harvest_whose_accounts_share_one_group_only_lacks_data() -> None:

@@ -119,12 +119,17 @@ def scanned(provider: Provider, out: Path) -> list[scans.Campaign]:
     return store.read_campaigns(out)
 
 
+@pytest.fixture(scope="module")
+def alone(second: Provider, tmp_path_factory: pytest.TempPathFactory) -> list[scans.Campaign]:
+    """What the second provider finds when nobody tells it anything."""
+    return scanned(second, tmp_path_factory.mktemp("alone") / "out")
+
+
 def test_told_of_it_the_second_provider_sees_the_campaign_that_it_cannot_see_alone(
-    second: Provider, tmp_path: Path
+    second: Provider, alone: list[scans.Campaign]
 ) -> None:
     accusing = ("distillation", "coordinated")
-    alone = scans.verdicts(scanned(second, tmp_path / "alone"))
-    assert not any(alone.get(verdict) for verdict in accusing)
+    assert not any(scans.verdicts(alone).get(verdict) for verdict in accusing)
     campaigns = scanned(second, second.out)
     told = [campaign for campaign in campaigns if campaign["verdict"] in accusing]
     assert [campaign["account_ids"] for campaign in told] == [[f"newcomer-{n:03}" for n in range(NEWCOMERS)]]
@@ -150,7 +155,9 @@ def test_what_came_of_it_goes_back_to_the_sender(first: Provider, second: Provid
     assert "newcomer" not in feedback.read_text(encoding="utf-8")
 
 
-def test_lies_about_every_innocent_population_accuse_nobody(second: Provider, tmp_path: Path) -> None:
+def test_lies_about_every_innocent_population_accuse_nobody(
+    second: Provider, alone: list[scans.Campaign], tmp_path: Path
+) -> None:
     """A partner that was always right says that the class, the company and the people are campaigns."""
     folder, out = second.home / "world", tmp_path / "out"
     settings = Settings(logs=(str(folder / "logs"),), out=out, accounts=folder / "accounts.parquet", threads=2)
@@ -172,3 +179,6 @@ def test_lies_about_every_innocent_population_accuse_nobody(second: Provider, tm
     assert store.read_table(out, store.LEAD_MATCHES).num_rows > 0
     assert set(found) <= {"explained", "coordinated"}
     assert set(found.get("coordinated", ())) <= {"newcomer"}
+    explained = [sorted(one["account_ids"]) for one in alone if one["verdict"] == "explained"]
+    assert explained
+    assert explained == [sorted(one["account_ids"]) for one in done.campaigns if one["verdict"] == "explained"]

@@ -67,7 +67,7 @@ def test_the_p_value_of_a_tie_is_the_hypergeometric_tail_times_the_values_tried(
     rows = [(account(i), "payment", "card") for i in range(6)] + [(account(i), "ip", "exit") for i in (0, 50)]
     of, _, _ = found_in(rows, 100)
     labels = np.where(np.arange(100) < 8, 0, -1)
-    chosen = Clusters(labels, np.zeros(100), np.zeros(100, dtype=np.int64))
+    chosen = Clusters(labels, np.zeros(100), np.zeros(100, dtype=np.int64), labels)
     row = cohesion(of, chosen, []).to_pylist()
     assert [r["group"] for r in row] == ["payment"]
     assert row[0]["linked"] == 6

@@ -1,6 +1,6 @@
 """Leads of partners: they name prompts, tie accounts beside what those share here, and prove nothing by themselves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.linkage.planted import Row, account, background, dealt_campaign, indexed, no_starts
+from tests.linkage.planted import Row, account, background, dealt_campaign, found_in, indexed, no_starts, trait_table
 from tests.linkage.planted import campaign as planted_campaign
 
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.linkage import Clusters, Leads, Received, clusters, lead_traits, templated_batches, weights
+from stillwatch.linkage import (
+    Clusters,
+    Findings,
+    Known,
+    Leads,
+    Received,
+    findings,
+    findings_with_leads,
+    lead_traits,
+    starts,
+    templated_batches,
+    weights,
+)
 from stillwatch.linkage import indexed as vocabulary
+from stillwatch.linkage.clusters import clusters_of_bearers
 from stillwatch.linkage.holdings import GROUPS, PARTNER
 from stillwatch.linkage.received import MIN_BORNE, MIN_TEXTS, Recognition, label
 from stillwatch.linkage.templates import TEMPLATED_SCHEMA
@@ -91,26 +104,29 @@ def test_one_prompt_that_bears_a_lead_is_no_trait(engine: EmbeddedEngine) -> Non
 
 
 def clustered(rows: list[Row], precision: float = 0.5) -> tuple[Any, Any, Clusters]:
+    """Clusters of those who bear a lead."""
     of = indexed(rows, ACCOUNTS)
     weighed = weights(of, precision=dict.fromkeys(NAMES, precision))
-    return of, weighed, clusters(of, weighed, no_starts(of), seed=0)
+    return of, weighed, clusters_of_bearers(of, weighed, no_starts(of), seed=0)
 
 
-def named(members: list[str]) -> list[Row]:
-    return [(member, "lead", NAMES[0]) for member in members]
+def members(of: Any, found: Clusters) -> set[str]:
+    return {of.account_ids[i] for i in np.flatnonzero(found.of_account >= 0)}
+
+
+def named(bearing: list[str]) -> list[Row]:
+    return [(one, "lead", NAMES[0]) for one in bearing]
 
 
 def test_a_lead_is_worth_what_its_sender_was_right_before_and_says_nothing_of_wordings() -> None:
     rows = background(np.random.default_rng(1), ACCOUNTS)
     strangers = [account(n) for n in range(0, 60, 2)]
     rows += [(one, "template", "copied") for one in strangers]
-    without, _, _ = weighed_of(rows)
     of, weighed, found = clustered(rows + named(strangers), precision=0.5)
     lead = int(np.flatnonzero(of.group == PARTNER)[0])
     assert weighed.control[lead] == pytest.approx(0.5 * 30 / 32)
-    assert not weighed.confirmed[lead]
-    copied = of.values.index("copied")
-    assert weighed.control[copied] == without["copied"]
+    plain, without, _ = found_in(rows, ACCOUNTS)
+    assert weighed.control[of.values.index("copied")] == without.control[plain.values.index("copied")]
     assert found.count == 0, "what strangers have in common is a prompt, whoever names it"
 
 
@@ -125,38 +141,85 @@ def test_where_nobody_holds_a_lead_no_test_against_leads_is_counted() -> None:
     assert _discoveries(with_leads, rows, fdr).sum() == 0
 
 
-def weighed_of(rows: list[Row]) -> tuple[dict[str, float], Any, Any]:
-    of, weighed, found = clustered(rows)
-    return dict(zip(of.values, weighed.control.tolist(), strict=True)), weighed, found
+def scattered(bearing: list[str]) -> list[Row]:
+    """Cells of two, each with its template; exits across them, nothing else."""
+    rows: list[Row] = []
+    for place, member in enumerate(bearing):
+        rows += [(member, "template", f"own-{place // 2}-{t}") for t in range(2)]
+        rows += [(member, "ip", f"exit-{(place + i) % 3}") for i in range(2)]
+    return rows
 
 
 def test_a_lead_brings_together_cells_that_share_too_little_for_themselves() -> None:
-    members = [account(n) for n in range(0, 36, 3)]
-    rows = background(np.random.default_rng(2), ACCOUNTS)
-    for place, member in enumerate(members):  # cells of two, each with its template; exits across them, nothing else
-        rows += [(member, "template", f"own-{place // 2}-{t}") for t in range(2)]
-        rows += [(member, "ip", f"exit-{(place + i) % 3}") for i in range(2)]
-    _, _, alone = clustered(rows)
-    of, weighed, found = clustered(rows + named(members))
-    inside = {of.account_ids[i] for i in np.flatnonzero(found.of_account >= 0)}
+    pool = [account(n) for n in range(0, 36, 3)]
+    rows = background(np.random.default_rng(2), ACCOUNTS) + scattered(pool)
+    _, _, alone = found_in(rows, ACCOUNTS)
+    of, _, found = clustered(rows + named(pool))
     assert alone.count == 0
-    assert inside == set(members)
-    assert weighed.confirmed[np.flatnonzero(of.group == PARTNER)].all()
+    assert members(of, found) == set(pool)
 
 
-def test_a_confirmed_lead_speaks_for_those_who_share_nothing_else() -> None:
-    members = [account(n) for n in range(0, 60, 3)]
-    loners = [account(n) for n in range(301, 306)]
-    rows = background(np.random.default_rng(3), ACCOUNTS) + planted_campaign(members)
-    of, _, found = clustered(rows + named(members + loners))
-    inside = {of.account_ids[i] for i in np.flatnonzero(found.of_account >= 0)}
-    assert inside == {*members, *loners}
+def test_whom_nothing_but_a_lead_and_wordings_ties_is_no_member() -> None:
+    pool = [account(n) for n in range(0, 36, 3)]
+    bystanders = [account(n) for n in range(301, 306)]
+    rows = background(np.random.default_rng(3), ACCOUNTS) + scattered(pool)
+    rows += [(one, "template", f"own-{n}-{t}") for n, one in enumerate(bystanders) for t in range(2)]
+    of, _, found = clustered(rows + named(pool + bystanders), precision=0.95)
+    assert members(of, found) == set(pool)
 
 
-def test_a_lead_about_strangers_takes_nobody_into_a_campaign_that_is_there() -> None:
-    members = [account(n) for n in range(0, 60, 3)]
+def found_by(rows: list[Row], standing: Collection[str] = ()) -> tuple[Findings, Findings]:
+    """What is found alone, and told by a partner that is trusted; of the accounts that stand in a campaign nothing."""
+    ids = [account(number) for number in range(ACCOUNTS)]
+    none = pa.table({"account_id": pa.array([], pa.string()), "minute": pa.array([], pa.int64())})
+    known = Known(ids, set(), starts(none, ids), fdr=0.01, seed=0)
+    alone = findings(trait_table(rows), NAMES, known)
+    told = dict.fromkeys(NAMES, 0.95)
+    return alone, findings_with_leads(trait_table(rows), told, known, alone=alone, standing=standing)
+
+
+def test_whatever_a_partner_says_the_clusters_that_are_there_without_it_stay_as_they_are() -> None:
+    """The lie names them, bystanders of theirs and strangers; a template of the lead's own comes with it."""
+    pool = [account(n) for n in range(0, 60, 3)]
+    bystanders = [account(n) for n in range(200, 260)]
+    rows = background(np.random.default_rng(4), ACCOUNTS) + dealt_campaign(pool)
+    lie = named(pool + bystanders) + [(one, "rewording", str(label(NAMES[0]))) for one in pool + bystanders]
+    without, _ = found_by(rows)
+    alone, told = found_by(rows + lie, standing=pool)
+    assert without.members.num_rows == len(pool)
+    for name in ("links", "members", "evidence", "cohesion"):
+        assert getattr(alone, name).equals(getattr(without, name))
+    assert told.members.equals(without.members)
+    assert told.cohesion.equals(without.cohesion)
+    borne = [row for row in told.evidence.to_pylist() if row["kind"] == "lead"]
+    assert [(row["cluster_id"], row["account_count"]) for row in borne] == [(0, len(pool))]
+    assert [row for row in told.evidence.to_pylist() if row["kind"] != "lead"] == without.evidence.to_pylist()
+
+
+def test_what_a_lead_brings_together_must_speak_without_what_was_said() -> None:
+    pool = [account(n) for n in range(0, 36, 3)]
+    _, told = found_by(background(np.random.default_rng(2), ACCOUNTS) + scattered(pool) + named(pool))
+    assert set(told.members["account_id"].to_pylist()) == set(pool)
+    assert set(told.cohesion["group"].to_pylist()) == {"network"}
+    assert {row["kind"] for row in told.evidence.to_pylist()} >= {"template", "lead", "ip"}
+
+
+def test_a_cluster_that_was_not_judged_gives_way_to_what_a_lead_brings_together() -> None:
+    pool = [account(n) for n in range(0, 60, 3)]
+    rows = background(np.random.default_rng(4), ACCOUNTS) + dealt_campaign(pool) + named(pool)
+    alone, told = found_by(rows)
+    assert set(alone.members["cluster_id"].to_pylist()) == {0}
+    for name in ("members", "evidence", "cohesion"):
+        assert set(getattr(told, name)["cluster_id"].to_pylist()) == {1}, "nobody is in two clusters"
+    assert set(told.members["account_id"].to_pylist()) == set(pool)
+
+
+@pytest.mark.parametrize("planted", [planted_campaign, dealt_campaign])
+def test_a_lead_about_strangers_takes_nobody_into_a_campaign_that_is_there(
+    planted: Callable[[list[str]], list[Row]],
+) -> None:
+    pool = [account(n) for n in range(0, 60, 3)]
     others = [account(n) for n in range(200, 260)]
-    rows = background(np.random.default_rng(4), ACCOUNTS) + dealt_campaign(members)
-    of, _, found = clustered(rows + named(others), precision=0.95)
-    inside = {of.account_ids[i] for i in np.flatnonzero(found.of_account >= 0)}
-    assert inside == set(members)
+    rows = background(np.random.default_rng(4), ACCOUNTS) + planted(pool) + named(others)
+    for standing in ((), pool):
+        assert set(found_by(rows, standing)[1].members["account_id"].to_pylist()) == set(pool)

@@ -1,5 +1,6 @@
 """Leads are what is in force, from senders that have been right often enough, and nothing else."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.partners.world import NOON, NORTH, SOUTH, VALUES, Object, campaign, i
 from stillwatch import store
 from stillwatch.partners import Inbox, leads, write_leads
 from stillwatch.partners.leads import senders
-from stillwatch.partners.outcomes import Match, Outcome, Record, matches, records, remember
+from stillwatch.partners.outcomes import Borne, Match, Outcome, Record, matches, records, remember
 from stillwatch.records import LEAD_MATCHES, LEADS, VERDICT_RECORDS, arrow_schema
 
 
@@ -178,21 +179,65 @@ def matched(campaign_id: str | None, verdict: str | None) -> dict[str, Any]:
 def test_a_match_is_judged_by_the_newest_word_of_an_analyst_and_else_by_the_campaign(
     verdict: str, said: list[str], outcome: Outcome | None
 ) -> None:
+    verdicts = judged(("c-1", "campaign", word, number) for number, word in enumerate(said))
+    table = pa.Table.from_pylist([matched("c-1", verdict), matched(None, None)], schema=arrow_schema(LEAD_MATCHES))
+    found = matches(table, verdicts, Borne())
+    assert [row.outcome for row in found] == [outcome, None]
+
+
+def judged(said: Iterable[tuple[str, str, str, int]]) -> pa.Table:
+    """Verdicts of an analyst: subject, its kind, the word, and at which hour; the newest first."""
+    names = ("subject", "subject_kind", "verdict")
     rows = [
         {
-            "subject": "c-1",
-            "subject_kind": "campaign",
-            "verdict": word,
+            **dict(zip(names, row, strict=False)),
             "because": "looked",
             "author": "an analyst",
-            "decided_at": NOON + timedelta(hours=number),
+            "decided_at": NOON + timedelta(hours=row[3]),
         }
-        for number, word in enumerate(said)
+        for row in said
     ]
-    verdicts = pa.Table.from_pylist(rows[::-1], schema=arrow_schema(VERDICT_RECORDS))
+    return pa.Table.from_pylist(rows[::-1], schema=arrow_schema(VERDICT_RECORDS))
+
+
+BORNE = Borne(
+    {uid("indicator", 1): uid("campaign", 1)},
+    {uid("campaign", 1): ("a", "b", "c", "loner", "other")},
+    dict.fromkeys(("a", "b", "c", "d"), "c-1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said", "inside", "outside"),
+    [
+        ("coordinated", {"a": "guilty"}, Outcome.right, None),
+        ("distillation", {"a": "innocent"}, Outcome.right, None),  # one cleared account does not clear a campaign
+        ("distillation", {"a": "innocent", "b": "innocent"}, Outcome.wrong, None),
+        ("coordinated", {"a": "innocent"}, Outcome.wrong, None),
+        ("coordinated", {"a": "innocent", "b": "guilty", "c": "guilty"}, Outcome.right, None),
+        ("coordinated", {"a": "innocent", "b": "guilty"}, None, None),
+        ("distillation", {"d": "innocent"}, Outcome.right, None),  # it bears no lead
+        ("explained", {"loner": "guilty"}, Outcome.wrong, Outcome.right),
+        ("coordinated", {"loner": "innocent", "nobody": "guilty"}, None, Outcome.wrong),
+    ],
+)
+def test_what_analysts_found_of_single_accounts_judges_the_leads_that_these_bear(
+    verdict: str, said: dict[str, str], inside: Outcome | None, outside: Outcome | None
+) -> None:
     table = pa.Table.from_pylist([matched("c-1", verdict), matched(None, None)], schema=arrow_schema(LEAD_MATCHES))
-    found = matches(table, verdicts)
-    assert [row.outcome for row in found] == [outcome, None]
+    verdicts = judged((name, "account", word, 0) for name, word in said.items())
+    assert [row.outcome for row in matches(table, verdicts, BORNE)] == [inside, outside]
+    on_all = pa.concat_tables([verdicts, judged([("c-1", "campaign", "innocent", 0)])])
+    assert matches(table, on_all, BORNE)[0].outcome is Outcome.wrong
+
+
+def test_accounts_in_no_campaign_count_once_for_each_campaign_of_the_sender(inbox: Inbox) -> None:
+    table = pa.Table.from_pylist([matched(None, None)], schema=arrow_schema(LEAD_MATCHES))
+    verdicts = judged([("loner", "account", "guilty", 0), ("other", "account", "guilty", 0)])
+    assert remember(inbox.out, matches(table, verdicts, BORNE), now=NOON) == 1
+    assert records(inbox.out, now=NOON) == {NORTH: Record(1, 0)}
+    assert remember(inbox.out, matches(table, judged([]), BORNE), now=NOON) == 1
+    assert records(inbox.out, now=NOON) == {}
 
 
 def test_a_damaged_file_of_outcomes_is_named(inbox: Inbox) -> None:

@@ -1,6 +1,6 @@
 """Cluster -> Campaign: coordination, harvest, innocent explanations, identity, and the verdict they add up to."""
 
-from stillwatch.campaigns.assemble import accused, campaigns, template_name
+from stillwatch.campaigns.assemble import accused, campaigns, judged_accounts, template_name
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Member
 from stillwatch.campaigns.gather import Tables, bearing, facts, ordinary_attempts, ordinary_usage
@@ -27,6 +27,7 @@ __all__ = [
     "bearing",
     "campaigns",
     "facts",
+    "judged_accounts",
     "known_campaign",
     "known_json",
     "marked",

@@ -23,6 +23,7 @@ from stillwatch.records import INTENTS, TEMPLATE_KINDS, VERDICTS
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
 MAX_TEMPLATES = 50  # most used templates listed
 ACCUSING = ("distillation", "coordinated")
+PUBLIC = "public template"  # the explanation that rests on what accounts outside send
 
 Campaign = dict[str, Any]
 
@@ -60,6 +61,17 @@ def accused(facts: Sequence[Facts], ordinary: Ordinary) -> list[Facts]:
     return [cluster for cluster, found in zip(facts, verdicts, strict=True) if found and found.verdict in ACCUSING]
 
 
+def judged_accounts(facts: Sequence[Facts], ordinary: Ordinary) -> set[str]:
+    """The accounts of clusters that are accused or explained: something is known of them already.
+
+    That others send the same explains nothing here: these others may be the rest of a campaign.
+    """
+    found = zip(facts, harvests(facts, ordinary), strict=True)
+    judged = [(cluster, _judged(cluster, harvested)) for cluster, harvested in found]
+    known = [cluster for cluster, one in judged if one and _is_known(one)]
+    return {account_id for cluster in known for account_id in cluster.account_ids}
+
+
 def template_name(template_id: int) -> str:
     """How a template is written in campaigns and bundles."""
     return f"t-{template_id & 0xFFFFFFFFFFFFFFFF:016x}"
@@ -75,6 +87,11 @@ class _Judged(NamedTuple):
     harvested: TestResult
     explanations: Sequence[Finding]
     missing: Sequence[str]
+
+
+def _is_known(judged: _Judged) -> bool:
+    explaining = {one.name for one in judged.explanations if one.survives and not one.coordinated}
+    return judged.verdict in ACCUSING or (judged.verdict == "explained" and bool(explaining - {PUBLIC}))
 
 
 def _all_judged(facts: Sequence[Facts], ordinary: Ordinary) -> list[tuple[Facts, _Judged | None]]:

@@ -3,10 +3,10 @@
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members, steps
 from stillwatch.linkage.families import Families, families
+from stillwatch.linkage.findings import Findings, Known, findings, findings_with_leads
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.matching import Vocabulary, indexed
-from stillwatch.linkage.power import minimum_detectable
 from stillwatch.linkage.received import NO_LEADS, Leads, Received, lead_traits
 from stillwatch.linkage.rewordings import groups, sampled
 from stillwatch.linkage.templates import (
@@ -33,7 +33,9 @@ __all__ = [
     "VOCABULARY",
     "Clusters",
     "Families",
+    "Findings",
     "Holdings",
+    "Known",
     "Leads",
     "Received",
     "Starts",
@@ -45,6 +47,8 @@ __all__ = [
     "cohesion",
     "evidence",
     "families",
+    "findings",
+    "findings_with_leads",
     "group_templates",
     "groups",
     "holdings",
@@ -53,7 +57,6 @@ __all__ = [
     "links",
     "looks",
     "members",
-    "minimum_detectable",
     "recognised",
     "sampled",
     "starts",

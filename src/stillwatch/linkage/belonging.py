@@ -9,7 +9,7 @@ from stillwatch.linkage.cells import DURABLE, ownable
 from stillwatch.linkage.holdings import CONTENT, PARTNER, Holdings, Ints
 from stillwatch.linkage.labels import commonest, distinct, members_of, most
 from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, together
-from stillwatch.linkage.merging import CHEAP, CONFIRMED, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
+from stillwatch.linkage.merging import CHEAP, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
 from stillwatch.records import TEMPLATE_KINDS
 
@@ -40,7 +40,7 @@ def settled(by: Linkable, labels: Ints) -> tuple[Ints, Ints]:
         before, common = labels, commonest(by.of, labels)
         strict = _strict_ties(by, labels, common)
         ties = _with_timing(strict, steps, labels)
-        ties = ties[:, ~np.isin(ties[2], (PARTNER, CONFIRMED))]  # a lead and a wording are one fact
+        ties = ties[:, ties[2] != PARTNER]  # a lead and a wording are one fact
         apart = _strongest(by.of, ties).home
         dear = _strongest(by.of, ties[:, POINTS[ties[2]] > 1]).home
         own = _owners(by.of, wordings, labels, common, apart)
@@ -55,8 +55,16 @@ def settled(by: Linkable, labels: Ints) -> tuple[Ints, Ints]:
 def tied_apart(by: Linkable, labels: Ints) -> Ints:
     """The cluster that something other than content ties each account to, -1 for none: (accounts,)."""
     strict = _strict_ties(by, labels, commonest(by.of, labels))
-    strict = strict[:, ~np.isin(strict[2], (PARTNER, CONFIRMED))]
+    strict = strict[:, strict[2] != PARTNER]
     return _strongest(by.of, _with_timing(strict, Steps(by.starts), labels)).home
+
+
+def tied_otherwise(by: Linkable, labels: Ints) -> Ints:
+    """The same, where a habit that is far commoner in the cluster is enough: (accounts,)."""
+    common = commonest(by.of, labels)
+    loose = _loose_ties(by.of, np.zeros(len(by.of.values), dtype=bool), labels, common)
+    ties = np.concatenate([_strict_ties(by, labels, common), loose], axis=1)
+    return _strongest(by.of, _with_timing(ties[:, ties[2] != PARTNER], Steps(by.starts), labels)).home
 
 
 # Ties are triples (3, ties): account, cluster, group; each once.
@@ -65,8 +73,7 @@ def tied_apart(by: Linkable, labels: Ints) -> Ints:
 def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     """Values, no content, that something independent speaks for and whose other holders are mostly in one cluster.
 
-    Where crowds suffice, a card, device or telephone of several members counts once more; so does a lead that is
-    confirmed.
+    Where crowds suffice, a card, device or telephone of several members counts once more.
     """
     of = by.of
     edge, mine = _shared(of, by.weighed.valid & (of.group != CONTENT), labels, common)
@@ -75,9 +82,7 @@ def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds
     crowd = _triples(of, edge[crowded], common)
     crowd[2] = CROWD
-    confirmed = _triples(of, edge[telling & by.weighed.confirmed[of.held[edge]]], common)
-    confirmed[2] = CONFIRMED
-    return np.concatenate([_triples(of, edge[telling], common), distinct(crowd), distinct(confirmed)], axis=1)
+    return np.concatenate([_triples(of, edge[telling], common), distinct(crowd)], axis=1)
 
 
 def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints, Ints]) -> Ints:

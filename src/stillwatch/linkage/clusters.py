@@ -26,12 +26,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stillwatch.linkage.belonging import settled, tied_apart
+from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import components, durable_cells, wording_cells
-from stillwatch.linkage.holdings import CONTENT, GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import commonest, holding_counts, numbered
+from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
+from stillwatch.linkage.labels import commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
-from stillwatch.linkage.merging import Linkable, merged
+from stillwatch.linkage.merging import Flags, Linkable, merged
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
 from stillwatch.records import TEMPLATE_KINDS
@@ -42,11 +42,15 @@ ROUNDS = 2  # of cutting and merging: the second changes little, a third nothing
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """Cluster of each account, (accounts,) with -1 for none; bits and independent groups that tie it: (accounts,)."""
+    """Cluster of each account, (accounts,) with -1 for none; bits and independent groups that tie it: (accounts,).
+
+    `familiar` is the same, with accounts that are no members and yet no strangers: they bear a lead of its members.
+    """
 
     of_account: Ints
     bits: Floats
     groups: Ints
+    familiar: Ints
 
     @property
     def count(self) -> int:
@@ -59,14 +63,51 @@ def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsi
 
     `outsiders` can be no members, and count as strangers in everything they hold.
     """
-    eligible = ~np.isin(np.array(of.account_ids, dtype=object), list(outsiders))
-    by = Linkable(of, weighed, starts, eligible)
+    labels = _labels(Linkable(of, weighed, starts, _insiders(of, outsiders)), seed)
+    return Clusters(labels, *_membership(of, weighed, labels), labels)
+
+
+def clusters_of_bearers(
+    of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsiders: Collection[str] = ()
+) -> Clusters:
+    """The same among the accounts that bear a lead; whom leads and wordings alone tie is dismissed."""
+    bears = np.zeros(of.account_count, dtype=bool)
+    bears[of.accounts[of.group[of.held] == PARTNER]] = True
+    by = Linkable(of, weighed, starts, bears & _insiders(of, outsiders))
+    labels = _labels(by, seed)
+    tied = _tied(by, labels)
+    while not np.array_equal(labels, tied):
+        labels, tied = tied, _tied(by, tied)
+    labels = numbered(labels, least=SMALLEST)
+    return Clusters(labels, *_membership(of, weighed, labels), _familiar(by, labels))
+
+
+def _familiar(by: Linkable, labels: Ints) -> Ints:
+    """The cluster of each account, and of others the one whose lead they bear most of, -1 for none."""
+    of = by.of
+    home = commonest(of, labels)[0][of.held]
+    bears = (of.group[of.held] == PARTNER) & (home >= 0)
+    borne, _ = most(of.account_count, of.accounts[bears], home[bears])
+    return np.where(by.eligible & (labels < 0), borne, labels)
+
+
+def _tied(by: Linkable, labels: Ints) -> Ints:
+    """The members that something other than leads and wordings ties, of clusters of which enough are left."""
+    labels = np.where(tied_otherwise(by, labels) == labels, labels, -1)
+    sizes = np.append(np.bincount(labels[labels >= 0]), 0)  # the last for -1
+    return np.where(sizes[labels] >= SMALLEST, labels, -1)
+
+
+def _insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
+    return ~np.isin(np.array(of.account_ids, dtype=object), list(outsiders))
+
+
+def _labels(by: Linkable, seed: int) -> Ints:
+    of, weighed, eligible = by.of, by.weighed, by.eligible
     labels = _swept(by, wording_cells(of, weighed, eligible, seed))
     rest = eligible & (labels < 0)
     others = _swept(replace(by, eligible=rest, by_crowds=True), durable_cells(of, weighed, rest))
-    labels = numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
-    bits, groups = _membership(of, weighed, labels)
-    return Clusters(labels, bits, groups)
+    return numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
 
 
 def _swept(by: Linkable, cells: Ints) -> Ints:
@@ -82,12 +123,12 @@ def _swept(by: Linkable, cells: Ints) -> Ints:
 def _recut(by: Linkable, labels: Ints, own: Ints) -> Ints:
     """The clusters cut into the cells that the templates they own hold together; those that own none stay whole.
 
-    A confirmed lead holds a cell together as well. A system prompt is often one sentence, and does not. Members held by
-    other groups alone are let go: they find back when their cluster settles.
+    A system prompt is often one sentence, and holds no cell together. Members held by other groups alone are let go:
+    they find back when their cluster settles.
     """
     of = by.of
     template = np.isin(np.array(of.kinds, dtype=object), TEMPLATE_KINDS)
-    cutting = np.where(template, own, np.where(by.weighed.confirmed, commonest(of, labels)[0], -1))
+    cutting = np.where(template, own, -1)
     parts = components(of, (cutting[of.held] >= 0) & (cutting[of.held] == labels[of.accounts]))
     cut = np.isin(labels, cutting[cutting >= 0])
     whole = np.where((labels >= 0) & ~cut, labels + of.account_count + len(of.values), -1)  # no name of a part

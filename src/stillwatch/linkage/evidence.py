@@ -87,9 +87,9 @@ def evidence(of: Holdings, weighed: Weights, found: Clusters, in_step: Sequence[
     keep = (counts.data >= MIN_INSIDE) & (telling | wording)
     cluster, value = counts.row[keep].astype(np.int64), counts.col[keep]
     inside = counts.data[keep].astype(np.int64)
-    held_by = counts.tocsc()
-    clusters_holding = np.diff(held_by.indptr)[value]
-    clustered = np.asarray(held_by.sum(axis=0)).ravel()[value].astype(np.int64)
+    familiar = holding_counts(of, found.familiar, found.count).tocsc()
+    clusters_holding = np.diff(familiar.indptr)[value]
+    clustered = np.asarray(familiar.sum(axis=0)).ravel()[value].astype(np.int64)
     strangers = of.holder_counts[value] - clustered + clusters_holding - 1
     kinds = [of.kinds[v] for v in value]
     columns = {

@@ -31,8 +31,7 @@ CHEAP = [GROUPS.index(name) for name in ("network", "registration", "content")]
 MIN_POINTS = MIN_GROUPS + 1  # of the groups that tie an account: a cheap group counts one, any other two
 TIMING = GROUPS.index("timing")
 CROWD = len(GROUPS)  # a card, device or telephone that several members share
-CONFIRMED = CROWD + 1  # a lead of a partner that what its holders share here confirms
-POINTS = np.where(np.isin(np.arange(CONFIRMED + 1), [*CHEAP, CROWD, CONFIRMED]), 1, 2)  # (groups and those two,)
+POINTS = np.where(np.isin(np.arange(CROWD + 1), [*CHEAP, CROWD]), 1, 2)  # (groups and that one,)
 
 
 @dataclass(frozen=True, slots=True)

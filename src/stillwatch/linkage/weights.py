@@ -18,9 +18,8 @@ Source: validated projection of a bipartite graph: Saracco et al., New J. Phys. 
     4. A value is valid when its surplus in some independent group, or its overlap with a single value there, is too
        large for chance at the run's false-discovery rate. The surplus sees many thin overlaps, the single overlap a
        few thick ones.
-    5. What a partner sent is worth what its sender's earlier leads were worth, and is confirmed when enough of its
-       holders share something else than wordings beyond chance. It and a wording are one fact and say nothing about one
-       another.
+    5. What a partner sent is worth what its sender's earlier leads were worth. It and a wording are one fact and say
+       nothing about one another.
     6. The share of holders that take part in such overlaps, times the part of the surplus that is beyond chance,
        estimates the share under common control. Weight = log2 of posterior over prior odds of common control.
 """
@@ -40,7 +39,6 @@ MAX_HELD = 256  # rarest values of an account that are paired: bounds the cost o
 TELLING_OVERLAP = 0.5  # overlaps expected to be larger than this by chance say nothing and are left out
 SINGLE_P_VALUE = 0.01  # of one overlap, corrected for the values of its group
 ONE_FACT = (CONTENT, PARTNER)  # groups that speak of the same prompts
-CONFIRMED_SHARE = 0.2  # of a lead's holders, that share something else than wordings beyond chance
 PRIOR_HOLDERS = 2.0  # strength of the assumption that a value means nothing [holders]
 
 
@@ -49,14 +47,12 @@ class Weights:
     """What each value is worth, (values,) each.
 
     `control` is the share of holders that an independent group corroborates beyond chance, `bits` the weight, `valid`
-    whether the surplus behind it passed the run's false-discovery rate; `confirmed` that so much of a lead's holders
-    is corroborated that it speaks for the rest.
+    whether the surplus behind it passed the run's false-discovery rate.
     """
 
     control: Floats
     bits: Floats
     valid: NDArray[np.bool_]
-    confirmed: NDArray[np.bool_]
 
 
 NO_PRECISION: Mapping[str, float] = {}
@@ -66,7 +62,7 @@ def weights(of: Holdings, *, fdr: float = 0.01, precision: Mapping[str, float] =
     """Learn what every value is worth; `precision` of each lead: the share of its sender's leads that proved right."""
     size = len(of.values)
     if not size:
-        return Weights(np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool), np.zeros(0, dtype=bool))
+        return Weights(np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool))
     rare = of.holder_counts <= max(COMMON_SHARE * of.account_count, MIN_OVERLAP)
     value, other, shared = _meetings(of, rare)
     by_chance = of.holder_counts[value] * of.holder_counts[other] * mixing(of)[of.group[value], of.group[other]]
@@ -85,12 +81,11 @@ def weights(of: Holdings, *, fdr: float = 0.01, precision: Mapping[str, float] =
     strong_share = _covered(of, value[strong], other[strong]) * (best <= SINGLE_P_VALUE)
     beyond = np.where(significant, np.maximum(weak_share, strong_share), 0.0)
     control = 1.0 - np.prod(1.0 - np.clip(beyond, 0.0, 1.0), axis=1)
-    confirmed = (of.group == PARTNER) & (control >= CONFIRMED_SHARE)
     for lead in np.flatnonzero(of.group == PARTNER):
         control[lead] = precision.get(of.values[lead], 0.0)
     control *= of.holder_counts / (of.holder_counts + PRIOR_HOLDERS)
     valid = control > 0
-    return Weights(control, np.where(valid, _bits(control, of.account_count), 0.0), valid, confirmed)
+    return Weights(control, np.where(valid, _bits(control, of.account_count), 0.0), valid)
 
 
 def overlap_p_values(shared: Ints, fewer: Ints, expected: Floats) -> Floats:

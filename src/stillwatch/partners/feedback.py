@@ -11,14 +11,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow.compute as pc
+
 from stillwatch import sharing, store
 from stillwatch.errors import StoreError
 from stillwatch.partners.inbox import FOLDER, Inbox
 from stillwatch.partners.moments import moment
 from stillwatch.partners.outbound import Sending, through_gate
-from stillwatch.partners.outcomes import Match, Outcome, matches, remember
+from stillwatch.partners.outcomes import Borne, Match, Outcome, matches, remember
 from stillwatch.partners.received import Standing
-from stillwatch.records import LEAD_MATCHES, arrow_schema
+from stillwatch.records import LEAD_KIND, LEAD_MATCHES, arrow_schema
 from stillwatch.sharing.gate import Considered
 from stillwatch.sharing.traits import LEAST_HOLDERS
 
@@ -51,7 +53,22 @@ def read_matches(out: Path) -> list[Match]:
     """
     empty = arrow_schema(LEAD_MATCHES).empty_table()
     table = store.read_table(out, store.LEAD_MATCHES) if (out / store.LEAD_MATCHES).is_file() else empty
-    return matches(table, store.read_verdicts(out))
+    return matches(table, store.read_verdicts(out), _borne(out) if table.num_rows else Borne())
+
+
+def _borne(out: Path) -> Borne:
+    """Who bears which lead, by the last detection."""
+    ours = {one: campaign["campaign_id"] for campaign in store.read_campaigns(out) for one in campaign["account_ids"]}
+    leads = store.read_leads(out).select(["lead_id", "campaign_ref"])
+    told = dict(
+        zip(*(column.to_pylist() for column in leads.group_by(leads.column_names).aggregate([]).columns), strict=True)
+    )
+    accounts: dict[str, list[str]] = {}
+    if (out / store.LINKS).is_file():
+        links = store.read_table(out, store.LINKS)
+        for row in links.filter(pc.equal(links["kind"], LEAD_KIND)).select(["value", "account_id"]).to_pylist():
+            accounts.setdefault(row["value"], []).append(row["account_id"])
+    return Borne(told, accounts, ours)
 
 
 def learn(inbox: Inbox, *, now: datetime) -> list[Match]:

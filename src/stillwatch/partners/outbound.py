@@ -1,6 +1,6 @@
 """From the campaigns of an output folder to what would leave for one recipient, through the gate."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from stillwatch.sharing.recipients import STRICTNESS, Limits, Recipient, Recipie
 from stillwatch.sharing.traits import unkeyed_values
 
 USUAL_TLP = "amber"
+NOTHING_TAKEN: Mapping[str, Collection[str]] = {}
 
 
 def recipients_path() -> Path:
@@ -94,8 +95,16 @@ def sending(
     return Sending(recipient, told.limits, marking_for(recipient, tlp), group, now)
 
 
-def outbound(folder: Path, under: Sending, *, before: Mapping[str, Mapping[str, Any]]) -> Considered:
+def outbound(
+    folder: Path,
+    under: Sending,
+    *,
+    before: Mapping[str, Mapping[str, Any]],
+    taken: Mapping[str, Collection[str]] = NOTHING_TAKEN,
+) -> Considered:
     """What of the campaigns of a folder would leave for the recipient, who was sent `before`.
+
+    `taken` are the actions that were taken against each campaign.
 
     Raises:
         SharingError: an object holds what must not leave.
@@ -110,7 +119,7 @@ def outbound(folder: Path, under: Sending, *, before: Mapping[str, Mapping[str, 
         key_id=key_id,
         group=under.group,
         aliases=aliases,
-        practice=sharing.Practice(least_accounts=under.limits.least_holders),
+        practice=sharing.Practice(least_accounts=under.limits.least_holders, taken=taken),
     )
     return through_gate(objects, under, campaigns, before=before, aliases=aliases)
 

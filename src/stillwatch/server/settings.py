@@ -141,10 +141,16 @@ class Releasing:
 
 @dataclass(frozen=True, slots=True)
 class Pulling:
-    """From whom indicators are pulled (a TOML file of peers; empty, from nobody), and how often."""
+    """From whom indicators are pulled (a TOML file of peers; empty, from nobody), and how often.
+
+    With `feedback` senders are told what became of their leads; `feedback_approver` answers for all of it, empty: each
+    waits for a person.
+    """
 
     peers: str = ""
     every_s: float = 300.0
+    feedback: bool = False
+    feedback_approver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +281,8 @@ def _checked(settings: ServerSettings) -> ServerSettings:
     ):
         if value <= 0:
             raise SettingsError(f"{name} {value}: give a number of seconds above 0")
+    if settings.partners.feedback_approver and not settings.partners.feedback:
+        raise SettingsError("partners.feedback_approver answers for what nobody sends: set partners.feedback too")
     for name, port in (("server.port", settings.server.port), ("server.grpc_port", settings.server.grpc_port)):
         if not 0 <= port <= MAX_PORT:
             raise SettingsError(f"{name} {port}: give a port from 0 to {MAX_PORT}")

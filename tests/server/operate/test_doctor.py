@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stillwatch.server.database import Database
 from stillwatch.server.operate import doctor
 from stillwatch.server.operate.doctor import Finding, available_bytes, findings
 from stillwatch.server.settings import Deciding, Detecting, Listening, Storing, Telling
+from stillwatch.server.taxii import Partner, collections, partners
 from stillwatch.settings import KEY_VARIABLE, bytes_of, key_secret
 
 
@@ -111,6 +113,32 @@ def test_webhooks_are_looked_at_and_their_secrets_not_told(told: str, outcome: s
 
 def test_mail_without_an_address_fails(settings: ServerSettings) -> None:
     assert found(replace(settings, alerts=Telling(smtp="smtp://localhost")), "mail").outcome == "failed"
+
+
+def test_recipients_whose_readers_are_cleared_for_something_else_are_a_warning(
+    settings: ServerSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "recipients.toml").write_text(
+        '[recipients.north]\nclearance = "amber"\ngroups = ["g-one"]\ncollection = "for-north"\n'
+        '[recipients.file-only]\nclearance = "green"\n'
+    )
+    assert "there is no collection for-north" in found(settings, "recipients").words
+    database = Database(settings.storage.database_url)
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    with database.write() as connection:
+        made = collections.made(connection, title="for north", alias="for-north", group_id=None, by="t", now=now)
+        partners.added(connection, Partner("n", "n", "green", None, ()), by="t", now=now)
+        collections.granted(connection, made, "n", can_read=True, can_write=False, by="t", now=now)
+    told = [finding for finding in findings(settings) if finding.name == "recipients"]
+    assert [finding.outcome for finding in told] == ["warning", "warning"]
+    assert told[0].words.startswith("north, read by n: up to TLP:amber may leave, and the partner is cleared for")
+    assert "values of group g-one may leave, and the partner is not in it" in told[1].words
+    with database.write() as connection:
+        partners.changed(connection, "n", {"clearance": "amber", "groups": ["g-one"]}, by="t", now=now)
+    database.close()
+    assert (found(settings, "recipients").outcome, found(settings, "recipients").words[-12:]) == ("ok", "2 recipients")
+    (tmp_path / "recipients.toml").write_text("[recipient.north]")
+    assert found(settings, "recipients").outcome == "failed"
 
 
 def test_a_state_from_the_future_is_a_warning(settings: ServerSettings) -> None:

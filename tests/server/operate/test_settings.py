@@ -12,7 +12,8 @@ from stillwatch.server import ServerSettings, load_server_settings, opened
 from stillwatch.server.settings import Storing
 
 PAGE = Path(__file__).parents[3] / "docs" / "server-settings.md"
-TOGETHER = {  # the setting says nothing without the other
+TOGETHER = {
+    "feedback_approver": {"STILLWATCH_PARTNERS_FEEDBACK": "true"},  # the setting says nothing without the other
     "kafka_servers": {"STILLWATCH_INTAKE_KAFKA_TOPIC": "t"},
     "kafka_topic": {"STILLWATCH_INTAKE_KAFKA_SERVERS": "a:9092"},
 }

@@ -12,6 +12,7 @@ from tests.server.sharing.conftest import RECIPIENTS, House
 
 from stillwatch import store
 from stillwatch.server import audit as chain
+from stillwatch.server.sharing import releases as kept
 from stillwatch.server.sharing.routes import router
 from stillwatch.server.tables import audit, releases, sent_objects
 
@@ -102,6 +103,65 @@ def test_nothing_new_is_not_proposed_again(house: House) -> None:
     house.released()
     reply = house.post("analyst", "releases", ASKED)
     assert (reply.status_code, reply.json()["detail"]) == (409, "Nothing new would leave for group.")
+
+
+def test_others_write_while_the_gate_works(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate may take seconds; decisions and logins must not wait for it."""
+
+    def busy(*given: Any, **named: Any) -> Any:
+        with house.service.database.write() as connection:
+            chain.record(connection, at=house.service.now(), principal="other", action="other", subject="meanwhile")
+        return through_gate(*given, **named)
+
+    through_gate = kept.through_gate
+    release = house.proposed()
+    monkeypatch.setattr(kept, "through_gate", busy)
+    assert house.approve(release).status_code == 200
+    assert "meanwhile" in {row["subject"] for row in rows(house, audit)}
+
+
+def test_what_left_while_the_gate_worked_stops_an_approval_and_a_proposal(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = house.proposed(), house.proposed()
+    through_gate, outbound = kept.through_gate, kept.outbound
+
+    def overtaken(*given: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        assert house.approve(first).status_code == 200
+        return through_gate(*given, **named)
+
+    monkeypatch.setattr(kept, "through_gate", overtaken)
+    reply = house.approve(second)
+    assert (reply.status_code, "in this very moment" in reply.json()["detail"]) == (409, True)
+    assert house.approve(second).status_code == 200
+
+    third = house.proposed("north")
+
+    def outrun(*given: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        assert house.approve(third).status_code == 200
+        return outbound(*given, **named)
+
+    monkeypatch.setattr(kept, "outbound", outrun)
+    reply = house.post("analyst", "releases", {"recipient": "north"})
+    assert (reply.status_code, "in this very moment" in reply.json()["detail"]) == (409, True)
+
+
+def test_a_release_that_ended_while_the_gate_worked_does_not_leave(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = house.proposed()
+    through_gate = kept.through_gate
+
+    def withdrawn(*given: Any, **named: Any) -> Any:
+        house.post("analyst", f"releases/{release['release_id']}/withdraw")
+        return through_gate(*given, **named)
+
+    monkeypatch.setattr(kept, "through_gate", withdrawn)
+    reply = house.approve(release)
+    assert (reply.status_code, reply.json()["detail"]) == (409, "This release is withdrawn already.")
+    assert house.world.seen("n", "for-group") == []
 
 
 def test_a_second_of_two_equal_proposals_does_not_leave(house: House) -> None:

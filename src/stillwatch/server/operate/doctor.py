@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 from stillwatch.decisions import load_policy
 from stillwatch.errors import StillwatchError
+from stillwatch.partners.outbound import read_recipients, recipients_path
 from stillwatch.server import migrations
 from stillwatch.server.database import Database, make_folder
 from stillwatch.server.operate.health import unwritable
 from stillwatch.server.settings import ServerSettings
+from stillwatch.server.sharing.clearances import differences
 from stillwatch.settings import KEY_BYTES, bytes_of, key_path
 
 FREE_BYTES = 5 << 30  # below that a state has no room to be written again
@@ -140,6 +142,30 @@ def _alerts(settings: ServerSettings) -> Iterator[Finding]:
         yield Finding("mail", "failed", "alerts.smtp is set: set alerts.mail_from and alerts.mail_to too.")
 
 
+def _clearances(settings: ServerSettings) -> Iterator[Finding]:
+    path = Path(settings.sharing.recipients) if settings.sharing.recipients else recipients_path()
+    if not path.exists():
+        return
+    database: Database | None = None
+    try:
+        told = read_recipients(path).by_name
+        database = Database(settings.storage.database_url)
+        with database.read() as connection:
+            is_ready = migrations.current(connection) == migrations.newest()
+            found = differences(connection, told) if is_ready else []
+    except StillwatchError as error:
+        yield Finding("recipients", "failed", str(error))
+        return
+    finally:
+        if database is not None:
+            database.close()
+    if not found:
+        words = f"{path}, {len(told)} recipients" + ("" if is_ready else "; not compared with the TAXII server yet")
+        yield Finding("recipients", "ok", words)
+    for words in found:
+        yield Finding("recipients", "warning", f"{words}. The stricter one holds: make the file and the partner agree.")
+
+
 def _clock(settings: ServerSettings) -> Iterator[Finding]:
     now = datetime.now(UTC)
     folder = settings.storage.state
@@ -191,6 +217,7 @@ _CHECKS: tuple[Callable[[ServerSettings], Iterator[Finding]], ...] = (
     _database,
     _policy,
     _alerts,
+    _clearances,
     _clock,
     _memory,
     _open,

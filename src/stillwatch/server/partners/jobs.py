@@ -10,18 +10,20 @@ from stillwatch.partners.transfer import pull
 from stillwatch.server import metrics
 from stillwatch.server.detection.detector import output_folder
 from stillwatch.server.jobs import Job
+from stillwatch.server.partners.feedback import give_feedback
 from stillwatch.server.partners.intake import take_posted
 from stillwatch.server.service import Service
 
 
 def jobs(service: Service) -> list[Job]:
-    """One process at a time takes in what partners send.
+    """One process at a time takes in what partners send, and where the settings say so tells them what became of it.
 
     Raises:
         SettingsError: the peers file cannot be used.
     """
-    peers = peers_of(service)
-    return [Job("pull", service.settings.partners.every_s, partial(turn, service, peers))]
+    peers, told = peers_of(service), service.settings.partners
+    work = [Job("pull", told.every_s, partial(turn, service, peers))]
+    return [*work, Job("feedback", told.every_s, partial(give_feedback, service, peers))] if told.feedback else work
 
 
 def peers_of(service: Service) -> tuple[Peer, ...]:

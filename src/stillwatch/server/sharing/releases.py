@@ -8,7 +8,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,9 +30,11 @@ from stillwatch.partners.outbound import (
     through_gate,
 )
 from stillwatch.server import audit
+from stillwatch.server.database import Database
 from stillwatch.server.detection.detector import output_folder
 from stillwatch.server.settings import ServerSettings
 from stillwatch.server.sharing.bodies import Asked
+from stillwatch.server.sharing.taken import taken
 from stillwatch.server.tables import releases, sent_objects, taxii_collections, taxii_rights
 from stillwatch.server.taxii.collections import id_of
 from stillwatch.server.taxii.publishing import publish
@@ -41,6 +43,7 @@ from stillwatch.sharing.bundle import SHARED_VERDICTS
 from stillwatch.sharing.changes import is_revoked
 from stillwatch.sharing.gate import Considered, Released, released
 from stillwatch.sharing.objects import measures
+from stillwatch.sharing.recipients import Recipients
 
 PROPOSED_HOURS: Final = 24  # after that the campaigns have moved on
 _CHUNK: Final = 500  # rows of one statement
@@ -54,6 +57,15 @@ class Person:
     now: datetime
 
 
+def recipients_of(settings: ServerSettings) -> Recipients:
+    """Whom something may be sent to.
+
+    Raises:
+        SettingsError: the file of recipients cannot be used.
+    """
+    return read_recipients(Path(settings.sharing.recipients) if settings.sharing.recipients else recipients_path())
+
+
 def sending_of(settings: ServerSettings, asked: Asked, *, now: datetime) -> Sending:
     """What to send under; two people are needed here, whatever the file of recipients says.
 
@@ -61,7 +73,7 @@ def sending_of(settings: ServerSettings, asked: Asked, *, now: datetime) -> Send
         SettingsError: the file of recipients cannot be used, or names no such recipient.
         HTTPException: the recipient has no collection, or there was no detection yet.
     """
-    told = read_recipients(_recipients(settings))
+    told = recipients_of(settings)
     told = replace(told, limits=replace(told.limits, needs_approver=True, two_people=True))
     groups = Path(settings.sharing.groups) if settings.sharing.groups else groups_path()
     under = sending(told, asked.recipient, groups, tlp=asked.tlp, group_id=asked.group_id, now=now)
@@ -72,35 +84,60 @@ def sending_of(settings: ServerSettings, asked: Asked, *, now: datetime) -> Send
     return under
 
 
-def would_leave(connection: sa.Connection, settings: ServerSettings, under: Sending, asked: Asked) -> Considered:
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a recipient holds, the newest version of each object by id; and how much left for it until then."""
+
+    objects: Mapping[str, dict[str, Any]]
+    releases: int
+
+
+def holdings(connection: sa.Connection, recipient: str) -> Holdings:
+    """What the recipient was sent, at one moment."""
+    wanted = sa.select(sent_objects.c.object_id, sent_objects.c.document).where(sent_objects.c.recipient == recipient)
+    rows = connection.execute(wanted.order_by(sent_objects.c.object_id))
+    return Holdings({row.object_id: json.loads(row.document) for row in rows}, _left_for(connection, recipient))
+
+
+def would_leave(database: Database, settings: ServerSettings, under: Sending, asked: Asked) -> Considered:
     """What would leave now.
 
     Raises:
         SharingError: an object holds what must not leave, or is to be taken back and was never sent.
     """
-    before, folder = held_by(connection, under.recipient.name), output_folder(settings)
-    if asked.revoke:
-        return taken_back(folder, under, asked.revoke, because=asked.because, before=before)
-    return outbound(folder, under, before=before)
+    with database.read() as connection:
+        held, done = holdings(connection, under.recipient.name), taken(connection, settings.decisions.live)
+    return _considered(output_folder(settings), under, asked, held, done)
 
 
-def propose(connection: sa.Connection, settings: ServerSettings, asked: Asked, *, by: Person) -> str:
+def propose(database: Database, settings: ServerSettings, asked: Asked, *, by: Person) -> str:
     """Propose a release; its id.
+
+    The gate does its work before the turn to write is taken: others need not wait for it.
 
     Raises:
         SharingError: nothing would leave, or it is too large.
-        HTTPException: as of `sending_of`, or the recipient would learn nothing new.
+        HTTPException: as of `sending_of`, the recipient would learn nothing new, or something left for it meanwhile.
     """
-    audit.hold(connection)
     under = sending_of(settings, asked, now=by.now)
-    would = would_leave(connection, settings, under, asked)
+    with database.read() as connection:
+        held, done = holdings(connection, under.recipient.name), taken(connection, settings.decisions.live)
+    would = _considered(output_folder(settings), under, asked, held, done)
     if would.too_large:
         raise HTTPException(409, f"{would.too_large}.")
     if not would.objects or would.differences.is_empty:
         raise HTTPException(409, f"Nothing new would leave for {under.recipient.name}.")
+    with database.write() as connection:
+        audit.hold(connection)
+        refuse_change(connection, under.recipient.name, held)
+        return keep_proposal(connection, under, would, act="revoke" if asked.revoke else "export", by=by)
+
+
+def keep_proposal(connection: sa.Connection, under: Sending, would: Considered, *, act: str, by: Person) -> str:
+    """Write down what was proposed; its id."""
     release_id = secrets.token_hex(10)
     told = {
-        "act": "revoke" if asked.revoke else "export",
+        "act": act,
         "recipient": under.recipient.name,
         "collection": under.recipient.collection,
         "marking": would.marking,
@@ -123,31 +160,38 @@ def propose(connection: sa.Connection, settings: ServerSettings, asked: Asked, *
     return release_id
 
 
-def approve(connection: sa.Connection, settings: ServerSettings, release_id: str, *, by: Person) -> None:
+def approve(database: Database, settings: ServerSettings, release_id: str, *, by: Person) -> None:
     """Approve a release, and let it leave.
 
+    The gate does its work before the turn to write is taken; under it only what may have changed since is looked at.
+
     Raises:
-        HTTPException: it is not proposed (any more), or would not leave as it was proposed.
+        HTTPException: it is not proposed (any more), would not leave as it was proposed, or something left for its
+            recipient meanwhile.
         SharingError: who approves has proposed it.
     """
-    audit.hold(connection)
-    row = proposed(connection, release_id, by.now)
+    with database.read() as connection:
+        row = proposed(connection, release_id, by.now)
+        held = holdings(connection, row["recipient"])
     if row["proposer"] == by.name:
         raise HTTPException(403, "Who proposed it cannot approve it too: somebody else must.")
     asked = Asked(recipient=row["recipient"], tlp=row["marking"], group_id=row["group_id"])
     under = sending_of(settings, asked, now=by.now)
-    before = held_by(connection, under.recipient.name)
-    would = _as_proposed(settings, under, row, before)
+    would = _as_proposed(settings, under, row, held.objects)
     if would.digest != row["digest"] or under.recipient.collection != row["collection"]:
         raise HTTPException(409, "It would not leave as it was proposed any more. Propose it again.")
     done = released(would, approver=by.name, proposer=row["proposer"], now=by.now)
-    _check_readers(connection, row["collection"], done)
-    publish(connection, done.objects, collection_id=row["collection"], now=by.now, by=by.name)
-    _hand_over(connection, row["number"], under.recipient.name, done)
-    _end(connection, row, "released", by)
-    audit.record(
-        connection, at=by.now, principal=by.name, action="release.approved", subject=release_id, after=done.row()
-    )
+    with database.write() as connection:
+        audit.hold(connection)
+        proposed(connection, release_id, by.now)
+        refuse_change(connection, row["recipient"], held)
+        _check_readers(connection, row["collection"], done)
+        publish(connection, done.objects, collection_id=row["collection"], now=by.now, by=by.name)
+        _hand_over(connection, row["number"], under.recipient.name, done)
+        _end(connection, row, "released", by)
+        audit.record(
+            connection, at=by.now, principal=by.name, action="release.approved", subject=release_id, after=done.row()
+        )
 
 
 def withdraw(connection: sa.Connection, release_id: str, *, by: Person) -> None:
@@ -185,9 +229,14 @@ def proposed(connection: sa.Connection, release_id: str, now: datetime) -> dict[
     row = found(connection, release_id)
     if row["state"] != "proposed":
         raise HTTPException(409, f"This release is {row['state']} already.")
-    if row["proposed_at"] + timedelta(hours=PROPOSED_HOURS) <= now:
+    if not is_open(row, now):
         raise HTTPException(409, f"It was proposed more than {PROPOSED_HOURS} hours ago. Propose it again.")
     return row
+
+
+def is_open(row: Mapping[str, Any], now: datetime) -> bool:
+    """Whether what was proposed may still be approved."""
+    return bool(row["proposed_at"] + timedelta(hours=PROPOSED_HOURS) > now)
 
 
 def listed(connection: sa.Connection, *, state: str | None, after: int | None, limit: int) -> list[dict[str, Any]]:
@@ -200,11 +249,28 @@ def listed(connection: sa.Connection, *, state: str | None, after: int | None, l
     return [dict(row) for row in connection.execute(wanted).mappings()]
 
 
-def held_by(connection: sa.Connection, recipient: str) -> dict[str, dict[str, Any]]:
-    """What the recipient was sent, the newest version of each object, by id."""
-    wanted = sa.select(sent_objects.c.object_id, sent_objects.c.document).where(sent_objects.c.recipient == recipient)
-    rows = connection.execute(wanted.order_by(sent_objects.c.object_id))
-    return {row.object_id: json.loads(row.document) for row in rows}
+def _considered(
+    folder: Path, under: Sending, asked: Asked, held: Holdings, done: Mapping[str, Collection[str]]
+) -> Considered:
+    if asked.revoke:
+        return taken_back(folder, under, asked.revoke, because=asked.because, before=held.objects)
+    return outbound(folder, under, before=held.objects, taken=done)
+
+
+def _left_for(connection: sa.Connection, recipient: str) -> int:
+    """How many releases left for the recipient; it grows with each."""
+    is_theirs = (releases.c.recipient == recipient) & (releases.c.state == "released")
+    return int(connection.execute(sa.select(sa.func.count()).where(is_theirs)).scalar_one())
+
+
+def refuse_change(connection: sa.Connection, recipient: str, held: Holdings) -> None:
+    """Refuse to go on when something left for the recipient since its holdings were read.
+
+    Raises:
+        HTTPException: it did.
+    """
+    if _left_for(connection, recipient) != held.releases:
+        raise HTTPException(409, f"Something left for {recipient} in this very moment. Ask again.")
 
 
 def _as_proposed(
@@ -251,7 +317,3 @@ def _hand_over(connection: sa.Connection, number: int, recipient: str, done: Rel
 def _end(connection: sa.Connection, row: Mapping[str, Any], state: str, by: Person) -> None:
     ended = {"state": state, "ended_by": by.name, "ended_at": by.now, "preview": None, "bundle": None}
     connection.execute(releases.update().where(releases.c.number == row["number"]).values(ended))
-
-
-def _recipients(settings: ServerSettings) -> Path:
-    return Path(settings.sharing.recipients) if settings.sharing.recipients else recipients_path()

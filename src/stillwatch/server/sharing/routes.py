@@ -21,17 +21,16 @@ _MOST = 2**31 - 1
 def preview(request: Request, _: Either, asked: Asked) -> dict[str, Any]:
     """What would leave that is new to the recipient, and what stays and why. Nothing is kept."""
     service = _service(request)
-    with service.database.read() as connection:
-        under = kept.sending_of(service.settings, asked, now=service.now())
-        return kept.would_leave(connection, service.settings, under, asked).as_json()
+    under = kept.sending_of(service.settings, asked, now=service.now())
+    return kept.would_leave(service.database, service.settings, under, asked).as_json()
 
 
 @router.post("/releases", status_code=201)
 def propose(request: Request, by: Either, asked: Asked) -> WholeRelease:
     """Propose a release: what passes the gate now, and no more. Somebody else approves it."""
     service = _service(request)
-    with service.database.write() as connection:
-        release_id = kept.propose(connection, service.settings, asked, by=Person(by.name, service.now()))
+    release_id = kept.propose(service.database, service.settings, asked, by=Person(by.name, service.now()))
+    with service.database.read() as connection:
         return WholeRelease(**kept.found(connection, release_id))
 
 
@@ -39,9 +38,8 @@ def propose(request: Request, by: Either, asked: Asked) -> WholeRelease:
 def approve(request: Request, by: Approver, release_id: ReleaseId) -> Release:
     """Approve a release that somebody else has proposed, and let it leave."""
     service = _service(request)
-    with service.database.write() as connection:
-        person = Person(by.name, service.now())
-        kept.approve(connection, service.settings, release_id, by=person)
+    kept.approve(service.database, service.settings, release_id, by=Person(by.name, service.now()))
+    with service.database.read() as connection:
         return Release(**kept.found(connection, release_id))
 
 

@@ -1,0 +1,129 @@
+"""What linkage finds, as tables: first as if nobody had sent anything, then among those who bear what partners sent.
+
+Why:    a partner may be mistaken, taken over or hostile, and nobody must be accused, nor anything be unexplained,
+        because somebody else said so. So leads touch no campaign that is there without them.
+Misses: members of a campaign that is found here already and who share too little to be found without a lead.
+Source: own.
+
+    1. Everything is linked, and then judged, as if nothing had been sent: leads and their templates are left out.
+    2. Who bears a lead and is in no campaign yet is linked once more, with leads. Whoever is tied to the others by
+       leads and wordings alone is dismissed: no member, but no stranger to their wordings either. Clusters of the
+       first pass that lose a member are given up; nothing was said of them.
+    3. A lead and a wording are one fact, and the lead chose whom to look at. So the cohesion of these clusters is told
+       without content: two groups have to speak that have nothing to do with what was said.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers
+from stillwatch.linkage.evidence import Step, cohesion, evidence, links, members, steps
+from stillwatch.linkage.holdings import CONTENT, GROUPS, Holdings, holdings
+from stillwatch.linkage.lockstep import Starts
+from stillwatch.linkage.power import minimum_detectable
+from stillwatch.linkage.received import label
+from stillwatch.linkage.weights import Weights, weights
+from stillwatch.records import LEAD_KIND, TEMPLATE_KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Links, members, evidence and cohesion as in `evidence`; the size of campaign that could be found at all."""
+
+    links: pa.Table
+    members: pa.Table
+    evidence: pa.Table
+    cohesion: pa.Table
+    clusters: Clusters
+    minimum_detectable: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What both passes need: who there is, who can be no member, starts of sessions, the rate of false discoveries."""
+
+    account_ids: list[str]
+    outsiders: Collection[str]
+    starts: Starts
+    fdr: float
+    seed: int
+
+
+def findings(traits: pa.Table, campaigns: Collection[str], known: Known) -> Findings:
+    """Clusters and what holds them together as if partners had sent nothing of these campaigns of theirs."""
+    of = holdings(_without_leads(traits, campaigns), known.account_ids)
+    weighed = weights(of, fdr=known.fdr)
+    found = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders)
+    return _found(of, weighed, found, known)
+
+
+def findings_with_leads(
+    traits: pa.Table, precision: Mapping[str, float], known: Known, *, alone: Findings, standing: Collection[str]
+) -> Findings:
+    """What was found alone, and what leads bring together of the accounts that are not in a campaign (`standing`).
+
+    `precision` of each lead: how often its sender's leads proved right.
+    """
+    of = holdings(traits, known.account_ids)
+    weighed = weights(of, fdr=known.fdr, precision=precision)
+    outsiders = {*known.outsiders, *standing}
+    found = clusters_of_bearers(of, weighed, known.starts, seed=known.seed, outsiders=outsiders)
+    told, borne = _found(of, weighed, found, known), _borne(of, weighed, alone.clusters)
+    given_up = np.unique(alone.clusters.of_account[found.of_account >= 0])
+    new = told.links.join(alone.links.select(["kind", "value"]), ["kind", "value"], join_type="left anti")
+    new = new.select(alone.links.schema.names).sort_by(_LINK_ORDER).cast(alone.links.schema)
+    apart = told.cohesion.filter(pc.not_equal(told.cohesion["group"], GROUPS[CONTENT]))
+    count = alone.clusters.count
+    return Findings(
+        pa.concat_tables([alone.links, new]),
+        pa.concat_tables([_without(alone.members, given_up), _after(told.members, count)]),
+        pa.concat_tables(
+            [_without(table, given_up) for table in (alone.evidence, borne)] + [_after(told.evidence, count)]
+        ),
+        pa.concat_tables([_without(alone.cohesion, given_up), _after(apart, count)]),
+        alone.clusters,
+        alone.minimum_detectable,
+    )
+
+
+def _without_leads(traits: pa.Table, campaigns: Collection[str]) -> pa.Table:
+    """The traits that there would be had nobody sent anything."""
+    labels = pa.array([str(label(name)) for name in campaigns], pa.string())
+    named = pc.and_(pc.is_in(traits["kind"], pa.array(TEMPLATE_KINDS)), pc.is_in(traits["value"], labels))
+    return traits.filter(pc.invert(pc.or_(named, pc.equal(traits["kind"], LEAD_KIND))))
+
+
+def _found(of: Holdings, weighed: Weights, found: Clusters, known: Known) -> Findings:
+    in_step = steps(found, known.starts)
+    return Findings(
+        links(of, weighed),
+        members(of, found),
+        evidence(of, weighed, found, in_step),
+        cohesion(of, found, in_step),
+        found,
+        minimum_detectable(of, fdr=known.fdr),
+    )
+
+
+def _borne(of: Holdings, weighed: Weights, found: Clusters) -> pa.Table:
+    """Evidence of the leads that clusters bear which were found without any: for people, and for the harvest test."""
+    no_steps: list[Step] = []
+    rows = evidence(of, weighed, found, no_steps)
+    return rows.filter(pc.equal(rows["kind"], LEAD_KIND))
+
+
+_LINK_ORDER = [(name, "ascending") for name in ("account_id", "kind", "value")]
+
+
+def _without(table: pa.Table, clusters: np.ndarray) -> pa.Table:
+    return table.filter(pc.invert(pc.is_in(table["cluster_id"], pa.array(clusters))))
+
+
+def _after(table: pa.Table, count: int) -> pa.Table:
+    """The table with the numbers of its clusters after those of `count` others."""
+    place = table.column_names.index("cluster_id")
+    return table.set_column(place, table.schema.field(place), pc.add(table["cluster_id"], count))
