@@ -50,6 +50,8 @@ class Days:
 
     def take(self, units: Ints) -> "Days":
         """Some of the units, in the order given, numbered anew."""
+        if np.array_equal(units, np.arange(self.size)):
+            return self
         starts = np.searchsorted(self.unit, units)
         counts = np.searchsorted(self.unit, units, side="right") - starts
         ends = np.cumsum(counts)
