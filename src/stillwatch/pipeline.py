@@ -301,7 +301,8 @@ def _campaigns(
 ) -> list[Campaign]:
     count = len(linked.exposure)
     clusters = campaign_stage.facts(tables, engine, account_count=count, pardoned=pardoned)
-    ordinary = campaign_stage.ordinary(campaign_stage.ordinary_usage(tables, engine))
+    usage, days = campaign_stage.ordinary_usage(tables, engine), campaign_stage.ordinary_days(tables, engine)
+    ordinary = campaign_stage.ordinary(usage, days)
     sent = campaign_stage.Sent(linked.sent, linked.principals)
     accused = campaign_stage.accused(clusters, ordinary)
     units = campaign_stage.organisation_units(tables, engine, sent, accused, ordinary)

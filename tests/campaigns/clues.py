@@ -1,5 +1,6 @@
 """Facts about an imagined cluster, guilty unless a test changes them, and ordinary traffic to compare with."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from stillwatch.campaigns import Facts, Member, TestResult
 from stillwatch.campaigns import ordinary as learned
 from stillwatch.campaigns.coordination import Measure
+from stillwatch.campaigns.days import Days
 from stillwatch.campaigns.facts import Declared, Evidence, GroupLink, TemplateUse, Usage
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS
@@ -26,6 +28,15 @@ HARVEST = Usage(
     intents=tuple(4500 if name == "forced_trace_tags" else 0 for name in INTENTS),
     capabilities={"reasoning": 5000},
 )
+
+
+def one_day(intents: Sequence[tuple[int, ...]]) -> Days:
+    """Units that each send so many exchanges with each intent, all on one day."""
+    counts = np.array(intents, dtype=np.float64).reshape(-1, len(INTENTS))
+    first, units = np.zeros(len(counts), np.int64), np.arange(len(counts))
+    return Days(units, first, counts.sum(axis=1), counts.sum(axis=1), counts, size=len(counts))
+
+
 GUILTY = Facts(
     members=[Member(f"a{i:02d}") for i in range(12)],
     evidence=[Evidence("template", "content", "content", "17", 12, 0, 6.0, "high")],
@@ -46,7 +57,7 @@ GUILTY = Facts(
     public_share=0.0,
     busiest_days_share=0.1,
     columns=frozenset(f"{table.name}.{name}" for table in (ACCOUNTS, EXCHANGES) for name in table.names),
-    member_intents=[tuple(375 if name == "forced_trace_tags" else 0 for name in INTENTS)] * 12,
+    member_days=one_day([tuple(375 if name == "forced_trace_tags" else 0 for name in INTENTS)] * 12),
 )
 PROVEN_BITS = 6.0  # of elicitation: as rare as one ordinary unit in 64
 
@@ -121,3 +132,21 @@ def ordinary_units(count: int, seed: int = 0, segment: tuple[str | None, ...] = 
 def ordinary(count: int = 300, seed: int = 0) -> Ordinary:
     """What is learned from those customers."""
     return learned(ordinary_units(count, seed))
+
+
+def spread(units: Sequence[Usage], seed: int = 0, window: int = 28, least: int = 1, most: int = 28) -> Days:
+    """The traffic of these customers over days: `least` to `most` days from the first to the last, busier on some."""
+    rng = np.random.default_rng(seed)
+    numbers, days, counts = [], [], []
+    for number, unit in enumerate(units):
+        length = int(rng.integers(least, most + 1))
+        shares = rng.dirichlet(np.full(length, 0.7))
+        sums = (unit.exchanges, unit.items, *unit.intents)
+        drawn = np.stack([rng.multinomial(total, shares) for total in sums], axis=1)
+        at_work = np.flatnonzero(drawn.any(axis=1))
+        numbers.append(np.full(len(at_work), number))
+        days.append(int(rng.integers(window - length + 1)) + at_work)
+        counts.append(drawn[at_work])
+    exchanges, items, *intents = np.concatenate(counts).astype(np.float64).T
+    unit_of = np.concatenate(numbers)
+    return Days(unit_of, np.concatenate(days), exchanges, items, np.stack(intents, axis=1), size=len(units))

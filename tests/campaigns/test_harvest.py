@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from tests.campaigns.clues import bearing, facts, members, ordinary, ordinary_units
+from tests.campaigns.clues import bearing, facts, members, one_day, ordinary, ordinary_units, spread
 
 from stillwatch.campaigns import Facts
 from stillwatch.campaigns import ordinary as learned
+from stillwatch.campaigns.days import NO_DAYS, Days
 from stillwatch.campaigns.facts import Usage
 from stillwatch.campaigns.harvest import (
     FALSE_DISCOVERY_RATE,
@@ -27,7 +29,7 @@ REFERENCE = ordinary()
 def one_customer(unit: Usage) -> Facts:
     """A cluster that is one ordinary customer behind several accounts."""
     share = tuple(n // 12 for n in unit.intents)
-    return facts(bearing=unit, member_intents=[share] * 12)
+    return facts(bearing=unit, member_days=one_day([share] * 12))
 
 
 def test_a_planted_harvest_is_proven() -> None:
@@ -92,7 +94,7 @@ def test_the_order_of_ordinary_customers_does_not_matter() -> None:
 def test_a_busy_team_that_many_pools_of_customers_outdo_is_no_harvest() -> None:
     busy = [replace(unit, intents=tuple(40 * n for n in unit.intents)) for unit in ordinary_units(20, seed=3)]
     crowd = learned([*ordinary_units(300), *busy])
-    team = facts(member_intents=[tuple(60 if name == "forced_trace_tags" else 0 for name in INTENTS)] * 12)
+    team = facts(member_days=one_day([tuple(60 if name == "forced_trace_tags" else 0 for name in INTENTS)] * 12))
     found = harvest(team, crowd)
     assert found.result == "not_proven"
     assert "pools of 12" in found.because
@@ -101,12 +103,12 @@ def test_a_busy_team_that_many_pools_of_customers_outdo_is_no_harvest() -> None:
 
 def test_one_busy_account_does_not_make_a_team_a_harvest() -> None:
     busy, idle = bearing().intents, tuple(0 for _ in INTENTS)
-    found = harvest(facts(member_intents=[busy, *[idle] * 11]), REFERENCE)
+    found = harvest(facts(member_days=one_day([busy, *[idle] * 11])), REFERENCE)
     assert found.result == "not_proven"
 
 
 def test_without_the_intents_of_its_members_no_harvest_is_proven() -> None:
-    assert harvest(facts(member_intents=[]), REFERENCE).result == "not_proven"
+    assert harvest(facts(member_days=NO_DAYS), REFERENCE).result == "not_proven"
 
 
 def test_what_is_usual_in_its_own_segment_is_no_harvest() -> None:
@@ -149,8 +151,8 @@ def test_several_harvests_support_each_other_against_chance() -> None:
 
 
 def test_more_principals_must_elicit_more() -> None:
-    few = harvest(facts(member_intents=[(9,) * len(INTENTS)] * 12), REFERENCE)
-    many = harvest(facts(member_intents=[(9,) * len(INTENTS)] * 12, members=members(600)), REFERENCE)
+    few = harvest(facts(member_days=one_day([(9,) * len(INTENTS)] * 12)), REFERENCE)
+    many = harvest(facts(member_days=one_day([(9,) * len(INTENTS)] * 12), members=members(600)), REFERENCE)
     assert few.p_value is not None
     assert many.p_value is not None
     assert few.p_value < many.p_value
@@ -163,13 +165,14 @@ def test_what_a_partner_proved_elsewhere_widens_the_limits_by_how_often_it_was_r
 
 
 def test_a_cluster_that_partners_name_is_proven_where_another_is_not_and_says_so() -> None:
-    little = [tuple(n * 55 // 1000 for n in counts) for counts in facts().member_intents]
-    alone = harvest(facts(member_intents=little), REFERENCE)
-    told = harvest(facts(member_intents=little, named=0.5), REFERENCE)
+    given = facts().member_days
+    little = replace(given, intents=given.intents * 55 // 1000)
+    alone = harvest(facts(member_days=little), REFERENCE)
+    told = harvest(facts(member_days=little, named=0.5), REFERENCE)
     assert (alone.result, told.result) == ("not_proven", "proven")
     assert alone.p_value == told.p_value
     assert "a partner names these wordings, 50% of whose leads proved right" in told.because
-    assert harvests([facts(member_intents=little, named=0.5), facts()], REFERENCE)[0].result == "proven"
+    assert harvests([facts(member_days=little, named=0.5), facts()], REFERENCE)[0].result == "proven"
 
 
 def test_nobody_is_harvesting_because_a_partner_says_so() -> None:
@@ -177,3 +180,76 @@ def test_nobody_is_harvesting_because_a_partner_says_so() -> None:
     assert harvest(replace(one_customer(unit), named=1.0), REFERENCE).result == "not_proven"
     everybodys = harvest(facts(bearing=bearing(copies=5000 * 11), named=1.0), REFERENCE)
     assert "same questions" in everybodys.because
+
+
+def young(exchanges: int, count: int = 12, on: int = 26) -> Facts:
+    """A cluster at work on two days only, each account with so many exchanges a day, all asking for reasoning."""
+    unit, day = np.repeat(np.arange(count), 2), np.tile([on, on + 1], count)
+    sent = np.full(2 * count, float(exchanges))
+    asks = np.array([name == "forced_trace_tags" for name in INTENTS]) * sent[:, None]
+    days = Days(unit, day, sent, sent, asks, size=count)
+    total = 2 * count * exchanges
+    intents = tuple(total if name == "forced_trace_tags" else 0 for name in INTENTS)
+    used = bearing(exchanges=total, items=total, copies=0, intents=intents, output_tokens=3000 * total)
+    return facts(members=members(count), bearing=used, days=pooled(days), member_days=days)
+
+
+def old_units(count: int = 300) -> list[Usage]:
+    """Customers of four weeks with many exchanges, one in seven of which asks for something."""
+    return [
+        replace(unit, **{name: 12 * getattr(unit, name) for name in ("exchanges", "items", "output_tokens")})
+        for unit in (replace(unit, intents=tuple(12 * n for n in unit.intents)) for unit in ordinary_units(count))
+    ]
+
+
+OLD = old_units()
+IN_DAYS = learned(OLD, spread(OLD, least=20))
+
+
+def pooled(days: Days) -> Days:
+    """All units as one, items taken for different ones."""
+    own = np.unique(days.day)
+    sums = [
+        np.stack([column[days.day == day].sum(axis=0) for day in own])
+        for column in (days.exchanges, days.items, days.intents)
+    ]
+    return Days(np.zeros(len(own), np.int64), own, *sums, size=1)
+
+
+def test_a_young_cluster_is_compared_with_what_old_customers_did_in_as_many_days() -> None:
+    over_days, over_weeks = harvest(young(60), IN_DAYS), harvest(young(60), learned(OLD))
+    assert (over_days.result, over_weeks.result) == ("proven", "not_proven")
+    assert "each in its busiest 3 days" in over_days.because
+
+
+def test_a_few_exchanges_long_before_do_not_make_a_young_cluster_old() -> None:
+    days = young(60).days
+    early = Days(
+        np.zeros(3, np.int64),
+        np.array([1, *days.day]),
+        *(np.array([9.0, *days.exchanges]),) * 2,
+        np.vstack([np.zeros(len(INTENTS)), days.intents]),
+        size=1,
+    )
+    assert harvest(replace(young(60), days=early), IN_DAYS) == harvest(young(60), IN_DAYS)
+
+
+def test_a_burst_is_no_harvest_where_others_burst_as_well() -> None:
+    assert harvest(young(60), IN_DAYS).result == "proven"
+    assert harvest(young(60), learned(OLD, spread(OLD, most=3))).result == "not_proven"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_innocents_who_all_begin_at_once_are_no_harvest(seed: int) -> None:
+    launch = ordinary_units(40, seed=50 + seed)  # in three days what the old ones send in about as many
+    days = spread(launch, seed=seed, window=3, most=3)
+    everything = replace(sum(launch, Usage()), accounts=40)
+    cluster = facts(members=members(40), bearing=everything, days=pooled(days), member_days=days)
+    found = harvest(cluster, IN_DAYS)
+    assert found.result == "not_proven"
+    assert "each in its busiest 3 days" in found.because
+
+
+def test_clusters_of_all_ages_are_tested_at_once_as_they_are_alone() -> None:
+    clusters = [young(60), facts(), young(10), young(60, on=3)]
+    assert [one.p_value for one in harvests(clusters, IN_DAYS)] == [harvest(one, IN_DAYS).p_value for one in clusters]

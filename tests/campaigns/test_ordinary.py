@@ -5,11 +5,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tests.campaigns.clues import bearing, ordinary_units
+from tests.campaigns.clues import bearing, ordinary_units, spread
 
 from stillwatch.campaigns import ordinary
 from stillwatch.campaigns.facts import Usage
-from stillwatch.campaigns.ordinary import MIN_REFERENCE, POOLS, Ordinary
+from stillwatch.campaigns.ordinary import MIN_REFERENCE, POOLS, Ordinary, elicited_volume
 from stillwatch.records import INTENTS
 
 
@@ -94,3 +94,50 @@ def test_larger_units_are_further_out() -> None:
     unit = ordinary_units(1, seed=7)[0]
     larger = replace(unit, items=unit.items * 50, output_tokens=unit.output_tokens * 50)
     assert everyone.p_value(everyone.bits(everyone.row(larger))) < everyone.p_value(everyone.bits(everyone.row(unit)))
+
+
+def test_within_a_run_of_days_what_grows_with_time_is_that_of_the_busiest_run() -> None:
+    units = ordinary_units(MIN_REFERENCE)
+    days = spread(units)
+    found = ordinary(units, days)
+    week = found.within(7).everyone
+    amounts = days.busiest(days.items, 7), days.busiest(elicited_volume(days.intents, week.prevalence), 7)
+    for place, amount in enumerate(amounts):
+        assert week.values[:, place] == pytest.approx(np.sort(np.log2(amount + 1)))
+    assert np.array_equal(week.values[:, 2:], found.everyone.values[:, 2:])
+    assert (found.within(7).volumes <= found.volumes).all()
+    assert found.within(28) is found
+
+
+def test_a_run_as_long_as_the_window_holds_what_the_window_holds() -> None:
+    units = ordinary_units(MIN_REFERENCE)
+    whole, run = ordinary(units), ordinary(units, spread(units)).everyone
+    assert run.values == pytest.approx(whole.everyone.values)
+    assert run.row(units[3], spread(units).take(np.array([3])), 28) == pytest.approx(run.row(units[3]))
+
+
+def test_the_order_of_units_and_their_days_does_not_matter() -> None:
+    units = [*ordinary_units(250, seed=1), *ordinary_units(250, seed=2, segment=("m", "paid"))]
+    days, backwards = spread(units), np.arange(500)[::-1]
+    forward, backward = ordinary(units, days), ordinary(units[::-1], days.take(backwards))
+    for length in (3, 14, 28):
+        one, other = forward.within(length), backward.within(length)
+        assert np.allclose(one.volumes, other.volumes)
+        for key, reference in one.references.items():
+            assert np.allclose(reference.values, other.references[key].values)
+            assert np.allclose(reference.sums, other.references[key].sums)
+
+
+@pytest.mark.parametrize("most", [3, 28])
+def test_compared_over_the_days_that_fit_them_no_more_units_stand_out_than_the_p_value_says(most: int) -> None:
+    units = ordinary_units(400)
+    days = spread(units, most=most)
+    found = ordinary(units, days)
+    p_values = []
+    for length in np.unique(days.lengths()).tolist():
+        everyone = found.within(length).everyone
+        for number in np.flatnonzero(days.lengths() == length).tolist():
+            row = everyone.row(units[number], days.take(np.array([number])), length)
+            p_values.append(everyone.p_value(everyone.bits(row)))
+    assert len(p_values) == len(units)
+    assert all(np.mean(np.array(p_values) <= level) <= level + 1e-9 for level in (0.01, 0.05, 0.2))

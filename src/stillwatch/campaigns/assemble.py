@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from stillwatch.campaigns.attempts import Attempts
 from stillwatch.campaigns.continuity import Continuation, continuations
 from stillwatch.campaigns.coordination import MIN_PRINCIPALS, TestResult, coordination
+from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.extraction import Extraction, Sweep, extraction
 from stillwatch.campaigns.facts import Declared, Evidence, Facts, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
@@ -121,7 +122,7 @@ def _judged_unit(
 
 def _pooled(unit: Facts, declared: Declared, ordinary: Ordinary) -> TestResult:
     """The harvest test on what sends the same wordings, inside the organisation and outside."""
-    found = harvest(replace(unit, bearing=declared.pooled), ordinary)
+    found = harvest(replace(unit, bearing=declared.pooled, days=NO_DAYS), ordinary)
     return replace(found, because=f"together with who sends the same wordings outside: {found.because}")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from stillwatch.campaigns.attempts import Attempts
+from stillwatch.campaigns.days import NO_DAYS, Days
 from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.handed_on import HandedOn
 
@@ -141,9 +142,10 @@ class Facts:
     of exchanges on its three busiest days; `pardoned` that an analyst found most members innocent; `attempts` how
     all of the members' traffic reaches for reasoning; `handed_on` what they sent back of others'; `columns` those of
     the logs and of the accounts table that hold anything, as `accounts.organization_id`; `declared` is set for a
-    verified organisation; `compromised` are members whose key looks stolen, with the reason; `member_intents`
-    exchanges with each intent, for every account with template-bearing ones; `named` how often leads of the partner
-    proved right whose lead most members bear, 0 when no partner names them.
+    verified organisation; `compromised` are members whose key looks stolen, with the reason; `days` the
+    template-bearing exchanges day by day, the cluster as one unit, empty where unknown, and `member_days` those of each
+    account that has any; `named` how often leads of the partner proved right whose lead most members bear, 0 when no
+    partner names them.
     """
 
     members: Sequence[Member]
@@ -170,7 +172,8 @@ class Facts:
     columns: frozenset[str] = frozenset()
     declared: Declared | None = None
     compromised: Mapping[str, str] = field(default_factory=dict)
-    member_intents: Sequence[tuple[int, ...]] = ()
+    days: Days = field(default=NO_DAYS, compare=False)
+    member_days: Days = field(default=NO_DAYS, compare=False)
     named: float = 0.0
 
     @property

@@ -7,9 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 
 from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by
+from stillwatch.campaigns.days import NO_DAYS, Days, as_days
 from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, TemplateUse, Usage
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
@@ -56,6 +58,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     borne = bearing(tables, engine, account_count=account_count) if tables.borne is None else tables.borne
     own = borne.filter(~borne.is_public)
     usages = _with_segments(usage_by(own, "cluster_id"), _with_programs(own, tables, engine), "cluster_id")
+    numbers, days = days_by(own, "cluster_id")
     has_prompts = bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
     context = _Context(
         tables=tables,
@@ -64,7 +67,8 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         links=_grouped(tables.cohesion),
         templates=_templates(own),
         usages=usages,
-        member_intents=_member_intents(own),
+        days={name: days.take(np.array([i])) for i, name in enumerate(numbers)},
+        bearers=_bearers(own, clusters),
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
         attempts=_attempts(tables.templated, members),
@@ -87,6 +91,11 @@ def ordinary_usage(tables: Tables, engine: Engine) -> list[Usage]:
     """Usage of every unit outside the clusters: one unit per organisation, else per account."""
     units = _ordinary_units(tables, engine)
     return [usage for _, usage in sorted(_with_segments(usage_by(units, "unit"), units, "unit").items())]
+
+
+def ordinary_days(tables: Tables, engine: Engine) -> Days:
+    """What the same units did day by day, in the order of their usage."""
+    return days_by(_ordinary_units(tables, engine), "unit")[1]
 
 
 def ordinary_attempts(tables: Tables, engine: Engine) -> list[Attempts]:
@@ -121,14 +130,12 @@ def _commonest(counter: Mapping[str | None, int]) -> str | None:
     return min(counter, key=lambda value: (-counter[value], value or ""))
 
 
-def _member_intents(bearing: IbisTable) -> dict[int, list[tuple[int, ...]]]:
-    """Per cluster and account with template-bearing exchanges, how many of them have each intent."""
-    counts = {name: _intent_count(bit) for bit, name in enumerate(INTENTS)}
-    rows = bearing.group_by(["cluster_id", "account_id"]).aggregate(**counts).order_by("account_id")
-    found: dict[int, list[tuple[int, ...]]] = {}
-    for row in rows.to_pyarrow().to_pylist():
-        found.setdefault(row["cluster_id"], []).append(tuple(int(row[name]) for name in INTENTS))
-    return found
+def _bearers(bearing: IbisTable, clusters: Mapping[int, Sequence[str]]) -> dict[int, Days]:
+    """What each account of each cluster did on its days with template-bearing exchanges, by account."""
+    accounts, days = days_by(bearing, "account_id")
+    number = {account_id: i for i, account_id in enumerate(accounts)}
+    places = {cluster: [number[one] for one in ids if one in number] for cluster, ids in clusters.items()}
+    return {cluster: days.take(np.array(of, np.int64)) for cluster, of in places.items()}
 
 
 def _attempts(templated: IbisTable, members: IbisTable) -> dict[int, Attempts]:
@@ -166,6 +173,17 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
             mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
     joined = sums.join(spread, key).to_pyarrow().to_pylist()
     return {row[key]: _usage(row, mixes.get(row[key], {}), embeddings.get(row[key])) for row in joined}
+
+
+def days_by(rows: IbisTable, key: str) -> tuple[list[Any], Days]:
+    """Each value of `key` in order, and what it did day by day over rows of templated exchanges."""
+    rows = rows.mutate(day=(rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0))
+    sent = rows.filter(rows.item_id.notnull()).group_by([key, "item_id"]).aggregate(day=ibis._.day.min())
+    new = sent.group_by([key, "day"]).aggregate(items=ibis._.count())
+    counts = {name: _intent_count(bit) for bit, name in enumerate(INTENTS)}
+    sums = rows.group_by([key, "day"]).aggregate(exchanges=ibis._.count(), **counts)
+    joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *INTENTS)
+    return as_days(joined.to_pyarrow(), key)
 
 
 def _embedding_sums() -> dict[str, IbisTable]:
@@ -330,7 +348,8 @@ class _Context:
     links: Mapping[int, list[Mapping[str, Any]]]
     templates: Mapping[int, list[TemplateUse]]
     usages: Mapping[int, Usage]
-    member_intents: Mapping[int, list[tuple[int, ...]]]
+    days: Mapping[int, Days]
+    bearers: Mapping[int, Days]
     totals: Mapping[int, list[Mapping[str, Any]]]
     public_shares: Mapping[int, float]
     attempts: Mapping[int, Attempts]
@@ -362,7 +381,8 @@ class _Context:
             public_share=self.public_shares.get(cluster, 0.0),
             busiest_days_share=sum(busiest) / max(summed["exchanges"], 1),
             columns=self.columns,
-            member_intents=self.member_intents.get(cluster, []),
+            days=self.days.get(cluster, NO_DAYS),
+            member_days=self.bearers[cluster],
             pardoned=bool(ids) and sum(i in self.pardoned for i in ids) * 2 > len(ids),
             attempts=self.attempts.get(cluster, Attempts()),
             handed_on=self.handed_on.get(cluster, HandedOn()),

@@ -7,6 +7,8 @@ Misses: a harvest that looks like ordinary use in every measure; harvests too sm
 Source: conformal p-values as in `ordinary`; the largest p-value of several tests that must all hold: Berger,
         Technometrics 24 (1982), 295-300; false-discovery rate: Benjamini & Hochberg, JRSS B 57 (1995), 289-300.
 
+    0. Over how many days? The shortest run that holds most of the cluster's traffic; everybody is compared in the
+       busiest run of that length, wherever it lies.
     1. One customer: is the cluster further out than ordinary units, each of which may be one customer with one product?
     2. Many customers: does it elicit more than random pools of as many units?
     3. Its own kind: is it as far out among the units of its own segment?
@@ -25,6 +27,7 @@ from math import log2
 import numpy as np
 
 from stillwatch.campaigns.coordination import Measure, TestResult
+from stillwatch.campaigns.days import WHOLE
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE, Floats, Ordinary, elicited_volume
 
@@ -38,8 +41,8 @@ FALSE_DISCOVERY_RATE = 0.05  # of the clusters called a harvest in one scan
 MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends the same item
 
 _MEANS = {
-    "distinct items": "log2 of how many different slot fillings were sent",
-    "elicited volume": "log2 of exchanges times elicitation: how much was drawn out in all",
+    "distinct items": "log2 of how many slot fillings were new in the busiest run of days as long as the cluster's",
+    "elicited volume": "log2 of exchanges times elicitation: how much was drawn out in the busiest run of such days",
     "elicitation": "intents weighed by how rare they are in ordinary traffic",
     "narrowness": "how alike two exchanges are by their words, from the summed embeddings",
     "output length": "log2 of mean output tokens",
@@ -48,7 +51,7 @@ _MEANS = {
 
 def harvests(clusters: Sequence[Facts], ordinary: Ordinary) -> list[TestResult]:
     """The harvest test of every cluster, in order, corrected for how many were tested."""
-    single = [harvest(cluster, ordinary) for cluster in clusters]
+    single = _singly(clusters, ordinary)
     p_values = [_eligible(cluster, found) for cluster, found in zip(clusters, single, strict=True)]
     asked: dict[bool, list[float]] = {True: [], False: []}  # whether a partner names them
     for cluster, p_value in zip(clusters, p_values, strict=True):
@@ -60,6 +63,21 @@ def harvests(clusters: Sequence[Facts], ordinary: Ordinary) -> list[TestResult]:
         else found
         for cluster, found, p_value in zip(clusters, single, p_values, strict=True)
     ]
+
+
+def _singly(clusters: Sequence[Facts], ordinary: Ordinary) -> list[TestResult]:
+    """The test of each cluster alone, in order; what is compared with is worked out once for each length of run."""
+    lengths = [_length(cluster) for cluster in clusters]
+    found: dict[int, TestResult] = {}
+    for length in sorted(set(lengths)):
+        them = ordinary.within(length)
+        found |= {i: _tested(clusters[i], them) for i, own in enumerate(lengths) if own == length}
+    return [found[i] for i in range(len(clusters))]
+
+
+def _length(facts: Facts) -> int:
+    """Days of the run that the cluster is compared in; more than any window has where its days are unknown."""
+    return int(facts.days.lengths()[0]) if facts.days.size else WHOLE
 
 
 def _doubt(asked: int) -> str:
@@ -80,15 +98,20 @@ def _largest_discovery(p_values: Sequence[float]) -> float:
 
 def harvest(facts: Facts, ordinary: Ordinary) -> TestResult:
     """Test harvesting on the pooled traffic that bears the cluster's templates, as if no other cluster was tested."""
+    return _tested(facts, ordinary.within(_length(facts)))
+
+
+def _tested(facts: Facts, ordinary: Ordinary) -> TestResult:
+    """The test of the cluster's busiest run of days against everybody else's."""
     missing = _missing(facts, ordinary)
     if missing is not None:
         return TestResult("not_tested", None, None, missing)
     everyone = ordinary.everyone
-    row = everyone.row(facts.bearing)
+    row = everyone.row(facts.bearing, facts.days, ordinary.length)
     bits = everyone.bits(row)
     as_one, as_many = everyone.p_value(bits), _pooled(facts, ordinary)
     segment, own = ordinary.nearest(facts.bearing.segment)
-    among_own = own.p_value(own.bits(own.row(facts.bearing)))
+    among_own = own.p_value(own.bits(own.row(facts.bearing, facts.days, ordinary.length)))
     sharing = facts.item_sharing or 0.0
     measures = (
         *_measures(row, bits, everyone.values),
@@ -106,7 +129,7 @@ def harvest(facts: Facts, ordinary: Ordinary) -> TestResult:
     if as_one > _limit(P_VALUE, facts.named) or as_many > _limit(POOL_P_VALUE, facts.named):
         because = (
             f"{as_one:.1%} of {everyone.size} ordinary units are as far out, and {as_many:.1%} of pools of "
-            f"{facts.principals} elicit as much"
+            f"{facts.principals} elicit as much{_over(ordinary)}"
         )
         return TestResult("not_proven", p_value, total, because, measures)
     if among_own > SEGMENT_P_VALUE:
@@ -114,11 +137,15 @@ def harvest(facts: Facts, ordinary: Ordinary) -> TestResult:
         return TestResult("not_proven", p_value, total, because, measures)
     because = (
         f"pooled traffic is further out than {1 - as_one:.2%} of {everyone.size} ordinary units and elicits more than "
-        f"{1 - as_many:.2%} of pools of {facts.principals} of them"
+        f"{1 - as_many:.2%} of pools of {facts.principals} of them{_over(ordinary)}"
     )
     if as_one > P_VALUE or as_many > POOL_P_VALUE:
         because += f"; this suffices as a partner names these wordings, {facts.named:.0%} of whose leads proved right"
     return TestResult("proven", p_value, total, because, measures)
+
+
+def _over(ordinary: Ordinary) -> str:
+    return "" if ordinary.length == WHOLE else f", each in its busiest {ordinary.length} days"
 
 
 def _limit(usual: float, named: float) -> float:
@@ -143,8 +170,9 @@ def _missing(facts: Facts, ordinary: Ordinary) -> str | None:
 
 def _pooled(facts: Facts, ordinary: Ordinary) -> float:
     """p-value of the elicited volume among pools of as many ordinary units as there are principals."""
-    volumes = [elicited_volume(intents, ordinary.everyone.prevalence) for intents in facts.member_intents]
-    return ordinary.pooled_p_value(volumes, facts.principals)
+    days = facts.member_days
+    volumes = days.busiest(elicited_volume(days.intents, ordinary.everyone.prevalence), ordinary.length)
+    return ordinary.pooled_p_value(volumes.tolist(), facts.principals)
 
 
 def _named(segment: Sequence[str | None]) -> str:

@@ -2,7 +2,7 @@
 
 Why:    what is unusual can only be said against somebody. A unit is an organisation or a lone account, so that one
         customer with many accounts is one voice. Units of a cluster's own segment answer a second question: is it
-        unusual, or is only its segment?
+        unusual, or is only its segment? What grows with time is counted in runs of days as long as the cluster's.
 Misses: campaigns that nobody has linked are among the units, and raise the bar for the others.
 Source: conformal p-values: Vovk, Gammerman & Shafer, "Algorithmic Learning in a Random World" (2005), ch. 2. The share
         of random pools as far out, plus one: Davison & Hinkley, "Bootstrap Methods and their Application" (1997), 4.2.
@@ -10,12 +10,13 @@ Source: conformal p-values: Vovk, Gammerman & Shafer, "Algorithmic Learning in a
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stillwatch.campaigns.days import NO_DAYS, WHOLE, Days
 from stillwatch.campaigns.facts import Usage
 from stillwatch.records import CAPABILITIES, INTENTS
 
@@ -26,14 +27,20 @@ POOLS = 10_000  # random pools a cluster is compared with, so the smallest p-val
 CAP_QUANTILE = 0.99  # no account counts for more than nearly all units that elicit anything
 MEASURES = ("distinct items", "elicited volume", "elicitation", "narrowness", "output length")
 
+_STEPS = 2**20  # of a bit
 _DRAWN_AT_ONCE = 200  # accounts of each pool, so that memory stays at some ten megabytes
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Segment = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
     """Units of one segment: `values` (units, measures), each column sorted; `sums` (units,) of bits, sorted.
+
+    Each unit's bits are those of the run of days that fits itself, whatever run the values are of: whoever is compared
+    over a few days is compared with what others reach over the days that speak most against them.
 
     `prevalence` (intents,) and `capabilities` (capabilities,) are mean shares over units, one vote each; `focus` is the
     median divergence of a unit's capability mix from that mean [bits].
@@ -50,9 +57,13 @@ class Reference:
         """Units in the reference."""
         return len(self.sums)
 
-    def row(self, unit: Usage) -> Floats:
-        """The measures of a unit, in the order of MEASURES: (measures,)."""
-        return _values(_columns([unit]), self.prevalence)[0]
+    def row(self, unit: Usage, days: Days = NO_DAYS, length: int = WHOLE) -> Floats:
+        """The measures of a unit, in the order of MEASURES, in its busiest run of `length` days: (measures,).
+
+        Without `days` of one unit it is the whole window.
+        """
+        row = _values(_columns([unit]), self.prevalence)
+        return (_within(row, days, length, self.prevalence) if days.size else row)[0]
 
     def focus_of(self, unit: Usage) -> float:
         """Divergence of the unit's capability mix from the mean [bits]."""
@@ -72,19 +83,35 @@ class Reference:
 class Ordinary:
     """Everyone's reference under the key (), those of segments with enough units under theirs.
 
-    `volumes` (units,) is the elicited volume of every unit, at most `cap`, sorted.
+    `volumes` (units,) is the elicited volume of every unit, at most `cap`, sorted. `traffic` is what these were
+    learned from; volumes and what grows with time are of each unit's busiest run of `length` days.
     """
 
-    references: Mapping[tuple[str | None, ...], Reference]
+    references: Mapping[Segment, Reference]
     volumes: Floats
     cap: float
+    traffic: "_Traffic | None" = None
+    length: int = WHOLE
 
     @property
     def everyone(self) -> Reference:
         """All units."""
         return self.references[()]
 
-    def nearest(self, segment: tuple[str | None, ...]) -> tuple[tuple[str | None, ...], Reference]:
+    def within(self, length: int) -> "Ordinary":
+        """The same units, each in its busiest run of `length` days: what was sent, and what was elicited."""
+        if self.traffic is None or length >= self.traffic.days.longest:
+            return self
+        columns, days, groups = self.traffic
+        references = {}
+        for key, reference in self.references.items():
+            values = _values(columns.take(groups[key]), reference.prevalence)
+            ran = _within(values, days.take(groups[key]), length, reference.prevalence)
+            references[key] = replace(reference, values=np.sort(ran, axis=0))
+        amounts = elicited_volume(days.intents, self.everyone.prevalence)
+        return Ordinary(references, *_capped(days.busiest(amounts, length)), self.traffic, length)
+
+    def nearest(self, segment: Segment) -> tuple[Segment, Reference]:
         """The narrowest segment with enough units that `segment` lies in, and its reference."""
         keys = (segment[dropped:] for dropped in range(len(segment) + 1))
         key = next(key for key in keys if key in self.references)
@@ -101,33 +128,48 @@ class Ordinary:
         return (1 + int((sums >= total - 1e-6).sum())) / (POOLS + 1)
 
 
-def ordinary(units: Sequence[Usage]) -> Ordinary:
-    """Learn what ordinary traffic looks like from units that belong to no linked cluster."""
-    usable = [unit for unit in units if unit.exchanges >= UNIT_EXCHANGES]
-    groups: dict[tuple[str | None, ...], list[int]] = defaultdict(list)
-    for i, unit in enumerate(usable):
-        for key in {unit.segment[dropped:] for dropped in range(len(unit.segment) + 1)}:
-            groups[key].append(i)
-    columns = _columns(usable)
-    everyone = _reference(columns)
-    references = {
-        key: everyone if len(group) == len(usable) else _reference(columns.take(np.array(group)))
-        for key, group in groups.items()
-        if len(group) >= MIN_REFERENCE
-    }
-    volumes = np.sort(columns.intents @ _weights(everyone.prevalence))
+def ordinary(units: Sequence[Usage], days: Days = NO_DAYS) -> Ordinary:
+    """Learn what ordinary traffic looks like from units that belong to no linked cluster.
+
+    `days` are those of the same units in the same order; without them only whole windows are compared.
+    """
+    usable = np.array([i for i, unit in enumerate(units) if unit.exchanges >= UNIT_EXCHANGES], dtype=np.int64)
+    columns = _columns([units[i] for i in usable.tolist()])
+    groups = _groups([units[i].segment for i in usable.tolist()])
+    days = days.take(usable)
+    references: dict[Segment, Reference] = {}
+    for key, rows in groups.items():
+        same = key != () and len(rows) == len(usable)
+        references[key] = references[()] if same else _reference(columns.take(rows), days.take(rows))
+    volumes = elicited_volume(columns.intents, references[()].prevalence)
+    return Ordinary(references, *_capped(volumes), _Traffic(columns, days, groups))
+
+
+def _groups(segments: Sequence[Segment]) -> dict[Segment, Ints]:
+    """The places of all units, under (), and of those of every segment with enough of them."""
+    found: dict[Segment, list[int]] = defaultdict(list)
+    for i, segment in enumerate(segments):
+        for dropped in range(len(segment)):
+            found[segment[dropped:]].append(i)
+    large = {key: np.array(rows, np.int64) for key, rows in found.items() if len(rows) >= MIN_REFERENCE}
+    return {(): np.arange(len(segments)), **large}
+
+
+def _capped(volumes: Floats) -> tuple[Floats, float]:
+    """The volumes, sorted, none over the cap; and the cap."""
     eliciting = volumes[volumes > 0]
     cap = float(np.quantile(eliciting, CAP_QUANTILE)) if len(eliciting) else float("inf")
-    return Ordinary({**references, (): everyone}, np.minimum(volumes, cap), cap)
+    return np.sort(np.minimum(volumes, cap)), cap
 
 
-def elicited_volume(intents: Sequence[int], prevalence: Floats) -> float:
-    """Exchanges with each intent, weighed by how rare the intent is in ordinary traffic [bits]."""
-    return float(np.array(intents, dtype=np.float64) @ _weights(prevalence)) if intents else 0.0
+def elicited_volume(intents: Floats, prevalence: Floats) -> Floats:
+    """Exchanges with each intent (rows, intents), weighed by how rare it is in ordinary traffic [bits]: (rows,)."""
+    return np.asarray(intents @ _weights(prevalence))
 
 
 def _weights(prevalence: Floats) -> Floats:
-    return np.asarray(-np.log2(np.clip(prevalence, 1e-3, 1.0)))
+    """Bits of each intent, in steps so coarse that sums over any days and units are exact, in any order."""
+    return np.asarray(np.round(-np.log2(np.clip(prevalence, 1e-3, 1.0)) * _STEPS) / _STEPS)
 
 
 class _Columns(NamedTuple):
@@ -140,9 +182,17 @@ class _Columns(NamedTuple):
     mixes: Floats
     narrowness: Floats
 
-    def take(self, rows: NDArray[np.int64]) -> "_Columns":
+    def take(self, rows: Ints) -> "_Columns":
         """Some of the units."""
         return _Columns._make(column[rows] for column in self)
+
+
+class _Traffic(NamedTuple):
+    """The units' usage and days, and the places of those of each segment."""
+
+    columns: _Columns
+    days: Days
+    groups: Mapping[Segment, Ints]
 
 
 def _columns(units: Sequence[Usage]) -> _Columns:
@@ -155,15 +205,33 @@ def _columns(units: Sequence[Usage]) -> _Columns:
     return _Columns(totals[:, 0], totals[:, 1], totals[:, 2], intents, shares, narrowness)
 
 
-def _reference(columns: _Columns) -> Reference:
+def _reference(columns: _Columns, days: Days) -> Reference:
     """The reference of these units.
 
     The units furthest out are left out of the means, so that a campaign nobody has linked yet does not pass for
     ordinary; they stay in the ranking, which is the careful choice.
     """
     everything, sums = _ranked(columns, columns)
+    if not len(sums):
+        return everything
     kept = np.argsort(sums, kind="stable")[: max(round(len(sums) * (1 - TRIMMED_SHARE)), 1)]
-    return _ranked(columns.take(kept), columns)[0] if len(sums) else everything
+    learned, sums = _ranked(columns.take(kept), columns)
+    return replace(learned, sums=np.sort(_fitting(columns, days, learned.prevalence, sums)))
+
+
+def _fitting(columns: _Columns, days: Days, prevalence: Floats, sums: Floats) -> Floats:
+    """The bits of each unit over the run of days that fits itself, `sums` over the whole window: (units,)."""
+    values, lengths = _values(columns, prevalence), days.lengths()
+    for length in np.unique(lengths[lengths < days.longest]).tolist():
+        ran, rows = _within(values, days, length, prevalence), lengths == length
+        sums[rows] = _bits(np.sort(ran, axis=0), ran[rows], own=1).sum(axis=1)
+    return sums
+
+
+def _within(values: Floats, days: Days, length: int, prevalence: Floats) -> Floats:
+    """The measures with what grows with time taken from each unit's busiest run of `length` days."""
+    amounts = (days.items, elicited_volume(days.intents, prevalence))
+    return np.column_stack([*(np.log2(days.busiest(each, length) + 1) for each in amounts), values[:, len(amounts) :]])
 
 
 def _ranked(central: _Columns, units: _Columns) -> tuple[Reference, Floats]:
@@ -180,7 +248,7 @@ def _ranked(central: _Columns, units: _Columns) -> tuple[Reference, Floats]:
 
 def _values(units: _Columns, prevalence: Floats) -> Floats:
     """The measures of each unit, in the order of MEASURES: (units, measures)."""
-    volume = units.intents @ _weights(prevalence)
+    volume = elicited_volume(units.intents, prevalence)
     return np.stack(
         [
             np.log2(units.items + 1),
