@@ -45,6 +45,7 @@ class Linked:
     evidence: pa.Table
     cohesion: pa.Table
     exposure: Mapping[str, int]
+    taken: Mapping[str, int]
     principals: Mapping[str, str]
     precision: Mapping[str, float]
     minimum_detectable: int | None
@@ -122,8 +123,9 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
     found = linkage.templated(rolled.content, engine, kept.work, received)
     progress("linkage", 0, 0)
     per_account = rolled.activity.group_by("account_id")
-    totals = per_account.aggregate(exchanges=rolled.activity.exchanges.sum().cast("int64")).to_pyarrow()
-    exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
+    sums = {name: rolled.activity[name].sum().cast("int64") for name in ("exchanges", "output_tokens")}
+    totals = per_account.aggregate(**sums).to_pyarrow()
+    exposure, taken = (dict(zip(totals["account_id"].to_pylist(), totals[n].to_pylist(), strict=True)) for n in sums)
     people = _principals(kept.accounts, list(exposure))
     named = [linkage.lead_traits(found.exchanges, received.campaigns, engine)] if received.campaigns else []
     shown_by = [
@@ -155,6 +157,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
         evidence=linkage.evidence(held, weighed, clustered, in_step),
         cohesion=linkage.cohesion(held, clustered, in_step),
         exposure=exposure,
+        taken=taken,
         principals=people,
         precision=sent.harvests,
         minimum_detectable=linkage.minimum_detectable(held, fdr=settings.false_discovery_rate),
@@ -232,6 +235,8 @@ def _tables(linked: Linked, borne: IbisTable | None = None) -> campaign_stage.Ta
         columns=linked.columns,
         borne=borne,
         precision=linked.precision,
+        content=linked.content,
+        taken=linked.taken,
     )
 
 

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from stillwatch.campaigns.attempts import Attempts
 from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.handed_on import HandedOn
+from stillwatch.campaigns.sizes import Sizes
+from stillwatch.campaigns.volume import Volume
 
 VERIFIED = ("business", "contract")  # levels at which somebody checked that the organisation exists
 
@@ -143,7 +145,8 @@ class Facts:
     the logs and of the accounts table that hold anything, as `accounts.organization_id`; `declared` is set for a
     verified organisation; `compromised` are members whose key looks stolen, with the reason; `member_intents`
     exchanges with each intent, for every account with template-bearing ones; `named` how often leads of the partner
-    proved right whose lead most members bear, 0 when no partner names them.
+    proved right whose lead most members bear, 0 when no partner names them; `volume` how their output compares with
+    ordinary customers'; `sizes` whether requests of the same size come again and again, of who is openly one owner.
     """
 
     members: Sequence[Member]
@@ -172,6 +175,8 @@ class Facts:
     compromised: Mapping[str, str] = field(default_factory=dict)
     member_intents: Sequence[tuple[int, ...]] = ()
     named: float = 0.0
+    volume: Volume = field(default_factory=Volume)
+    sizes: Sizes = field(default_factory=Sizes)
 
     @property
     def account_ids(self) -> list[str]:
