@@ -24,7 +24,7 @@ from stillwatch.evaluation.customers import Wronged, owners
 from stillwatch.evaluation.measures import Accusation, Share
 
 from .judge import Truth, accusation, frontier, recalls, slices
-from .record import WORLD, Pair, Record, WorldName, pairs, sliced
+from .record import WORLD, Record, WorldName, pairs, sliced
 from .world import World
 
 STRICT = "stillwatch: distillation"
@@ -116,7 +116,7 @@ def _own_record(
     }
 
 
-def _control(claim: Control) -> dict[str, Pair]:
+def _control(claim: Control) -> dict[str, Any]:
     shares = {"control": claim.accounts, "one_hand": claim.campaigns}
     return {name: (share.hits, share.total) for name, share in shares.items()}
 
