@@ -104,7 +104,7 @@ def test_marks_are_kept_with_the_campaign_and_agree_with_its_schema() -> None:
 def test_of_what_is_coordinated_the_far_more_than_ordinary_comes_first() -> None:
     large = Volume("proven", 0.001, 10.0, 3.5, "together they take 3.5 times as much")
     small, busy = (facts(members=[Member(f"{name}{i:02d}") for i in range(12)]) for name in "bc")
-    few = replace(small, volume=large, exchanges=10)
+    few = replace(small, volume=large, exchanges=5500)
     found = assembled(busy, few, ordinary_traffic=NO_REFERENCE)
     assert [one["verdict"] for one in found] == ["coordinated", "coordinated"]
     assert [one["account_ids"][0] for one in found] == ["b00", "c00"]

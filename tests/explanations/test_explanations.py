@@ -319,7 +319,9 @@ def test_a_test_that_was_not_run_says_why() -> None:
 
 def test_volume_is_told_where_a_scan_looked_at_it_and_said_to_prove_no_harvest() -> None:
     volume = {"result": "proven", "because": "together they take 3.5 times as much", "p_value": 0.001}
-    shown = " ".join(told(MEMBERS[0], output(volume={**volume, "bits": 10.0, "measures": []})).split())
+    shown = " ".join(
+        told(MEMBERS[0], output(campaigns=[campaign(volume={**volume, "bits": 10.0, "measures": []})])).split()
+    )
     assert "by itself that proves no harvest): proven. Together they take 3.5 times as much." in shown
     assert "Volume (" not in told(MEMBERS[0], output())
 
