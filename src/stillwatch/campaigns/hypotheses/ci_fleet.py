@@ -19,7 +19,7 @@ from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, Finding, nearness,
 NEEDS: Sequence[str] = ()  # prompts or input tokens, either
 REPEATED_SHARE = 0.5
 AGAIN = 1.0  # times that the average request is sent once more
-BEYOND_CHANCE = 1 / 3  # of the coincidences of size that neighbouring sizes must leave unexplained
+BEYOND_CHANCE = 0.2  # of the coincidences of size that neighbouring sizes must leave unexplained
 KEPT = ("exchanges.prompt", "exchanges.input_tokens")
 
 
@@ -34,6 +34,12 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
         return Finding(name, True, f"{repeated:.0%} of the exchanges repeat an item of the same account", nearness=near)
     if facts.sizes.again >= AGAIN and facts.sizes.beyond_chance >= BEYOND_CHANCE:
         return _by_size(facts, harvest, near)
+    if facts.sizes.exchanges:
+        because = (
+            f"the average request comes {facts.sizes.again:.1f} times more in the same size, and "
+            f"{facts.sizes.beyond_chance:.0%} of such matches are more than similar lengths explain"
+        )
+        return Finding(name, False, because, nearness=max(near, nearness(facts.sizes.again, AGAIN)))
     if used.exchanges == 0:
         return Finding(name, False, "neither prompts nor sizes in common, so repetition cannot be measured")
     return Finding(name, False, f"{repeated:.0%} of the exchanges repeat an item of the same account", nearness=near)
