@@ -11,7 +11,7 @@ EVERYBODY = Everybody(customers(ORDINARY), {})
 
 
 def drawn(rng: np.random.Generator, accounts: int, times: float = 1.0) -> list[int]:
-    return (rng.choice(ORDINARY, accounts) * times).astype(int).tolist()
+    return [int(one * times) for one in rng.choice(ORDINARY, accounts)]
 
 
 def asked(tokens: list[int], groups: int = 1, programmes: tuple[str | None, ...] = (None,)) -> Volume:
