@@ -17,7 +17,7 @@ from pathlib import Path
 from . import tables
 from .hourly import HOURLY, hourly_record, is_there
 from .judge import truth
-from .measure import LINKED, STRICT, baseline_record, stillwatch_records, world_record
+from .measure import LARGE, LINKED, STRICT, baseline_record, stillwatch_records, world_record
 from .record import WORLD, Record, Records, WorldName
 from .targets import targets_table
 from .world import World
@@ -65,6 +65,7 @@ def report(records: Sequence[Record], baselines: Sequence[str]) -> str:
         tables.methods_table(records, baselines),
         tables.NOTES,
         tables.comparison(records, baselines),
+        f"## Common control\n\n{tables.control_table(records)}",
         f"## Campaigns\n\n{tables.campaigns_table(records)}\n\n{tables.split_lines(records)}",
         f"## Legitimate accounts accused per million, by language and script\n\n"
         f"{tables.languages_table(records, baselines)}",
@@ -124,7 +125,7 @@ def _given(folder: Path) -> tuple[WorldName, Path | None]:
 
 def _missing(records: Records, name: WorldName, others: Sequence[str], runs: int) -> list[str]:
     """What has to be measured on a world; stillwatch again when more successive runs are wanted than were made."""
-    missing = [method for method in (WORLD, LINKED, STRICT, *others) if records.get(name, method) is None]
+    missing = [method for method in (WORLD, LINKED, LARGE, STRICT, *others) if records.get(name, method) is None]
     strict = records.get(name, STRICT)
     if strict is not None and strict.runs < runs:
         missing.append(STRICT)
@@ -148,7 +149,7 @@ def _measure(records: Records, name: WorldName, folder: Path, missing: Sequence[
     known = truth(folder / "truth.parquet")
     if WORLD in missing:
         records.add(world_record(name, folder, known))
-    if STRICT in missing or LINKED in missing:
+    if {STRICT, LARGE, LINKED} & set(missing):
         _say(f"{name}: stillwatch")
         with tempfile.TemporaryDirectory(prefix="bench-detection-") as scratch:
             for record in stillwatch_records(name, folder, Path(scratch), runs=runs):

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stillwatch.evaluation import Evaluation, evaluate
+from stillwatch.evaluation.control import Control
 from stillwatch.evaluation.customers import Wronged, owners
 from stillwatch.evaluation.measures import Accusation, Share
 
@@ -27,6 +28,7 @@ from .record import WORLD, Record, WorldName, pairs, sliced
 from .world import World
 
 STRICT = "stillwatch: distillation"
+LARGE = "stillwatch: or coordinated and large"
 LINKED = "stillwatch: or coordinated"
 
 
@@ -42,7 +44,7 @@ def world_record(name: WorldName, folder: Path, known: Truth) -> Record:
     return Record(name, WORLD, legitimate=len(known.segment), sharing=sharing, exchanges=about.get("exchanges", 0))
 
 
-def stillwatch_records(name: WorldName, folder: Path, scratch: Path, *, runs: int) -> tuple[Record, Record]:
+def stillwatch_records(name: WorldName, folder: Path, scratch: Path, *, runs: int) -> tuple[Record, ...]:
     """`stillwatch scan` as a user starts it, judged by `stillwatch evaluate`: by verdict, the stricter first.
 
     With more than one run, shorter and shorter beginnings of the days are scanned too, for exposure before detection.
@@ -62,10 +64,16 @@ def stillwatch_records(name: WorldName, folder: Path, scratch: Path, *, runs: in
     accused = {each.campaign: each.accused for each in found.campaigns}
     linked = {each.campaign: each.linked for each in found.campaigns}
     strict = _own_record(name, STRICT, found.distillation, found.wronged_by, accused)
+    large = _own_record(name, LARGE, found.distillation_or_large, found.large_by, {})
     either = _own_record(name, LINKED, found.distillation_or_coordinated, found.linked_by, linked)
     wrong = found.campaign_precision.total - found.campaign_precision.hits
     told: dict[str, Any] = {"wrong_campaigns": (wrong, found.campaign_precision.total), "exposure": _exposure(found)}
-    return Record(**strict, **told, **rest), Record(**either, **rest)
+    claims = [found.control[key] for key in ("distillation_or_large", "distillation_or_coordinated")]
+    return (
+        Record(**strict, **told, **rest),
+        Record(**large, **_control(claims[0]), **rest),
+        Record(**either, **_control(claims[1]), **rest),
+    )
 
 
 def baseline_record(name: WorldName, baseline: ModuleType, world: World, known: Truth) -> Record:
@@ -106,6 +114,11 @@ def _own_record(
         "campaigns": pairs(campaigns),
         **sliced(wronged),
     }
+
+
+def _control(claim: Control) -> dict[str, Any]:
+    shares = {"control": claim.accounts, "one_hand": claim.campaigns}
+    return {name: (share.hits, share.total) for name, share in shares.items()}
 
 
 def _exposure(found: Evaluation) -> dict[str, float | None]:

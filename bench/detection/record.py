@@ -46,6 +46,8 @@ class Record:
     scripts: Mapping[str, Pair] = field(default_factory=dict)
     campaigns: Mapping[str, Pair] = field(default_factory=dict)  # accused of each true campaign
     wrong_campaigns: Pair | None = None  # accused campaigns of which most accounts are legitimate
+    control: Pair | None = None  # accused accounts that one hand runs with others of the same reported campaign
+    one_hand: Pair | None = None  # accused campaigns half of which or more one hand runs
     frontier: tuple[Pair, ...] | None = None  # right and wrong at each of the oracle's thresholds
     exposure: Mapping[str, float | None] = field(default_factory=dict)  # share of each campaign made before detection
     runs: int = 1  # successive runs behind `exposure`

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from stillwatch.evaluation.measures import Share
 
+from .measure import LARGE
 from .record import Record
 from .tables import BETTER, comparison, exposures, in_scenario, interval, markdown, percent, split_recall
-from .totals import strict, total
+from .totals import of, strict, total
 
 MAIN = ("feb2026", "jun2026", "two-pools", "cot-cleaner")
 QUIET = "low-and-slow"
@@ -44,6 +45,9 @@ def targets(records: Sequence[Record], baselines: Sequence[str]) -> list[Target]
         _no_wrong_campaign(records),
         _at_least(f"{QUIET}: recall", total(strict(quiet), ()).recall, 0.70),
         _at_least(f"{RARE}: precision", total(strict(rare), ()).precision, 0.95),
+        _at_least(
+            f"{RARE}: precision of what is coordinated and large, too,", total(of(rare, LARGE), ()).precision, 0.95
+        ),
         _few_wronged(every.wronged),
         _early(records),
         _better(records, baselines),

@@ -45,6 +45,7 @@ class Linked:
     evidence: pa.Table
     cohesion: pa.Table
     exposure: Mapping[str, int]
+    taken: Mapping[str, int]
     principals: Mapping[str, str]
     known: linkage.Known
     alone: linkage.Findings
@@ -126,8 +127,9 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
     found = linkage.templated(rolled.content, engine, kept.work, received)
     progress("linkage", 0, 0)
     per_account = rolled.activity.group_by("account_id")
-    totals = per_account.aggregate(exchanges=rolled.activity.exchanges.sum().cast("int64")).to_pyarrow()
-    exposure = dict(zip(totals["account_id"].to_pylist(), totals["exchanges"].to_pylist(), strict=True))
+    sums = {name: rolled.activity[name].sum().cast("int64") for name in ("exchanges", "output_tokens")}
+    totals = per_account.aggregate(**sums).to_pyarrow()
+    exposure, taken = (dict(zip(totals["account_id"].to_pylist(), totals[n].to_pylist(), strict=True)) for n in sums)
     people = _principals(kept.accounts, list(exposure))
     named = [linkage.lead_traits(found.exchanges, received.campaigns, engine)] if received.campaigns else []
     shown_by = [
@@ -161,6 +163,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
         evidence=tied.evidence,
         cohesion=tied.cohesion,
         exposure=exposure,
+        taken=taken,
         principals=people,
         known=known,
         alone=tied,
@@ -261,6 +264,8 @@ def _tables(linked: Linked, borne: IbisTable | None = None) -> campaign_stage.Ta
         columns=linked.columns,
         borne=borne,
         precision=linked.precision,
+        content=linked.content,
+        taken=linked.taken,
     )
 
 

@@ -239,6 +239,7 @@ TRUTH = Table(
         Column("campaign", pa.string(), "which one; null for legitimate accounts"),
         Column("role", pa.string(), "part it plays in the campaign", values=ROLES),
         Column("segment", pa.string(), "population it was drawn from", True),
+        Column("controller", pa.string(), "who runs it among accounts that pose as strangers; null where nobody does"),
     ),
 )
 
@@ -309,7 +310,8 @@ CONTENT = Table(
             SIGNALS.column(name)
             for name in ("sketch", "text_id", "system_prompt_id", "capability", "script", "intents")
         ),
-        *(EXCHANGES.column(name) for name in ("output_tokens", "reasoning_tokens", "finish_reason", "status")),
+        *(EXCHANGES.column(name) for name in ("input_tokens", "output_tokens", "reasoning_tokens")),
+        *(EXCHANGES.column(name) for name in ("finish_reason", "status")),
         Column("place", pa.string(), "address range of the client, else its address; HMAC"),
         Column(
             "embedding",

@@ -13,6 +13,7 @@ from stillwatch.campaigns import (
     Facts,
     Known,
     Marks,
+    Member,
     Past,
     Surroundings,
     campaigns,
@@ -27,6 +28,7 @@ from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.identity import new_id
 from stillwatch.campaigns.known import Span
 from stillwatch.campaigns.marks import Sample, as_json
+from stillwatch.campaigns.volume import Volume
 from stillwatch.records import EXTRACTION_TECHNIQUES
 
 REFERENCE = ordinary()
@@ -123,6 +125,26 @@ def test_marks_are_kept_with_the_campaign_and_agree_with_its_schema() -> None:
     (found,) = assembled(facts())
     assert found["marks"] == as_json(MARKS)
     Draft202012Validator(schemas.schema("campaigns")).validate([found])
+
+
+def test_of_what_is_coordinated_the_far_more_than_ordinary_comes_first() -> None:
+    large = Volume("proven", 0.001, 10.0, 3.5, "together they take 3.5 times as much")
+    small, busy = (facts(members=[Member(f"{name}{i:02d}") for i in range(12)]) for name in "bc")
+    few = replace(small, volume=large, exchanges=5500)
+    found = assembled(busy, few, ordinary_traffic=NO_REFERENCE)
+    assert [one["verdict"] for one in found] == ["coordinated", "coordinated"]
+    assert [one["account_ids"][0] for one in found] == ["b00", "c00"]
+    assert [one["volume"]["result"] for one in found] == ["proven", "not_tested"]
+    (measure,) = found[0]["volume"]["measures"]
+    assert (measure["name"], measure["value"], measure["reference"]) == ("times ordinary", 3.5, 1.0)
+    Draft202012Validator(schemas.schema("campaigns")).validate(found)
+
+
+def test_volume_moves_no_verdict() -> None:
+    large = Volume("proven", 0.001, 10.0, 3.5, "together they take 3.5 times as much")
+    for changes in ({}, {"links": [NETWORK], "bearing": bearing(exchanges=0)}, {"pardoned": True}):
+        plain, told = assembled(facts(**changes)), assembled(facts(**changes, volume=large))
+        assert [one["verdict"] for one in told] == [one["verdict"] for one in plain]
 
 
 def test_every_explanation_says_what_it_means_and_how_near_it_came() -> None:

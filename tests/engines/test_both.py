@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.engines.conftest import SPARK_MARKS
 
+from stillwatch.campaigns.sizes import Sizes, sizes_by
 from stillwatch.engines.base import Engine
 from stillwatch.errors import InputError
 
@@ -61,6 +62,12 @@ def test_a_parquet_file_that_somebody_else_wrote_is_read(engine: Engine, tmp_pat
     pq.write_table(EVERY_TYPE, tmp_path / "a [1] b%20c.parquet")
     found = engine.read(tmp_path / "a [1] b%20c.parquet").to_pyarrow()
     assert sorted(found.to_pylist(), key=str) == sorted(EVERY_TYPE.to_pylist(), key=str)
+
+
+def test_sizes_of_requests_are_counted_alike(engine: Engine) -> None:
+    sent = {"account_id": ["a", "b", "b", "c", "a"], "model": ["m"] * 5, "input_tokens": [10, 10, 11, 10, None]}
+    members = pa.table({"account_id": ["a", "b"], "cluster_id": [4, 4]})
+    assert sizes_by(engine.memory(pa.table(sent)), engine.memory(members)) == {4: Sizes(exchanges=3, same=2, next=2)}
 
 
 def test_writing_replaces_what_stood_there_and_expressions_see_one_state(engine: Engine, tmp_path: Path) -> None:

@@ -84,7 +84,8 @@ def case(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
         members += [(f"b{k}", True, "B", "relay", "B") for k in range(2)]
         members += [(f"d{k}", False, None, None, "developers") for k in range(5)]
         members += [(f"s{k}", False, None, None, "classes") for k in range(3)]
-        rows = [dict(zip(TRUTH.names, row, strict=True)) for row in members]
+        labels = [name for name in TRUTH.names if name != "controller"]
+        rows = [dict(zip(labels, row, strict=True)) for row in members]
         world, out = tmp_path / "world", tmp_path / name
         (world / "exchanges").mkdir(parents=True, exist_ok=True)
         out.mkdir()
@@ -104,6 +105,31 @@ def case(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
         return out, world / "truth.parquet"
 
     return made
+
+
+def test_labels_without_a_controller_know_of_no_control_but_that_of_campaigns(
+    case: Callable[..., tuple[Path, Path]],
+) -> None:
+    out, truth = case(dict.fromkeys(("a0", "a1", "d0"), ("1", "coordinated")))
+    rows = pq.read_table(truth).drop_columns("controller")
+    pq.write_table(rows, truth)
+    claim = evaluate(out, truth).control["coordinated"]
+    assert (claim.accounts, claim.wrong) == (Share(2, 3), {"developers": 1})
+
+
+def test_what_takes_far_more_than_ordinary_is_counted_apart(case: Callable[..., tuple[Path, Path]]) -> None:
+    found = {"a0": ("1", "distillation"), "b0": ("2", "coordinated"), "b1": ("2", "coordinated")}
+    out, truth = case({**found, "s0": ("3", "coordinated"), "s1": ("3", "coordinated")})
+    campaigns = json.loads((out / "campaigns.json").read_text())
+    for one in campaigns:
+        one["volume"] = {"result": "proven" if one["campaign_id"] == "2" else "not_proven"}
+    (out / "campaigns.json").write_text(json.dumps(campaigns))
+    result = evaluate(out, truth)
+    assert result.distillation_or_large == Accusation(right=3, wrong=0, missed=3)
+    assert result.distillation_or_coordinated == Accusation(right=3, wrong=2, missed=3)
+    assert dict(result.large_by.segments) == {"developers": Share(0, 5), "classes": Share(0, 3)}
+    assert result.control["distillation_or_large"].accounts == Share(2, 3)
+    assert result.control["coordinated"].accounts == Share(2, 4)
 
 
 GUILTY = {

@@ -317,6 +317,15 @@ def test_a_test_that_was_not_run_says_why() -> None:
     assert "not tested. 0 requests with the campaign's own prompts; at least 30 are needed." in words
 
 
+def test_volume_is_told_where_a_scan_looked_at_it_and_said_to_prove_no_harvest() -> None:
+    volume = {"result": "proven", "because": "together they take 3.5 times as much", "p_value": 0.001}
+    shown = " ".join(
+        told(MEMBERS[0], output(campaigns=[campaign(volume={**volume, "bits": 10.0, "measures": []})])).split()
+    )
+    assert "by itself that proves no harvest): proven. Together they take 3.5 times as much." in shown
+    assert "Volume (" not in told(MEMBERS[0], output())
+
+
 def test_what_strangers_wrote_cannot_act_on_a_terminal() -> None:
     name = "a\x1b[31m\u202eb"
     explained = explanation(name, output(seen=seen(name)))

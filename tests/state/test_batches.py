@@ -210,8 +210,8 @@ def test_a_state_of_another_key_is_refused_before_anything_is_read(
 @pytest.mark.parametrize(
     ("written", "instead", "said"),
     [
-        ('"format": 1', '"format": 0', "has format 0 .* Ingest the logs into a new state"),
-        ('"format": 1', '"format', "is damaged"),
+        ('"format": 2', '"format": 0', "has format 0 .* Ingest the logs into a new state"),
+        ('"format": 2', '"format', "is damaged"),
         ('"kernels": "', '"kernels": "z', "was made by the text kernels"),
     ],
 )

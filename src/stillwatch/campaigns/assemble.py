@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from stillwatch.campaigns.attempts import Attempts
 from stillwatch.campaigns.continuity import Continuation, continuations
-from stillwatch.campaigns.coordination import MIN_PRINCIPALS, TestResult, coordination
+from stillwatch.campaigns.coordination import MIN_PRINCIPALS, Measure, TestResult, coordination
 from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.extraction import Extraction, Sweep, extraction
 from stillwatch.campaigns.facts import Declared, Evidence, Facts, TemplateUse
@@ -19,6 +19,7 @@ from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
 from stillwatch.campaigns.pivots import pivots
 from stillwatch.campaigns.succession import Surroundings
+from stillwatch.campaigns.volume import Volume
 from stillwatch.records import INTENTS, TEMPLATE_KINDS, VERDICTS
 
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
@@ -40,9 +41,9 @@ def campaigns(
 ) -> list[Campaign]:
     """Every cluster that is a campaign, shaped as in the campaigns schema; worst verdict first, then by exposure.
 
-    `marks` has one entry per cluster; `past` is what earlier runs know, `others` who else holds what; `reaching` how
-    ordinary units reach for reasoning. `skeleton` and `recommended_decisions` are left empty for the stages that fill
-    them.
+    Of those under common control only, the ones that take far more than ordinary customers come first. `marks` has one
+    entry per cluster; `past` is what earlier runs know, `others` who else holds what; `reaching` how ordinary units
+    reach for reasoning. `skeleton` and `recommended_decisions` are left empty for the stages that fill them.
     """
     judged = _all_judged(facts, ordinary)
     mark_of = {tuple(cluster.account_ids): mark for cluster, mark in zip(facts, marks, strict=True)}
@@ -78,8 +79,10 @@ def template_name(template_id: int) -> str:
     return f"t-{template_id & 0xFFFFFFFFFFFFFFFF:016x}"
 
 
-def _rank(campaign: Campaign) -> tuple[int, int, str]:
-    return VERDICTS.index(campaign["verdict"]), -campaign["exposure"]["exchanges"], campaign["campaign_id"]
+def _rank(campaign: Campaign) -> tuple[int, bool, int, str]:
+    """Of those under common control only, the ones that take far more than ordinary customers come first."""
+    waits = campaign["verdict"] == "coordinated" and campaign["volume"]["result"] != "proven"
+    return VERDICTS.index(campaign["verdict"]), waits, -campaign["exposure"]["exchanges"], campaign["campaign_id"]
 
 
 class _Judged(NamedTuple):
@@ -163,6 +166,7 @@ def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) 
         "evidence": [_evidence(item) for item in _strongest(cluster.evidence)],
         "coordination": _test(common),
         "harvest": _test(harvested),
+        "volume": _volume(cluster.volume),
         "templates": [_template(use) for use in cluster.templates[:MAX_TEMPLATES]],
         "intents": _intents(cluster),
         "benign_hypotheses": [_hypothesis(finding) for finding in explanations],
@@ -284,6 +288,13 @@ def _test(result: TestResult) -> dict[str, Any]:
         "because": result.because,
         "measures": [asdict(measure) for measure in result.measures],
     }
+
+
+def _volume(found: Volume) -> dict[str, Any]:
+    """The volume as a test, with how often ordinary customers' volume it is."""
+    because = "output of these accounts over that of as many ordinary customers, no account counted over a cap"
+    measures = () if found.times is None else (Measure("times ordinary", found.times, 1.0, found.bits, because),)
+    return _test(TestResult(found.result, found.p_value, found.bits, found.because, measures))
 
 
 def _hypothesis(finding: Finding) -> dict[str, Any]:

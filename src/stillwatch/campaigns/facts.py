@@ -8,6 +8,8 @@ from stillwatch.campaigns.attempts import Attempts
 from stillwatch.campaigns.days import NO_DAYS, Days
 from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.handed_on import HandedOn
+from stillwatch.campaigns.sizes import Sizes
+from stillwatch.campaigns.volume import Volume
 
 VERIFIED = ("business", "contract")  # levels at which somebody checked that the organisation exists
 
@@ -145,7 +147,8 @@ class Facts:
     verified organisation; `compromised` are members whose key looks stolen, with the reason; `days` the
     template-bearing exchanges day by day, the cluster as one unit, empty where unknown, and `member_days` those of each
     account that has any; `named` how often leads of the partner proved right whose lead most members bear, 0 when no
-    partner names them.
+    partner names them; `volume` how their output compares with ordinary customers'; `sizes` whether requests of the
+    same size come again and again, of who is openly one owner.
     """
 
     members: Sequence[Member]
@@ -175,6 +178,8 @@ class Facts:
     days: Days = field(default=NO_DAYS, compare=False)
     member_days: Days = field(default=NO_DAYS, compare=False)
     named: float = 0.0
+    volume: Volume = field(default_factory=Volume)
+    sizes: Sizes = field(default_factory=Sizes)
 
     @property
     def account_ids(self) -> list[str]:

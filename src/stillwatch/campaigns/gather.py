@@ -15,6 +15,9 @@ from stillwatch.campaigns.days import NO_DAYS, Days, as_days
 from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, TemplateUse, Usage
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
+from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, of_one_owner
+from stillwatch.campaigns.sizes import sizes_by
+from stillwatch.campaigns.volume import Everybody, Volume, by_programme
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import EMBEDDING_SIZE, INTENTS, LEAD_KIND, TEMPLATE_KINDS
 
@@ -26,7 +29,7 @@ BUSY_DAYS = 3  # a deadline shows in this many days
 
 
 # Columns of the signals whose absence starves an innocent explanation; prompts are looked for in what bears a template.
-LOGGED = ("client_ip", "client_ip_prefix", "user_agent", "session_id")
+LOGGED = ("input_tokens", "client_ip", "client_ip_prefix", "user_agent", "session_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Tables:
     """The stage tables the campaign tests read: Ibis for what is large, Arrow for what fits the driver.
 
     `columns` are those of the exchanges that hold anything; `borne`, when it was written already, is what `bearing`
-    gives; `precision` how often the sender of each lead proved right.
+    gives; `precision` how often the sender of each lead proved right; `content` the exchanges with their input tokens;
+    `taken` the output tokens of every account.
     """
 
     templated: IbisTable
@@ -47,6 +51,8 @@ class Tables:
     columns: frozenset[str] = frozenset()
     borne: IbisTable | None = None
     precision: Mapping[str, float] = field(default_factory=dict)
+    content: IbisTable | None = None
+    taken: Mapping[str, int] = field(default_factory=dict)
 
 
 def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Iterable[str] = ()) -> list[Facts]:
@@ -77,7 +83,8 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         columns=_columns(tables, has_prompts=has_prompts),
         pardoned=frozenset(pardoned),
     )
-    return [context.facts(cluster, ids) for cluster, ids in sorted(clusters.items())]
+    found = [context.facts(cluster, ids) for cluster, ids in sorted(clusters.items())]
+    return _with_sizes(_with_volume(found, tables), tables, engine)
 
 
 def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
@@ -85,6 +92,37 @@ def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
     core = _core(tables, {c: len(ids) for c, ids in _by_cluster(tables.members).items()}, account_count)
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
     return _bearing(tables.templated, members, engine.memory(core))
+
+
+def _with_volume(found: Sequence[Facts], tables: Tables) -> list[Facts]:
+    """The clusters with what they took compared with customers outside all of them; one vote per organisation."""
+    if not tables.taken:
+        return list(found)
+    names = ("account_id", "organization_id", "access_program")
+    rows = list(zip(*(tables.accounts[name].to_pylist() for name in names), strict=True))
+    owner = {account: organisation for account, organisation, _ in rows if organisation is not None}
+    inside = set(tables.members["account_id"].to_pylist())
+    outside = {account: taken for account, taken in tables.taken.items() if account not in inside}
+    unit = {account: f"organisation {owner[account]}" if account in owner else account for account in outside}
+    ordinary = by_programme(outside, unit, {account: programme for account, _, programme in rows})
+    return [replace(one, volume=_volume(one, tables.taken, ordinary, len(found))) for one in found]
+
+
+def _volume(one: Facts, taken: Mapping[str, int], ordinary: Everybody, asked: int) -> Volume:
+    tokens = [taken.get(account, 0) for account in one.account_ids]
+    programmes = [member.access_program for member in one.members]
+    return ordinary.volume(tokens, one.principals, programmes, asked)
+
+
+def _with_sizes(found: Sequence[Facts], tables: Tables, engine: Engine) -> list[Facts]:
+    """The clusters with the sizes of their requests, read only of those that openly are one owner's: few and small."""
+    owned = {number: one for number, one in enumerate(found) if of_one_owner(one) >= OWNED_SHARE}
+    if tables.content is None or not owned:
+        return list(found)
+    pairs = [(account, number) for number, one in owned.items() for account in one.account_ids]
+    members = pa.table({"account_id": [a for a, _ in pairs], "cluster_id": pa.array([n for _, n in pairs], pa.int64())})
+    sizes = sizes_by(tables.content, engine.memory(members))
+    return [replace(one, sizes=sizes.get(number, one.sizes)) for number, one in enumerate(found)]
 
 
 def ordinary_usage(tables: Tables, engine: Engine) -> list[Usage]:

@@ -232,6 +232,8 @@ def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -
         evidence=pa.Table.from_pylist(rows, schema=tables.evidence.schema),
         cohesion=tables.cohesion.slice(0, 0),
         borne=None,
+        taken={},  # one customer, however much it takes
+        content=None,
     )
     found = facts(of_units, engine, account_count=len(sent.principals))
     pairs = [(unit, one) for (unit, _), one in zip(kept, found, strict=True)]

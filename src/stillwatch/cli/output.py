@@ -63,6 +63,8 @@ def _campaign_row(campaign: Mapping[str, Any], *, grouped: bool) -> list[str]:
     because = campaign["coordination"]["because"]
     if campaign["verdict"] == "distillation":
         because = campaign["harvest"]["because"]
+    elif campaign["verdict"] == "coordinated" and campaign.get("volume", {}).get("result") == "proven":
+        because = f"{because}; {campaign['volume']['because']}"
     elif campaign["verdict"] == "explained" and holds:
         because = f"{holds[0]['name']}: {holds[0]['because']}"
     exposure = campaign["exposure"]

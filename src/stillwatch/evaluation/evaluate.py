@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from stillwatch.errors import InputError
+from stillwatch.evaluation.control import Control, control
 from stillwatch.evaluation.customers import Wronged, customers, wronged
 from stillwatch.evaluation.measures import Accusation, Share, b_cubed, purity
 from stillwatch.evaluation.tables import Table, tables
@@ -20,6 +22,8 @@ from stillwatch.records import ACCOUNT_VERDICTS, TRUTH
 
 FOUND_SHARE = 0.5  # of a campaign's accounts that must be accused for the campaign to count as found
 ONE_RUN = "one run: not measured"
+CONTROLLER = "controller"  # labels without it know of no control but that of campaigns
+STRICT, EITHER = {"distillation"}, {"distillation", "coordinated"}
 NO_EXCHANGES = "no exchanges beside the truth: not measured"
 
 
@@ -39,6 +43,7 @@ class Evaluation:
     """Everything `stillwatch evaluate` prints. A share is null when there was nothing to measure it on."""
 
     distillation: Accusation
+    distillation_or_large: Accusation  # or `coordinated` and taking far more than ordinary customers
     distillation_or_coordinated: Accusation
     campaigns: tuple[TrueCampaign, ...]
     campaign_recall: Share
@@ -48,8 +53,10 @@ class Evaluation:
     b_cubed_recall: float | None
     wronged: Share  # legitimate accounts accused of distillation
     wronged_by: Wronged  # the same per population, owner, country and script
+    large_by: Wronged  # the same for `distillation`, or `coordinated` and large
     linked_by: Wronged  # the same for `distillation` or `coordinated`
     wrong_campaigns: Share  # accused campaigns of legitimate accounts only
+    control: Mapping[str, Control]  # how right a claim of common control is, by which campaigns are counted
     compromised: Share  # victims with stolen keys found in an accused campaign
     exposure_accounted: float | None
     exposure_accounted_note: str | None
@@ -82,6 +89,7 @@ class Evaluation:
         """The evaluation as plain JSON values."""
         return {
             "distillation": self.distillation.as_json(),
+            "distillation_or_large": self.distillation_or_large.as_json(),
             "distillation_or_coordinated": self.distillation_or_coordinated.as_json(),
             "campaigns": {
                 "recall": self.campaign_recall.as_json(),
@@ -99,8 +107,10 @@ class Evaluation:
                 "segments": {name: share.as_json() for name, share in self.segments.items()},
                 "segments_linked": {name: share.as_json() for name, share in self.segments_linked.items()},
                 "distillation": self.wronged_by.as_json(),
+                "distillation_or_large": self.large_by.as_json(),
                 "distillation_or_coordinated": self.linked_by.as_json(),
             },
+            "control": {name: claim.as_json() for name, claim in self.control.items()},
             "compromised": self.compromised.as_json(),
             "exposure": {
                 "accounted": self.exposure_accounted,
@@ -129,8 +139,9 @@ def evaluate(out: Path, truth: Path, *, runs: Sequence[Path] = ()) -> Evaluation
     found = _verdicts(out)
     exchanges = _exchanges_per_account(truth.parent / "exchanges")
     unknown = [account for account in found if account not in known.origin and account not in known.victims]
-    accused = _members(found, known, {"distillation"})
-    linked = _members(found, known, {"distillation", "coordinated"})
+    accused, linked = _members(found, known, STRICT), _members(found, known, EITHER)
+    large_ids = {one["campaign_id"] for one in _campaigns(out) if one.get("volume", {}).get("result") == "proven"}
+    large = {account: one for account, one in linked.items() if account in accused or one in large_ids}
     judged = {account: campaign for account, campaign in accused.items() if account in known.origin}
     precise, recalled = b_cubed(judged, known.origin)
     each = tuple(_true_campaign(name, known, accused, linked) for name in sorted(known.campaigns))
@@ -139,6 +150,7 @@ def evaluate(out: Path, truth: Path, *, runs: Sequence[Path] = ()) -> Evaluation
     people = customers(truth.parent, known.segment)
     return Evaluation(
         distillation=_accusation(known, accused),
+        distillation_or_large=_accusation(known, large),
         distillation_or_coordinated=_accusation(known, linked),
         campaigns=each,
         campaign_recall=Share(sum(campaign.is_found for campaign in each), len(each)),
@@ -147,9 +159,15 @@ def evaluate(out: Path, truth: Path, *, runs: Sequence[Path] = ()) -> Evaluation
         b_cubed_precision=precise,
         b_cubed_recall=recalled,
         wronged_by=wronged(people, known.segment, accused),
+        large_by=wronged(people, known.segment, large),
         linked_by=wronged(people, known.segment, linked),
         wrong_campaigns=_wrong_campaigns(judged, known.origin),
         wronged=Share(sum(known.origin.get(a, "") is None for a in accused), len(known.segment)),
+        control={
+            "coordinated": _control(known, {a: one for a, one in linked.items() if a not in accused}),
+            "distillation_or_large": _control(known, large),
+            "distillation_or_coordinated": _control(known, linked),
+        },
         compromised=Share(sum(account in accused for account in known.victims), len(known.victims)),
         exposure_accounted=accounted,
         exposure_accounted_note=accounted_note,
@@ -167,6 +185,7 @@ class _Truth:
     origin: dict[str, str | None]  # true campaign of every account that is not a victim; None is legitimate
     segment: dict[str, str]  # of every legitimate account
     victims: frozenset[str]
+    controller: dict[str, str | None]  # who runs every account that is not a victim; None is nobody but its customer
 
     @property
     def campaigns(self) -> Counter[str]:
@@ -174,8 +193,11 @@ class _Truth:
 
 
 def _truth(path: Path) -> _Truth:
-    table = _read(path, TRUTH.names)
+    table = _read(path, [column.name for column in TRUTH.columns if column.name != CONTROLLER])
+    if CONTROLLER in pq.read_schema(path).names:
+        table = pq.read_table(path, columns=list(TRUTH.names))
     origin: dict[str, str | None] = {}
+    controller: dict[str, str | None] = {}
     segment: dict[str, str] = {}
     victims = set()
     for row in table.to_pylist():
@@ -183,9 +205,10 @@ def _truth(path: Path) -> _Truth:
             victims.add(row["account_id"])
             continue
         origin[row["account_id"]] = (row["campaign"] or "unnamed") if row["is_hostile"] else None
+        controller[row["account_id"]] = row.get(CONTROLLER) or origin[row["account_id"]]
         if not row["is_hostile"]:
             segment[row["account_id"]] = row["segment"]
-    return _Truth(origin, segment, frozenset(victims))
+    return _Truth(origin, segment, frozenset(victims), controller)
 
 
 def _verdicts(out: Path) -> dict[str, tuple[str, str]]:
@@ -210,6 +233,10 @@ def _members(found: Mapping[str, tuple[str, str]], known: _Truth, verdicts: set[
         for account, (campaign, verdict) in found.items()
         if verdict in verdicts and (account in known.origin or account in known.victims)
     }
+
+
+def _control(known: _Truth, called: Mapping[str, str]) -> Control:
+    return control(called, known.controller, known.segment)
 
 
 def _accusation(known: _Truth, accused: Mapping[str, str]) -> Accusation:
@@ -277,7 +304,7 @@ def _leaked(known: _Truth, runs: Sequence[Path], folder: Path) -> tuple[dict[str
     found_at: dict[str, datetime] = {}
     for run in runs:
         until = _until(run)
-        accused = _members(_verdicts(run), known, {"distillation"})
+        accused = _members(_verdicts(run), known, STRICT)
         for name, size in known.campaigns.items():
             hits = sum(known.origin.get(account) == name for account in accused)
             if until is not None and name not in found_at and hits >= FOUND_SHARE * size:
@@ -303,11 +330,11 @@ def _share_before(known: _Truth, name: str, until: datetime | None, folder: Path
     return before / total if total else None
 
 
-def _campaigns(out: Path) -> list[dict[str, str]]:
+def _campaigns(out: Path) -> list[dict[str, Any]]:
     path = out / "campaigns.json"
     if not path.is_file():
         raise InputError(f"{path} does not exist; pass the folder a scan wrote")
-    campaigns: list[dict[str, str]] = json.loads(path.read_text("utf-8"))
+    campaigns: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
     return campaigns
 
 

@@ -197,6 +197,7 @@ def credit_abusers(plan: Plan, rng: np.random.Generator, count: int) -> Columns:
         people[column] = np.where(same, first[group], people[column])
     people["mail_style"] = rng.choice(5, groups, p=(0.15, 0.15, 0.1, 0.35, 0.25))[group]
     people["mail_domain"] = some_short_lived(rng, people["mail_domain"], 0.25)
+    people["controller"] = np.array([f"abuser-{number}" for number in range(groups)], object)[group]
     people["program"][:] = "free"
     people["plan"][:] = "free"
     people["country"] = rng.integers(len(COUNTRIES), size=groups)[group]

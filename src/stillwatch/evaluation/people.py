@@ -174,6 +174,7 @@ def _identity(plan: Plan, rng: np.random.Generator, count: int) -> Columns:
         "country": country,
         "created_s": -age_s,
         "organization": np.full(count, None, object),
+        "controller": np.full(count, None, object),  # who poses as several customers
         "mail_style": rng.choice(5, count, p=(0.3, 0.25, 0.15, 0.2, 0.1)),
         "mail_domain": rng.choice(np.array(MAIL_DOMAINS, object), count, p=_shares(MAIL_SHARES)),
         "phone": np.where(rng.random(count) < 0.55, rng.integers(10**9, 10**10, count), -1),

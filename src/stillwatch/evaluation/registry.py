@@ -62,9 +62,12 @@ def accounts_table(people: Columns, ids: pa.Array, addresses: npt.NDArray[np.uin
 
 
 def truth_table(people: Columns, ids: pa.Array) -> pa.Table:
-    """Who is who."""
+    """Who is who. A campaign controls its accounts but for those whose key it stole."""
     hostile = pa.array([campaign is not None for campaign in people["campaign"]])
-    columns = [ids, hostile, _text(people["campaign"]), _text(people["role"]), _text(people["segment"])]
+    controlled = np.array([c is not None for c in people["campaign"]]) & (people["role"] != "compromised")
+    controller = np.where(controlled, people["campaign"], people["controller"])
+    named = [_text(values) for values in (people["campaign"], people["role"], people["segment"], controller)]
+    columns = [ids, hostile, *named]
     return pa.Table.from_arrays(columns, schema=arrow_schema(TRUTH)).sort_by("account_id")
 
 

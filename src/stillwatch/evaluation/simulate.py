@@ -210,7 +210,7 @@ def _balance(chosen: Scenario, plan: Plan, campaigns: dict[str, Columns], custom
 
 def _merged(populations: list[Population]) -> Columns:
     names = ("created_s", "organization", "mail_style", "mail_domain", "phone", "card", "device", "program", "level")
-    more = ("plan", "country", "signup", "campaign", "role", "segment")
+    more = ("plan", "country", "signup", "campaign", "role", "segment", "controller")
     return {name: np.concatenate([p.people[name] for p in populations]) for name in (*names, *more)}
 
 

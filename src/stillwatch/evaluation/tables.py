@@ -4,6 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+LINKED = (
+    ("distillation_or_large", "or coordinated and large"),
+    ("distillation_or_coordinated", "or coordinated"),
+)
 ABSENT = "-"
 NO_ACCOUNTS = "no accounts beside the truth: not measured"
 
@@ -20,7 +24,7 @@ class Table:
 def tables(numbers: Mapping[str, Any]) -> list[Table]:
     """Lay out the JSON of an evaluation."""
     wronged = numbers["wronged"]
-    found = [_accounts(numbers), _campaigns(numbers["campaigns"]), _segments(wronged)]
+    found = [_accounts(numbers), _control(numbers["control"]), _campaigns(numbers["campaigns"]), _segments(wronged)]
     for name, title in (("scripts", "script"), ("countries", "sign-up country")):
         if wronged["distillation"][name] is not None:
             found.append(_slices(wronged, name, title))
@@ -29,10 +33,21 @@ def tables(numbers: Mapping[str, Any]) -> list[Table]:
 
 def _accounts(numbers: Mapping[str, Any]) -> Table:
     rows = []
-    for name, label in (("distillation", "distillation"), ("distillation_or_coordinated", "or coordinated")):
+    for name, label in (("distillation", "distillation"), *LINKED):
         measured = numbers[name]
         rows.append((label, _interval(measured["precision"]), _interval(measured["recall"]), _decimal(measured["f1"])))
     return Table("Accounts", ("accused of", "precision (95 %)", "recall (95 %)", "F1"), tuple(rows))
+
+
+def _control(claims: Mapping[str, Any]) -> Table:
+    rows = []
+    for name, label in (("coordinated", "coordinated alone"), *LINKED):
+        claim = claims[name]
+        wrong = ", ".join(f"{count} {segment}" for segment, count in claim["wrong"].items())
+        parts = (_interval(claim["accounts"]), _count(claim["campaigns"]), _interval(claim["harvesting"]))
+        rows.append((label, *parts, wrong or "none"))
+    columns = ("called", "run by one hand (95 %)", "campaigns mostly so", "harvesting (95 %)", "wrong")
+    return Table("Common control: is the claim right?", columns, tuple(rows))
 
 
 def _campaigns(numbers: Mapping[str, Any]) -> Table:

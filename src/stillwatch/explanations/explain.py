@@ -117,6 +117,7 @@ def _membership(account_id: str, campaign: Campaign, traits: Iterable[Held], acc
         missing=campaign["missing"],
         continues=[Continued(k["campaign_id"], k["relation"], k["because"]) for k in campaign["lineage"]],
         part=_part(account_id, campaign),
+        volume=_test(campaign["volume"]) if "volume" in campaign else None,
     )
 
 

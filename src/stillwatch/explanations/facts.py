@@ -121,7 +121,7 @@ class Membership:
 
     `bits` is the sum over independent groups; `readings` come strongest first; `continues` are the earlier campaigns
     that this one goes on from, with the reason; `part` says why the account stands apart from the others, as the holder
-    of a stolen key does.
+    of a stolen key does; `volume` is null where a scan did not look at it.
     """
 
     campaign_id: str
@@ -138,6 +138,7 @@ class Membership:
     missing: Sequence[str]
     continues: Sequence[Continued] = ()
     part: str | None = None
+    volume: Test | None = None
 
 
 @dataclass(frozen=True, slots=True)

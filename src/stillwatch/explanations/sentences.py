@@ -113,7 +113,8 @@ def _whole(campaign: Membership) -> list[str]:
     earlier = [
         f"{CONTINUES_WORDS[kin.relation]} {kin.campaign_id}: {plain(kin.because)}." for kin in campaign.continues
     ]
-    return [_coordination(campaign.coordination), _harvest(campaign.harvest), *earlier, *missing]
+    volume = [] if campaign.volume is None else [_volume(campaign.volume)]
+    return [_coordination(campaign.coordination), _harvest(campaign.harvest), *volume, *earlier, *missing]
 
 
 def _coordination(test: Test) -> str:
@@ -127,6 +128,11 @@ def _harvest(test: Test) -> str:
         because = f"At most one ordinary customer in {1 / test.p_value:,.0f} is as unusual as their pooled traffic."
     meaning = "the model's answers are collected on a large scale, as for training another model"
     return f"Harvest ({meaning}): {test.result.replace('_', ' ')}. {because}"
+
+
+def _volume(test: Test) -> str:
+    meaning = "they take far more than as many ordinary customers; by itself that proves no harvest"
+    return f"Volume ({meaning}): {test.result.replace('_', ' ')}. {_sentence(test.because)}"
 
 
 def _sentence(because: str) -> str:

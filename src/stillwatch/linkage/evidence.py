@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.holdings import GROUPS, PARTNER, Holdings, Ints
+from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, in_step_p_value, is_in_step, together
 from stillwatch.linkage.tails import hypergeometric
@@ -149,11 +150,12 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
 
     A value ties a cluster when more of its members hold it than a random set of as many accounts would: the
     hypergeometric tail, times the number of values of the group tried. `linked` counts members that hold such a
-    value; `expected` how many holders of those values chance would put in the cluster. Timing ties members that start
+    value; `expected` how many holders of those values chance would put in the cluster. What only a household shares
+    counts where more of the cluster's households share something than of all households. Timing ties members that start
     sessions with the others.
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
-    totals, linked_by = of.holder_counts, _edges_by_cluster(of, found)
+    totals, linked_by, households = of.holder_counts, _edges_by_cluster(of, found), Households(of)
     rows: list[dict[str, object]] = []
     for cluster, (accounts, held) in enumerate(linked_by):
         stands = int((found.of_account == cluster).sum())
@@ -165,8 +167,13 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
             tried = (of.group[values] == group) & (within >= MIN_INSIDE)
             corrected = np.minimum(p_values * max(int(tried.sum()), 1), 1.0)
             telling = tried & (corrected <= TELLING_P_VALUE)
+            theirs = telling & households.is_theirs[values]
+            chance = households.p_value(group, holders_of(accounts, held, values[theirs]), stands)
+            if chance > TELLING_P_VALUE:
+                telling &= ~theirs
             if telling.any():
-                linked = len(np.unique(accounts[np.isin(held, values[telling])]))
+                corrected[theirs] = chance
+                linked = holders_of(accounts, held, values[telling])
                 expected = min(float(totals[values[telling]].sum()) * stands / of.account_count, float(stands))
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min())))
     for step in in_step:

@@ -24,7 +24,7 @@ from typing import Any
 from stillwatch import __version__
 from stillwatch.errors import StoreError
 
-FORMAT = 1  # of the parts; raised when a column of them changes its meaning
+FORMAT = 2  # of the parts; raised when a column of them changes its meaning
 MANIFEST, FOLDERS, _LOCK, _READERS, _WORK = "manifest.json", "parts", ".lock", ".readers", ".work-"
 
 

@@ -7,10 +7,17 @@ Source: own; half of what a harvest looks like is what a product looks like.
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.hypotheses.base import ORDINARY_BITS, Finding, bits_of, nearness, of_one_owner, sent_outside
+from stillwatch.campaigns.hypotheses.base import (
+    ORDINARY_BITS,
+    OWNED_SHARE,
+    Finding,
+    bits_of,
+    nearness,
+    of_one_owner,
+    sent_outside,
+)
 
 NEEDS = ("exchanges.prompt",)
-OWNED_SHARE = 0.8
 ONE_CAPABILITY = 0.8  # of the bearing exchanges; one product is one thing, in however many wordings
 SAME_ITEMS = 0.06  # from here on the items are the same questions
 

@@ -10,10 +10,17 @@ from statistics import median
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.hypotheses.base import ORDINARY_BITS, Finding, bits_of, nearness, of_one_owner, sent_outside
+from stillwatch.campaigns.hypotheses.base import (
+    ORDINARY_BITS,
+    OWNED_SHARE,
+    Finding,
+    bits_of,
+    nearness,
+    of_one_owner,
+    sent_outside,
+)
 
 NEEDS = ("accounts.created_at",)
-OWNED_SHARE = 0.8
 NEW_SHARE = 0.8  # of the accounts, opened at most NEW_DAYS before the traffic came
 NEW_DAYS = 7
 MIN_DAYS = 4  # of traffic, to tell steady from bursting
