@@ -36,7 +36,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Signals of every exchange once, the accounts, and what was left out."""
+    """Signals of every exchange once, the accounts, and what was left out.
+
+    `columns` are those of the signals that hold anything, null when nobody looked.
+    """
 
     signals: IbisTable
     accounts: pa.Table
@@ -47,6 +50,7 @@ class Intake:
     duplicates: int
     rejected: pa.Table
     exemplars: dict[str, tuple[str, str]]
+    columns: frozenset[str] | None = None
 
 
 def intake(
