@@ -78,10 +78,10 @@ class Load:
 
 
 @contextmanager
-def serving(state: Path, database: str, load: Load) -> Iterator[processes.Forked]:
+def serving(state: Path, database: str, load: Load, main: str = "serving") -> Iterator[processes.Forked]:
     """A process of the service that the load is sent to; killed at the end."""
     words = (state, database)
-    with processes.started(*words, main="tests.server.intake.serving:main", errors=state.parent / "errors") as run:
+    with processes.started(*words, main=f"tests.server.intake.{main}:main", errors=state.parent / "errors") as run:
         try:
             port = int(run.stdout.readline())
             with load.changed:
