@@ -9,7 +9,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,11 +59,10 @@ class Load:
                 self.problems.append("no server")
             port = self.port
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
-            connection.request("POST", "/v1/exchanges", body, {**self.headers, "X-Stillwatch-Batch-Id": name})
-            reply = connection.getresponse()
-            status, content = reply.status, reply.read()
-            connection.close()
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)) as connection:
+                connection.request("POST", "/v1/exchanges", body, {**self.headers, "X-Stillwatch-Batch-Id": name})
+                reply = connection.getresponse()
+                status, content = reply.status, reply.read()
         except (OSError, http.client.HTTPException):
             with self.changed:  # it was killed: wait for the next
                 self.changed.wait_for(lambda: self.port != port, DEADLINE_S)
