@@ -10,6 +10,7 @@ a machine of one's own would do.
 
 import argparse
 import http.client
+import io
 import json
 import math
 import os
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -157,7 +158,8 @@ def fold_us(folder: Path) -> float:
                 content = made[number % len(made)].numbered(number)
                 taking.taken(service, sender, taking.SPANS, content, str(number))
             began = time.process_time()
-            fold(service)
+            with redirect_stdout(io.StringIO()):  # its log
+                fold(service)
             spent = time.process_time() - began
     return spent / FOLDED_BODIES / SPANS_PER_BODY * 1e6
 
