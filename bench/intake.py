@@ -1,14 +1,16 @@
 """How much traffic the service takes in: OTLP protobuf with prompts of 1 KB, beside a bare decode of the same bytes.
 
-    python bench/intake.py --processes 2 --seconds 20
+    python bench/intake.py --processes 2 --seconds 60
 
 First each step by itself in one thread, in CPU-microseconds per exchange. Then real processes of the service that share
-one state, folding as they go, under senders that never pause. On a busy machine the CPU-seconds count: a rate per
-CPU-second times the cores is what a machine of one's own would do.
+one state, folding as they go, under senders that never pause. What lasts is the lesser of two rates: what is
+acknowledged, and what is folded. On a busy machine the CPU-seconds count: a rate per CPU-second times the cores is what
+a machine of one's own would do.
 """
 
 import argparse
 import http.client
+import io
 import json
 import math
 import os
@@ -20,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,7 +39,8 @@ from stillwatch.ingest.bodies import sent_exchanges, sent_spans
 from stillwatch.ingest.otlp_columns import NAMES
 from stillwatch.intake import exchanges_schema, numbered_signals
 from stillwatch.server import ServerSettings, application, opened
-from stillwatch.server.access import made_key
+from stillwatch.server.access import Principal, made_key
+from stillwatch.server.intake import fold, taking
 from stillwatch.server.intake.jobs import jobs
 from stillwatch.server.jobs import Jobs
 from stillwatch.server.journal import Frame, Header, Journal
@@ -49,6 +52,8 @@ from stillwatch.state.manifest import manifest_of
 SPANS_PER_BODY = 500  # a full batch of an SDK is 512
 PROMPT_BYTES = 1_000
 ACCOUNTS = 20_000
+ROOM_BYTES = 128 << 20  # what may wait, half of what a service allows: a short run sees what happens once it is full
+FOLDED_BODIES = 200  # what some seconds bring
 WARM_BODIES = 10  # of each process: the first ones load and compile
 _SYLLABLES = ("ka", "lo", "mer", "tin", "su", "vel", "dor", "pa", "ni", "gra", "fen", "ro", "bil", "tas", "we", "ly")
 _WORDS = [a + b + c for a in _SYLLABLES for b in _SYLLABLES for c in (*_SYLLABLES, "")]  # no digits: they count as one
@@ -140,6 +145,25 @@ def steps(body: bytes, folder: Path) -> Iterator[tuple[str, float]]:
     journal.close()
 
 
+def fold_us(folder: Path) -> float:
+    """CPU-microseconds per exchange from the journal to the state, in one thread: the second of two lots."""
+    made = [Body.made(seed, datetime.now(UTC)) for seed in range(4)]
+    sender, spent = Principal("bench", frozenset({"ingest"})), 0.0
+    settings = ServerSettings(
+        storage=Storing(state=folder / "alone"), detection=Detecting(memory_limit="700MB", threads=1)
+    )
+    with opened(settings) as service:
+        for lot in range(2):
+            for number in range(lot * FOLDED_BODIES, (lot + 1) * FOLDED_BODIES):
+                content = made[number % len(made)].numbered(number)
+                taking.taken(service, sender, taking.SPANS, content, str(number))
+            began = time.process_time()
+            with redirect_stdout(io.StringIO()):  # its log
+                fold(service)
+            spent = time.process_time() - began
+    return spent / FOLDED_BODIES / SPANS_PER_BODY * 1e6
+
+
 def _cpu_us(work: Callable[[], Any], rounds: int = 12) -> float:
     """The least of some rounds: what is above it is other processes in the caches."""
     work()
@@ -185,7 +209,7 @@ def serve(state: Path) -> None:
     """A process of the service; prints its port."""
     settings = ServerSettings(
         storage=Storing(state=state),
-        intake=Taking(fold_every_s=5.0),
+        intake=Taking(fold_every_s=5.0, max_pending_bytes=ROOM_BYTES),
         detection=Detecting(memory_limit="700MB", threads=1),
     )
     with opened(settings) as service, socket.create_server(("127.0.0.1", 0)) as listening:
@@ -235,24 +259,32 @@ def loaded(folder: Path, processes: int, senders: int, seconds: float) -> None:
         ports = [port for _, port in running]
         warm = Load(ports, headers, time.monotonic() + 120, enough=WARM_BODIES * processes * SPANS_PER_BODY)
         _run(warm, bodies)
-        while manifest_of(state) is None:  # the first fold loads and compiles as much again
+        while not folded(state):  # the first fold loads and compiles as much again
             time.sleep(0.5)
-        before, began = [cpu_s(pid) for pid, _ in running], time.monotonic()
+        before, began, was_folded = [cpu_s(pid) for pid, _ in running], time.monotonic(), folded(state)
         load = Load(ports, headers, began + seconds)
         _run(load, bodies, first=senders)
         wall = time.monotonic() - began
         spent = sum(cpu_s(pid) for pid, _ in running) - sum(before)
+        now_folded = folded(state)
         peaks = [peak_mb(pid) for pid, _ in running]
+        waiting_mb = sum(path.stat().st_size for path in (state / "journal").iterdir()) >> 20
+    in_state = now_folded - was_folded
     per_cpu_s = load.acknowledged / spent
     print(f"{load.acknowledged:,} exchanges acknowledged in {wall:.1f} s, {load.refused} bodies told to come again")
     busy = f"{os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f}"
-    print(f"{load.acknowledged / wall:,.0f} exchanges/s here, on {busy}")
-    print(f"{spent / wall:.2f} cores used by {processes} processes: {per_cpu_s:,.0f} exchanges per CPU-second,")
-    print(f"so {2 * per_cpu_s:,.0f} exchanges/s on two cores of their own, folding included")
+    print(f"{load.acknowledged / wall:,.0f} exchanges/s acknowledged and {in_state / wall:,.0f} folded here, on {busy}")
+    print(f"so {min(load.acknowledged, in_state) / wall:,.0f} exchanges/s sustained here")
+    backlog = load.acknowledged + warm.acknowledged - now_folded
+    print(f"waiting at the end: {backlog:,} exchanges, {waiting_mb} of {ROOM_BYTES >> 20} MB that may wait")
+    print(f"{spent / wall:.2f} cores used by {processes} processes: {per_cpu_s:,.0f} acknowledged per CPU-second")
     print(f"peak memory of a process: {max(peaks)} MB")
+
+
+def folded(state: Path) -> int:
+    """Exchanges in the state."""
     manifest = manifest_of(state)
-    folded = 0 if manifest is None else sum(batch.exchanges for batch in manifest.batches)
-    print(f"folded so far: {folded:,} of {load.acknowledged + warm.acknowledged:,}")
+    return 0 if manifest is None else sum(batch.exchanges for batch in manifest.batches)
 
 
 def _run(load: Load, bodies: list[Body], first: int = 0) -> None:
@@ -269,7 +301,7 @@ def main() -> None:
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--senders", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
     told = parser.parse_args()
     if told.serve:
         serve(told.serve)
@@ -280,6 +312,8 @@ def main() -> None:
         print(f"{SPANS_PER_BODY} spans a body, {len(body.content) // SPANS_PER_BODY:,} bytes each")
         for step, spent in steps(body.numbered(1), Path(name)):
             print(f"{spent:7.1f} CPU-us per exchange  {1e6 / spent:10,.0f} per CPU-second  {step}")
+        spent = fold_us(Path(name))
+        print(f"{spent:7.1f} CPU-us per exchange  {1e6 / spent:10,.0f} per CPU-second  beside it, to the state")
         loaded(Path(name), told.processes, told.senders, told.seconds)
 
 

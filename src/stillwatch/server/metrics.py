@@ -13,6 +13,9 @@ requests = Counter("stillwatch_requests", "Requests answered.", ["method", "rout
 request_seconds = Histogram(
     "stillwatch_request_seconds", "Time to answer a request.", ["route"], buckets=_LATENCIES_S, registry=REGISTRY
 )
+closed_connections = Counter(
+    "stillwatch_closed_connections", "Connections that were ended: slow_headers, too_many.", ["why"], registry=REGISTRY
+)
 refused_keys = Counter("stillwatch_refused_keys", "Requests with a key or token that is not valid.", registry=REGISTRY)
 
 # Intake. `source` is the form of what came in (spans, litellm, lines, watched ...), never who sent it.
@@ -41,6 +44,9 @@ decisions = Gauge(
     "stillwatch_decisions", "Accounts that gateways are told to act on.", ["action", "mode"], registry=REGISTRY
 )
 gateway_answers = Counter("stillwatch_gateway_answers", "Answers to gateways that ask.", ["outcome"], registry=REGISTRY)
+gateway_seconds = Histogram(
+    "stillwatch_gateway_seconds", "Time to answer a gateway that asks.", buckets=_LATENCIES_S, registry=REGISTRY
+)
 fail_opens = Counter(
     "stillwatch_fail_opens", "Answers that gateways gave without a fresh snapshot, as they tell.", registry=REGISTRY
 )

@@ -26,12 +26,17 @@ _PLACE = re.compile(r"(header|bearer_sha256):[A-Za-z0-9_-]+|metadata:[\w.-]+:[\w
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where the service listens; `grpc_port` 0 means no gRPC. `metrics_token` may read /metrics, as an admin may."""
+    """Where the service listens; `grpc_port` 0 means no gRPC. `metrics_token` may read /metrics, as an admin may.
+
+    The head of a request has `header_timeout_s` to come; more than `max_connections` of HTTP are turned away.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
     grpc_port: int = 0
     metrics_token: str = field(default="", repr=False)
+    header_timeout_s: float = 10.0
+    max_connections: int = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,11 +283,14 @@ def _checked(settings: ServerSettings) -> ServerSettings:
         ("detection.at_most_s", settings.detection.at_most_s),
         ("intake.fold_every_s", settings.intake.fold_every_s),
         ("partners.every_s", settings.partners.every_s),
+        ("server.header_timeout_s", settings.server.header_timeout_s),
     ):
         if value <= 0:
             raise SettingsError(f"{name} {value}: give a number of seconds above 0")
     if settings.partners.feedback_approver and not settings.partners.feedback:
         raise SettingsError("partners.feedback_approver answers for what nobody sends: set partners.feedback too")
+    if settings.server.max_connections < 1:
+        raise SettingsError(f"server.max_connections {settings.server.max_connections}: give at least 1")
     for name, port in (("server.port", settings.server.port), ("server.grpc_port", settings.server.grpc_port)):
         if not 0 <= port <= MAX_PORT:
             raise SettingsError(f"{name} {port}: give a port from 0 to {MAX_PORT}")

@@ -1,7 +1,7 @@
 """Partial rollups on disk: batches of logs go in once each, detection reads what they merge to."""
 
 from stillwatch.state.batches import Ingested, batch_id, ingested
-from stillwatch.state.compaction import Compacted, compacted, streams_merged
+from stillwatch.state.compaction import Compacted, compacted, has_alike, streams_merged
 from stillwatch.state.erasure import erased, retained
 from stillwatch.state.kept import Kept, kept, overlaid, rolled
 from stillwatch.state.kernels import kernels
@@ -26,6 +26,7 @@ __all__ = [
     "existing_manifest",
     "exists",
     "folded",
+    "has_alike",
     "ingested",
     "kept",
     "kernels",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,6 +21,7 @@ from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.errors import StoreError
 from stillwatch.intake import Intake, account_rows, intake, too_many_rejected
 from stillwatch.settings import Settings
+from stillwatch.state import numbers
 from stillwatch.state.kernels import kernels
 from stillwatch.state.manifest import (
     Batch,
@@ -141,21 +142,22 @@ def committed(name: str, taken: Intake, finished: Path, into: Place, *, accounts
     """The batch, in the state: steps 3 of the module summary."""
     signals, engine = taken.signals, into.engine
     repeated = _repeated(finished, into)
-    surplus = 0 if repeated is None else int(repeated.count().to_pyarrow().as_py())
-    if repeated is not None and surplus:
-        kept = signals.anti_join(repeated, signals.exchange_key == repeated.exchange_id)
+    if len(repeated):
+        twice = engine.memory(pa.table({"exchange_id": repeated}))
+        kept = signals.anti_join(twice, signals.exchange_key == twice.exchange_id)
         signals = engine.write(kept, into.work / "new.parquet")
         finished = finished_parts(signals, engine, into.work / "batch_without_duplicates")
+    columns = filled_columns(signals) if taken.columns is None or len(repeated) else taken.columns
     batch = Batch(
         batch_id=name,
         folder="",
         sequence=into.held.next_sequence,
         ingested_at=_now(),
         days=_days(engine.read(path_of(finished, "activity"))),
-        exchanges=taken.exchanges - surplus,
-        duplicates=taken.duplicates + surplus,
+        exchanges=taken.exchanges - len(repeated),
+        duplicates=taken.duplicates + len(repeated),
         rejected=taken.rejected.num_rows,
-        columns=tuple(sorted(filled_columns(signals))),
+        columns=tuple(sorted(columns)),
         inputs=tuple(taken.inputs),
         accounts_id=accounts_id,
     )
@@ -184,25 +186,18 @@ def _days(activity: IbisTable) -> tuple[int, ...]:
     return tuple(sorted(found["day"].to_pylist()))
 
 
-def _repeated(finished: Path, into: Place) -> IbisTable | None:
-    """Numbers of the exchanges that stand in another batch on a day at most LOOK_BACK_DAYS away; None without any."""
-    new = _numbered(into.engine.read(path_of(finished, "content")))
-    ends = new.aggregate(first=new.day.min(), last=new.day.max()).to_pyarrow().to_pylist()[0]
-    if ends["first"] is None:
-        return None
-    near = range(ends["first"] - LOOK_BACK_DAYS, ends["last"] + LOOK_BACK_DAYS + 1)
-    folders = [folder_of(into.state, name) for name, days in into.held.folders.items() if not days.isdisjoint(near)]
-    if not folders:
-        return None
-    old = ibis.union(*[_numbered(into.engine.read(path_of(folder, "content"))) for folder in folders])
-    old = old.select(old_id=old.exchange_id, old_day=old.day)
-    both = new.inner_join(old, new.exchange_id == old.old_id)
-    close = both.filter((both.day - both.old_day).abs() <= LOOK_BACK_DAYS)
-    return into.engine.write(close.select("exchange_id").distinct(), into.work / "repeated_elsewhere.parquet")
-
-
-def _numbered(content: IbisTable) -> IbisTable:
-    return content.select("exchange_id", day=rollups.day(content.started_at))
+def _repeated(finished: Path, into: Place) -> numbers.Numbers:
+    """Numbers of the exchanges that stand in another batch on a day at most LOOK_BACK_DAYS away."""
+    new = numbers.runs(finished)
+    ends = numbers.days(new)
+    found = [np.zeros(0, np.int64)]
+    if ends is not None:
+        near = range(ends[0] - LOOK_BACK_DAYS, ends[1] + LOOK_BACK_DAYS + 1)
+        for name, days in into.held.folders.items():
+            if not days.isdisjoint(near):
+                old = numbers.runs(folder_of(into.state, name))
+                found.append(numbers.repeated(new, old, within_days=LOOK_BACK_DAYS))
+    return np.unique(np.concatenate(found))
 
 
 def _with_new_accounts(state: Path, settings: Settings, key: ingest.Key) -> bool:

@@ -9,7 +9,7 @@ Source: folders of one size are merged as in O'Neil et al., "The log-structured 
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,17 @@ import pyarrow.parquet as pq
 from stillwatch import rollups
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.state.batches import ACCOUNT_ROWS, REJECTED_ROWS, newest_accounts, write_accounts
-from stillwatch.state.manifest import Batch, Manifest, existing_manifest, folder_of, move_in, write_manifest, writing
+from stillwatch.state.manifest import (
+    Batch,
+    Manifest,
+    existing_manifest,
+    exists,
+    folder_of,
+    move_in,
+    reading,
+    write_manifest,
+    writing,
+)
 from stillwatch.state.parts import PARTS, path_of
 from stillwatch.state.stream import STREAM
 
@@ -51,24 +61,44 @@ def compacted(state: Path, engine: Engine, *, work: Path) -> Compacted:
         return Compacted(len(manifest.folders), len({moved.get(name, name) for name in manifest.folders}))
 
 
-def streams_merged(state: Path, engine: Engine, *, work: Path, pending: Collection[str]) -> int:
+def has_alike(state: Path) -> bool:
+    """Whether `streams_merged` would find anything to do."""
+    return exists(state) and bool(_alike(existing_manifest(state)))
+
+
+def streams_merged(state: Path, engine: Engine, *, work: Path, pending: Callable[[], Collection[str]]) -> int:
     """Merge folders of streams that are of one size, FAN_IN at a time, until there are fewer; how many were merged.
 
-    A stream leaves a small folder every few seconds. Of the segments in their records only those `pending`, whose file
-    is still there, have to be known by name.
+    A stream leaves a small folder every few seconds. Batches come in while folders are merged; folders that somebody
+    else changed meanwhile stay as they are. Of the segments in their records only those `pending`, whose file is still
+    there, have to be known by name.
     """
     count = 0
-    with writing(state):
-        while (units := _alike(existing_manifest(state))) and (manifest := existing_manifest(state)):
+    while exists(state):
+        with reading(state):
+            units = _alike(existing_manifest(state))
+            if not units:
+                return count
             finished = work / f"streams-{count}"
             finished.mkdir()
             _merge([folder_of(state, unit[0].folder) for unit in units], finished, engine)
-            merged = [batch for unit in units for batch in unit]
-            one = _as_one(merged, move_in(state, finished), pending)
-            others = tuple(batch for batch in manifest.batches if batch not in merged)
-            write_manifest(state, replace(manifest, batches=(*others, one)))
-            count += len(units)
+        if not _replaced(state, units, finished, pending()):
+            return count
+        count += len(units)
     return count
+
+
+def _replaced(state: Path, units: Sequence[Sequence[Batch]], finished: Path, pending: Collection[str]) -> bool:
+    """Put the folder that they were merged to in the place of some; not when any of them is another by now."""
+    merged = [batch for unit in units for batch in unit]
+    with writing(state):
+        manifest = existing_manifest(state)
+        if any(batch not in manifest.batches for batch in merged):
+            return False
+        one = _as_one(merged, move_in(state, finished), pending)
+        others = tuple(batch for batch in manifest.batches if batch not in merged)
+        write_manifest(state, replace(manifest, batches=(*others, one)))
+    return True
 
 
 def _alike(manifest: Manifest) -> list[list[Batch]]:

@@ -114,7 +114,7 @@ def _without(folder: Path, target: Path, keeping: Mapping[str, Keeping], removed
     """The folder written again with what stays; counts what went into `removed`."""
     target.mkdir()
     named = {path: part for part, path in _parts_of(folder)}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("*.parquet")):
         part = named.get(path, "")
         file = pq.ParquetFile(path)
         with pq.ParquetWriter(target / path.name, file.schema_arrow, compression="zstd") as writer:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stillwatch import ingest, rollups
 from stillwatch.engines.base import Engine
 from stillwatch.errors import StoreError
 from stillwatch.intake import NUMBERED_SIGNALS, Intake, without_repeats
-from stillwatch.records import ACCOUNTS, REJECTED, arrow_schema
+from stillwatch.records import ACCOUNTS, REJECTED, SIGNALS, arrow_schema
 from stillwatch.state.batches import Place, checked_manifest, committed, finished_parts
 from stillwatch.state.manifest import Batch, Manifest, writing
 
@@ -81,21 +82,22 @@ class _Counts:
 
 
 def _taken(segments: Sequence[Segment], engine: Engine, key: ingest.Key, work: Path) -> Intake:
-    """The signals of the segments, each exchange once."""
+    """The signals of the segments, each exchange once; in memory, where none came twice."""
     counts = [_Counts(segment.name) for segment in segments]
     ids, rejected = rollups.SeenIds(), [pa.RecordBatch.from_pylist([], arrow_schema(REJECTED))]
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for segment, count in zip(segments, counts, strict=True):
-            for piece in segment.pieces():
-                count.rows += piece.signals.num_rows
-                count.rejected += piece.rejected.num_rows
-                rejected.append(piece.rejected)
-                ids.add(rollups.id_hashes(piece.signals["exchange_id"]))
-                yield piece.signals
-
-    derived = engine.map_batches(batches(), lambda batch: batch, NUMBERED_SIGNALS, work / "signals")
-    derived, duplicates = without_repeats(derived, ids.repeated(), engine, work)
+    held: list[pa.RecordBatch] = []
+    for segment, count in zip(segments, counts, strict=True):
+        for piece in segment.pieces():
+            count.rows += piece.signals.num_rows
+            count.rejected += piece.rejected.num_rows
+            rejected.append(piece.rejected)
+            ids.add(rollups.id_hashes(piece.signals["exchange_id"]))
+            held.append(piece.signals)
+    signals, repeated = _one_chunk(held), ids.repeated()
+    derived = engine.memory(signals)
+    if repeated is None or len(repeated):
+        derived = engine.write(derived, work / "signals.parquet")
+    derived, duplicates = without_repeats(derived, repeated, engine, work)
     return Intake(
         signals=derived,
         accounts=arrow_schema(ACCOUNTS).empty_table(),
@@ -106,4 +108,21 @@ def _taken(segments: Sequence[Segment], engine: Engine, key: ingest.Key, work: P
         duplicates=duplicates,
         rejected=pa.Table.from_batches(rejected),
         exemplars={},
+        columns=None if duplicates else _filled(signals),
     )
+
+
+def _one_chunk(batches: Sequence[pa.RecordBatch]) -> pa.Table:
+    """Batches of some hundred rows as one: an engine pays for each batch of each column that it reads."""
+    table = pa.Table.from_batches(batches, NUMBERED_SIGNALS)
+    for place, column in enumerate(table.columns):
+        is_encoded = pa.types.is_dictionary(column.type)
+        if is_encoded and any(chunk.dictionary.null_count for chunk in column.chunks):  # which cannot be made one
+            texts = column.cast(column.type.value_type).dictionary_encode()
+            table = table.set_column(place, table.schema.field(place), texts)
+    return table.unify_dictionaries().combine_chunks()
+
+
+def _filled(signals: pa.Table) -> frozenset[str]:
+    """Names of the columns of the signals that hold anything."""
+    return frozenset(name for name in SIGNALS.names if pc.any(pc.is_valid(signals[name])).as_py())

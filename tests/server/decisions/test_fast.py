@@ -10,7 +10,8 @@ from tests.server.decisions.conftest import campaign, recommended
 from tests.server.decisions.serving import answers, connected, request, served
 
 from stillwatch.server import Service, failures
-from stillwatch.server.decisions import fast
+from stillwatch.server.decisions import fast, routes
+from stillwatch.server.decisions.answers import Answers
 
 Keys = Callable[..., dict[str, str]]
 NAMED = ["a", "b-1", "with space", "100%", "a/b", "ü-ß-漢", 'quo"te', "x:y@z", "snapshot", "deltas", "bulk", "."]
@@ -333,3 +334,25 @@ def test_what_only_a_parser_can_judge_is_judged_alike(
     assert told[0] == told[1]
     assert len(told[0]) == count
     assert b"smuggled" not in seen
+
+
+def test_answers_are_counted_by_what_they_tell_on_either_way(
+    port: int, key: dict[str, str], seen: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = Answers()
+    is_warm(seen, port, key)
+    monkeypatch.setattr(fast, "ANSWERS", counts)
+    monkeypatch.setattr(routes, "ANSWERS", counts)
+    with connected(port) as connection:
+        connection.sendall(b"".join(request(f"/v1/decisions/{one}", key) for one in ("a", "nobody", "b-1")))
+        answers(connection, 3)
+        connection.sendall(request("/v1/decisions/a?slow", key))
+        answers(connection, 1)
+    read = {(s.name, *s.labels.values()): s.value for family in counts.collect() for s in family.samples}
+    name = "stillwatch_decision_answers_total"
+    assert {told: read[told] for told in read if told[0] == name} == {
+        (name, "none", "none"): 1,
+        (name, "throttle", "none"): 3,
+    }
+    assert read["stillwatch_decision_seconds_bucket", "+Inf"] == 3
+    assert 0 < read["stillwatch_decision_seconds_sum",] < 60

@@ -9,7 +9,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,11 +59,10 @@ class Load:
                 self.problems.append("no server")
             port = self.port
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
-            connection.request("POST", "/v1/exchanges", body, {**self.headers, "X-Stillwatch-Batch-Id": name})
-            reply = connection.getresponse()
-            status, content = reply.status, reply.read()
-            connection.close()
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)) as connection:
+                connection.request("POST", "/v1/exchanges", body, {**self.headers, "X-Stillwatch-Batch-Id": name})
+                reply = connection.getresponse()
+                status, content = reply.status, reply.read()
         except (OSError, http.client.HTTPException):
             with self.changed:  # it was killed: wait for the next
                 self.changed.wait_for(lambda: self.port != port, DEADLINE_S)
@@ -78,10 +77,10 @@ class Load:
 
 
 @contextmanager
-def serving(state: Path, database: str, load: Load) -> Iterator[processes.Forked]:
+def serving(state: Path, database: str, load: Load, main: str = "serving") -> Iterator[processes.Forked]:
     """A process of the service that the load is sent to; killed at the end."""
     words = (state, database)
-    with processes.started(*words, main="tests.server.intake.serving:main", errors=state.parent / "errors") as run:
+    with processes.started(*words, main=f"tests.server.intake.{main}:main", errors=state.parent / "errors") as run:
         try:
             port = int(run.stdout.readline())
             with load.changed:

@@ -17,9 +17,9 @@ from tests.state import worlds
 
 from stillwatch.errors import StoreError
 from stillwatch.server import ServerSettings, Service, opened
-from stillwatch.server.intake import fold, folding
+from stillwatch.server.intake import fold, folding, merge
 from stillwatch.server.settings import Storing
-from stillwatch.state import compaction, existing_manifest
+from stillwatch.state import compaction, erased, existing_manifest
 
 Headers = Callable[..., dict[str, str]]
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -65,6 +65,7 @@ def test_the_state_after_a_stream_is_the_state_after_a_batch(
         if rng.random() < 0.6:
             fold(service)
             folds += 1
+            merge(service)
     fold(service)
     state, logs = service.settings.storage.state, sorted((world / "logs").iterdir())
     assert folds > len(existing_manifest(state).batches) > 1
@@ -196,6 +197,7 @@ def test_folders_of_a_stream_stay_few_and_their_records_short(
     for number in range(4):
         sender(bodies.rows(10, first=10 * number))
         fold(service)
+        merge(service)
     state = service.settings.storage.state
     held = existing_manifest(state)
     assert [(batch.exchanges, len(batch.inputs)) for batch in held.batches] == [(30, 1), (10, 1)]
@@ -203,3 +205,56 @@ def test_folders_of_a_stream_stay_few_and_their_records_short(
     sender(bodies.rows(30))  # all of it is still known
     fold(service)
     assert existing_manifest(state).batches[-1].exchanges == 0
+
+
+def test_what_comes_in_while_folders_are_merged_is_folded(
+    service: Service, sender: Callable[[list[Any]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "FAN_IN", 3)
+    merging = compaction._merge
+    for number in range(3):
+        sender(bodies.rows(10, first=10 * number))
+        fold(service)
+
+    def meanwhile(*told: Any) -> None:
+        merging(*told)
+        sender(bodies.rows(10, first=25))
+        fold(service)
+
+    monkeypatch.setattr(compaction, "_merge", meanwhile)
+    merge(service)
+    assert [batch.exchanges for batch in existing_manifest(service.settings.storage.state).batches] == [5, 30]
+
+
+def test_folders_that_an_erasure_changed_while_they_were_merged_stay_as_it_left_them(
+    service: Service, sender: Callable[[list[Any]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "FAN_IN", 3)
+    state, replaced = service.settings.storage.state, compaction._replaced
+    for number in range(3):
+        sender(bodies.rows(10, first=10 * number))
+        fold(service)
+
+    def late(*told: Any) -> bool:
+        erased(state, "acct-1")
+        return replaced(*told)
+
+    monkeypatch.setattr(compaction, "_replaced", late)
+    merge(service)
+    monkeypatch.undo()
+    assert len(existing_manifest(state).folders) == 3
+    assert worlds.parts_with(state / "parts", "acct-1") == []
+    assert worlds.parts_with(state / "parts", "acct-2") != []
+
+
+def test_a_large_backlog_goes_in_by_lots_that_fit_in_memory(
+    service: Service, sender: Callable[[list[Any]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        sender(bodies.rows(10, first=10 * number))
+        service.journal.rotate()
+    sizes = [path.stat().st_size for path in service.journal.folder.glob("*.segment")]
+    monkeypatch.setattr(folding, "LOT_BYTES", 2 * max(sizes))
+    fold(service)
+    assert [batch.exchanges for batch in existing_manifest(service.settings.storage.state).batches] == [20, 20, 10]
+    assert bodies.journaled(service) == []

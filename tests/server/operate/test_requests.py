@@ -1,6 +1,7 @@
 """Around every request: counted by route, cut off when its body is too long or too slow, answered without its words."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from stillwatch.errors import ServiceError
 from stillwatch.server import Service, app, application, metrics
 from stillwatch.server.access import requires
 from stillwatch.server.detection import runs
-from stillwatch.server.operate import scraping
+from stillwatch.server.operate import requests, scraping
 from stillwatch.server.operate.requests import JSON_BYTES
 from stillwatch.server.settings import Taking
 
@@ -202,6 +203,25 @@ def test_what_is_asked_thousands_of_times_a_second_is_logged_only_when_it_goes_w
         reply = client.request(method, path, headers=headers, json={"account_ids": []} if "bulk" in path else None)
     assert (reply.status_code >= 400) == (path in ("/v1/check?wrong", "/v1/campaigns/none"))
     assert [line["status"] for line in logs if line["event"] == "request"] == [reply.status_code] * is_told
+
+
+def test_refusals_of_checks_are_told_in_one_line_for_each_kind(
+    client: TestClient, key_for: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "SUM_S", 0.5)
+    headers = key_for("ingest")
+    with capture_logs() as logs:
+        for path in ("/v1/check", "/v1/check", "/v1/check/a", "/v1/check/b", "/v1/check"):
+            assert client.get(path, headers=headers).status_code == 403
+        until = time.monotonic() + 20
+        while len(told := [line for line in logs if line["event"] == "requests_refused"]) < 2:
+            assert time.monotonic() < until
+            client.get("/healthz")
+    assert {line["route"]: (line["status"], line["count"]) for line in told} == {
+        "/v1/check": (403, 3),
+        "/v1/check/{path:path}": (403, 2),
+    }
+    assert not [line for line in logs if line["event"] == "request"]
 
 
 def test_every_metric_is_in_the_docs() -> None:

@@ -6,17 +6,19 @@
 3. Between two requests nothing of a fast one is left in that parser, so the two ways can alternate on a connection.
 
 Misses: these requests are in no access log and pass through no middleware; responses carry the headers that matter.
+        They are counted in `answers.py`.
 """
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from stillwatch.server.connections import BoundedProtocol
 from stillwatch.server.decisions.admissions import Admissions
+from stillwatch.server.decisions.answers import ANSWERS, told
 
 _LINE = re.compile(rb"(GET|HEAD) /v1/decisions/((?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+) HTTP/1\.1\r\n")
 _OTHERS = (b"snapshot", b"deltas")  # further routes below the same path
@@ -27,12 +29,19 @@ _KEYS = (b"authorization", b"x-api-key")
 _MOST_BYTES = 16_384  # of a request; a longer one is the parser's, with its own bounds
 
 
-def http_protocol(service: Any) -> type[HttpToolsProtocol]:
+def http_protocol(service: Any) -> type[BoundedProtocol]:
     """Uvicorn's protocol (its option `http`), with the fast path over what the service holds."""
-    return type("DecisionsProtocol", (_Fast,), {"snapshot": service.snapshot, "admissions": _admissions(service)})
+    settings = service.settings.server
+    held = {
+        "snapshot": service.snapshot,
+        "admissions": _admissions(service),
+        "header_timeout_s": settings.header_timeout_s,
+        "max_connections": settings.max_connections,
+    }
+    return type("DecisionsProtocol", (_Fast,), held)
 
 
-class _Fast(HttpToolsProtocol):
+class _Fast(BoundedProtocol):
     """HTTP/1.1, with one path of its own."""
 
     snapshot: Any
@@ -47,7 +56,7 @@ class _Fast(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer what can be answered at once, and hand on the rest."""
-        if self._is_possible and not self._is_inside and self._owes_nothing():
+        if self._is_possible and not self._is_inside and self.owes_nothing():
             data = self._rest(data)
         if data:
             super().data_received(data)
@@ -81,14 +90,10 @@ class _Fast(HttpToolsProtocol):
         self.snapshot.versions.hang_up()
         super().shutdown()
 
-    def _owes_nothing(self) -> bool:
-        answered = self.cycle is None or self.cycle.response_complete
-        return answered and not self.pipeline and not self.flow.write_paused and not self.transport.is_closing()
-
     def _rest(self, data: bytes) -> bytes:
         """Answer the requests at the start; what follows the last of them."""
         replies: list[bytes] = []
-        start = 0
+        start, count, began = 0, 0, time.perf_counter()
         while start < len(data):
             line = _LINE.match(data, start)
             end = data.find(b"\r\n\r\n", line.end() - 2) if line else -1
@@ -100,10 +105,13 @@ class _Fast(HttpToolsProtocol):
             replies += (self._head(), b"%d\r\ncontent-type: application/json\r\n\r\n" % len(reply))
             if line[1] == b"GET":
                 replies.append(reply)
-            self.server_state.total_requests += 1
+            count += 1
             start = end + 4
         if replies:
             self.transport.write(b"".join(replies))
+            ANSWERS.took(count, time.perf_counter() - began)
+            self.server_state.total_requests += count
+            self.head_came()
             self._answered_at = self.loop.time()
             if self.timeout_keep_alive_task is None:
                 self.timeout_keep_alive_handler()
@@ -119,7 +127,12 @@ class _Fast(HttpToolsProtocol):
             account_id = unquote_to_bytes(account_id)
             if b"/" in account_id or not _is_utf_8(account_id):
                 return None
-        return None if account_id in _OTHERS else self.snapshot.reply(account_id, namespace)
+        if account_id in _OTHERS:
+            return None
+        row: bytes
+        row, choice = self.snapshot.answer(account_id, namespace)
+        ANSWERS.fast[told(choice)] += 1
+        return row
 
     def _head(self) -> bytes:
         headers = self.server_state.default_headers

@@ -15,6 +15,7 @@ from fastapi.responses import Response, StreamingResponse
 from stillwatch.errors import ServiceError
 from stillwatch.server.access import Principal, requires
 from stillwatch.server.decisions import people
+from stillwatch.server.decisions.answers import ANSWERS
 from stillwatch.server.decisions.bodies import (
     ApprovingCampaign,
     Asked,
@@ -127,7 +128,9 @@ def undo_campaign(request: Request, principal: Undoer, asked: UndoingCampaign) -
 @router.get("/{account_id}", responses={200: {"model": Row}})
 def decision(request: Request, principal: Enforcer, account_id: str) -> Response:
     """What to do about an account now."""
-    return _json(request.app.state.service.snapshot.reply(account_id.encode(), namespace_of(principal)))
+    row, choice = request.app.state.service.snapshot.answer(account_id.encode(), namespace_of(principal))
+    ANSWERS.note(choice)
+    return _json(row)
 
 
 @router.get("")

@@ -66,14 +66,18 @@ class Snapshot:
 
     def reply(self, account_id: bytes, namespace: bytes = b"") -> bytes:
         """What is told of an account now, as JSON; the namespace goes before the id to find it, and is not told."""
+        return self.answer(account_id, namespace)[0]
+
+    def answer(self, account_id: bytes, namespace: bytes = b"") -> tuple[bytes, Choice | None]:
+        """`reply`, and what it tells to do; null for nothing."""
         key = namespace + account_id
         entry = self._rows.get(key)
         if entry is None:
-            return nothing(account_id)
+            return nothing(account_id), None
         part = self._parts.get(entry[ledger.ID_BYTES :])
         if part is None or part.choice.until <= self._now():
             return self._looked_at_again(account_id, key)
-        return row(account_id, entry[: ledger.ID_BYTES], part)
+        return row(account_id, entry[: ledger.ID_BYTES], part), part.choice
 
     def refresh(self, database: Database) -> None:
         """Take in what changed in SQL since the last time, and let lapse what is over."""
@@ -200,11 +204,13 @@ class Snapshot:
         entry = self._rows.get(key)
         return self._parts.get(entry[ledger.ID_BYTES :]) if entry else None
 
-    def _looked_at_again(self, account_id: bytes, key: bytes) -> bytes:
+    def _looked_at_again(self, account_id: bytes, key: bytes) -> tuple[bytes, Choice | None]:
         """A row that is being changed, or whose decision is over while nobody has said so yet."""
         with self._lock:
             choice: tuple[bytes, Choice] | None = chosen(self._held(key), self._live, self._now())
-            return row(account_id, choice[0], self._parts.build(choice[1])) if choice else nothing(account_id)
+            if choice is None:
+                return nothing(account_id), None
+            return row(account_id, choice[0], self._parts.build(choice[1])), choice[1]
 
 
 class _Lapses:

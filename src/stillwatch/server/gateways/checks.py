@@ -19,7 +19,7 @@ from stillwatch.client import Decision, Limits, Rates, Refusal, Verifying, decis
 from stillwatch.errors import ServiceError
 from stillwatch.server.access import Principal
 from stillwatch.server.logging import failure
-from stillwatch.server.metrics import gateway_answers
+from stillwatch.server.metrics import gateway_answers, gateway_seconds
 from stillwatch.server.settings import Checking
 
 KEY_HEADER = "x-stillwatch-key"
@@ -122,6 +122,11 @@ def lookup_of(service: Any) -> Lookup:
 
 async def checked(service: Any, asked: Asked, *, key: str = "", principal: Principal | None = None) -> Answer:
     """The answer to a gateway with a key, or to who was let in already; never an exception."""
+    with gateway_seconds.time():
+        return await _checked(service, asked, key, principal)
+
+
+async def _checked(service: Any, asked: Asked, key: str, principal: Principal | None) -> Answer:
     try:
         principal = principal or await service.checks.principal(service, key)
         if principal is None:

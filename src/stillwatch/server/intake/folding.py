@@ -1,7 +1,7 @@
 """What the journal holds goes into the state as a batch, by the same code as `stillwatch ingest`."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from stillwatch.records import REJECTED, arrow_schema
 from stillwatch.server.journal import SUFFIX, Frame, finished_segments, frames, remove, torn_bytes
 from stillwatch.server.service import Service
 
+LOT_BYTES = 128 << 20  # of segments that are folded as one batch: they are held in memory, twice for a moment
 _REJECTED = arrow_schema(REJECTED)
 _OTHERS_S, _LOOK_S = 30.0, 0.1  # how long others may take to finish and fold what they hold; between two looks at it
 
@@ -22,19 +23,26 @@ _OTHERS_S, _LOOK_S = 30.0, 0.1  # how long others may take to finish and fold wh
 def fold(service: Service) -> None:
     """Take every finished segment into the state, those of processes that are gone too, and remove it then.
 
+    What waits goes in at once, as far as it fits in memory: a large batch costs less than many small ones.
+
     Raises:
         StoreError: the journal or the state was made under another key or by another version.
     """
     folder = service.settings.storage.state
     service.journal.rotate()
     with finished_segments(service.journal.folder) as paths:
-        if not paths:
-            return
+        for lot in _lots(paths):
+            with _engine(service, folder) as (engine, work):
+                _fold(service, folder, lot, engine, work)
+                remove(lot)
+
+
+def merge(service: Service) -> None:
+    """Make few folders of the many that folds leave; traffic is folded meanwhile."""
+    folder, journal = service.settings.storage.state, service.journal.folder
+    if state.has_alike(folder):
         with _engine(service, folder) as (engine, work):
-            _fold(service, folder, paths, engine, work)
-            remove(paths)
-            pending = {path.name for path in service.journal.folder.iterdir()}
-            state.streams_merged(folder, engine, work=work, pending=pending)
+            state.streams_merged(folder, engine, work=work, pending=lambda: {path.name for path in journal.iterdir()})
 
 
 def fold_everything(service: Service) -> None:
@@ -51,6 +59,21 @@ def fold_everything(service: Service) -> None:
         if time.monotonic() > until or service.stopping.wait(_LOOK_S):
             raise StoreError("what came in is not in the state yet, another process holds it: ask again later")
         fold(service)
+
+
+def _lots(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """The segments in lots of at most LOT_BYTES, or of one."""
+    lot: list[Path] = []
+    held_bytes = 0
+    for path in paths:
+        size = path.stat().st_size
+        if lot and held_bytes + size > LOT_BYTES:
+            yield lot
+            lot, held_bytes = [], 0
+        lot.append(path)
+        held_bytes += size
+    if lot:
+        yield lot
 
 
 @contextmanager

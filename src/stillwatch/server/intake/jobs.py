@@ -5,7 +5,7 @@ from functools import partial
 
 from stillwatch.errors import SettingsError
 from stillwatch.server.intake import messages
-from stillwatch.server.intake.folding import fold
+from stillwatch.server.intake.folding import fold, merge
 from stillwatch.server.intake.watching import Watch
 from stillwatch.server.jobs import Job
 from stillwatch.server.service import Service
@@ -14,11 +14,12 @@ RECONNECT_S = 5.0  # from one failure to the next try
 
 
 def jobs(service: Service) -> list[Job]:
-    """Segments are finished by the process that writes them, and folded by one process for all."""
+    """Segments are finished by the process that writes them, folded by one process for all, and merged by one."""
     every_s = service.settings.intake.fold_every_s
     return [
         Job("rotate", every_s, service.journal.rotate, is_shared=False),
         Job("fold", every_s, partial(fold, service)),
+        Job("merge", every_s, partial(merge, service)),
         *([Job("watch", every_s, Watch(service).look)] if service.settings.intake.watch else []),
         *([_kafka(service)] if service.settings.intake.kafka_servers else []),
     ]

@@ -5,6 +5,7 @@ The path is never told: it may hold the id of an account.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -22,6 +23,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET = frozenset({"GET", "HEAD", "OPTIONS"})  # told in the log only when they fail, as are these routes:
 _HOT = frozenset({"/v1/check", "/v1/check/{path:path}"})  # asked thousands of times a second, by any method
+_REFUSED = (403, 429)  # what such a route tells about an account: what it is there for, and often
+SUM_S = 60.0  # seconds that are told of in one line, by route and status
 _UNKNOWN = "unknown"
 JSON_BYTES = 8 << 20  # of a body that is read whole before anybody asks for a key; others are read piece by piece after
 _CLOSE = {"Connection": "close"}  # what is left of the body is not read
@@ -34,6 +37,7 @@ class Requests:
         """Bodies longer than so many bytes, or not there after so many seconds, are refused."""
         self._app, self._log = app, log
         self._max_body_bytes, self._body_timeout_s = max_body_bytes, body_timeout_s
+        self._refusals: Counter[tuple[str, int]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
@@ -54,11 +58,23 @@ class Requests:
         method, route = _method(scope), _route(scope)
         metrics.requests.labels(method, route, status).inc()
         metrics.request_seconds.labels(route).observe(seconds)
-        if status >= 400 or not (method in _QUIET or route in _HOT):
+        if route in _HOT and status in _REFUSED:
+            self._sum_up(route, status)
+        elif status >= 400 or not (method in _QUIET or route in _HOT):
             principal = getattr(scope.get("state", {}).get("principal"), "name", None)
             self._log.info(
                 "request", method=method, route=route, status=status, seconds=round(seconds, 4), principal=principal
             )
+
+    def _sum_up(self, route: str, status: int) -> None:
+        """Count a refusal; the first one of a kind begins a minute, at whose end all of them are told in one line."""
+        self._refusals[route, status] += 1
+        if self._refusals[route, status] == 1:
+            asyncio.get_running_loop().call_later(SUM_S, self._tell_sum, route, status)
+
+    def _tell_sum(self, route: str, status: int) -> None:
+        count = self._refusals.pop((route, status))
+        self._log.info("requests_refused", route=route, status=status, count=count, seconds=SUM_S)
 
 
 class _Body:
