@@ -57,7 +57,7 @@ def test_every_number_told_to_a_member_stands_in_the_tables(scanned: Done) -> No
     assert explained.membership is not None
     [seen] = [row for row in rows(out, store.SEEN) if row["account_id"] == "harvest-004"]
     ties = explained.membership.ties
-    reasons = [campaign["coordination"]["because"], campaign["harvest"]["because"]]
+    reasons = [campaign["coordination"]["because"], campaign["harvest"]["because"], campaign["volume"]["because"]]
     reasons += [h["because"] for h in campaign["benign_hypotheses"]]
     reasons += [f"{h['nearness']:.0%}" for h in campaign["benign_hypotheses"] if h["nearness"] is not None]
     reasons += [f"{d['because']} {d['expires_after_days']}" for d in campaign["recommended_decisions"]]

@@ -5,9 +5,9 @@ Misses: fleets whose prompts quote changing code at length; without prompts, fle
         more than ordinary customers do.
 Source: own; the twin of "many addresses and clients on one account" in providers' indicator lists.
 
-Without prompts, or beside them, repetition shows in sizes: see `sizes`. Padding every request to a few sizes looks the
-same and costs a campaign little, so sizes explain only what is openly one owner's, where no harvest is proven and no
-more is taken than ordinary customers take. Whoever pads gains at most that.
+Where no prompts are in common, repetition shows in sizes (see `sizes`); where they are, items decide. Padding every
+request to a few sizes looks the same and costs a campaign little, so sizes explain only what is openly one owner's,
+where no harvest is proven and no more is taken than ordinary customers take. Whoever pads gains at most that.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,9 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
         return Finding(name, False, f"starved: the data hold no {' or '.join(KEPT)}", tested=False)
     repeated = used.repeated_exchanges / used.exchanges if used.exchanges else 0.0
     near = nearness(repeated, REPEATED_SHARE)
-    if repeated >= REPEATED_SHARE:
-        return Finding(name, True, f"{repeated:.0%} of the exchanges repeat an item of the same account", nearness=near)
+    if used.exchanges:
+        because = f"{repeated:.0%} of the exchanges repeat an item of the same account"
+        return Finding(name, repeated >= REPEATED_SHARE, because, nearness=near)
     if facts.sizes.again >= AGAIN and facts.sizes.beyond_chance >= BEYOND_CHANCE:
         return _by_size(facts, harvest, near)
     if facts.sizes.exchanges:
@@ -39,10 +40,8 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
             f"the average request comes {facts.sizes.again:.1f} times more in the same size, and "
             f"{facts.sizes.beyond_chance:.0%} of such matches are more than similar lengths explain"
         )
-        return Finding(name, False, because, nearness=max(near, nearness(facts.sizes.again, AGAIN)))
-    if used.exchanges == 0:
-        return Finding(name, False, "neither prompts nor sizes in common, so repetition cannot be measured")
-    return Finding(name, False, f"{repeated:.0%} of the exchanges repeat an item of the same account", nearness=near)
+        return Finding(name, False, because, nearness=nearness(facts.sizes.again, AGAIN))
+    return Finding(name, False, "neither prompts nor sizes in common, so repetition cannot be measured")
 
 
 def _by_size(facts: Facts, harvest: TestResult, near: float) -> Finding:
