@@ -87,9 +87,8 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     needed = {name: {normalised(d) for d in providers.get(name, [name])} for name in third_party}
     assert {name for name, distributions in needed.items() if not distributions & declared} == set()
     # duckdb is declared to keep its major version where Ibis works (docs/decisions), not because we name it; SQLAlchemy
-    # loads psycopg by name, and the list of disposable domains is done without where it is missing. Altair draws the
-    # charts of benchmarks only, and moves to their requirements when these are locked again.
-    unnamed = {"altair", "duckdb", "psycopg", "disposable-email-domains"}
+    # loads psycopg by name, and the list of disposable domains is done without where it is missing.
+    unnamed = {"duckdb", "psycopg", "disposable-email-domains"}
     assert declared - set().union(*needed.values()) - unnamed == set()
 
 
