@@ -24,7 +24,7 @@ def clock(kept_clock: Clock) -> Clock:
 
 def row(house: House, campaign_id: str | None, action: str, state: str, number: int) -> dict[str, Any]:
     now = house.service.now()
-    told = {"because": "", "evidence": [], "source": "policy", "author": "policy", "approvals_needed": 1, "changed": 1}
+    told = {"because": "", "evidence": [], "source": "policy", "author": "policy", "approvals_needed": 0, "changed": 1}
     ends = {"created_at": now, "expires_at": now + timedelta(days=9)}
     key = {"decision_id": f"{number:020d}", "account_id": f"a-{number}"}
     return {**key, "campaign_id": campaign_id, "action": action, "state": state, **told, **ends}
