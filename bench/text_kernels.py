@@ -81,7 +81,7 @@ def exchanges(texts: pa.Array) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def byte_sum(data: npt.NDArray[np.uint8]) -> int:
     """The least a kernel that looks at every byte can do."""
     total = 0

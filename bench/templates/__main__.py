@@ -26,9 +26,11 @@ from stillwatch import linkage
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage.matching import matrix
 from stillwatch.records import EXCHANGES, arrow_schema
-from stillwatch.signals import bags, signals
+from stillwatch.signals import signals
 
 from . import japanese
+from .families import families
+from .words import bags
 
 VOCABULARY = 8_000  # words of the made-up language
 SYNONYMS = 5  # of each word, from among the words about as frequent
@@ -291,7 +293,7 @@ def _templated(table: pa.Table) -> pa.Table:
         scanned = linkage.templated(engine.memory(table), engine, Path(scratch)).exchanges.to_pyarrow()
         scanned = scanned.take(pc.index_in(table["exchange_id"], scanned["exchange_id"].combine_chunks()))
     words = matrix(table["words"], np.int16).view(np.uint16)
-    family = linkage.families(derived).ids_of(words)
+    family = families(derived).ids_of(words)
     return pa.table({"exact": exact["template_id"], "template_id": scanned["template_id"], "family_id": family})
 
 

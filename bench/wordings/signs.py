@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
+from bench.templates.words import bags
 from stillwatch.linkage.matching import matrix
 from stillwatch.records import INTENTS
-from stillwatch.signals import bags, signals
+from stillwatch.signals import signals
 
 MOST_TEXTS = 40  # different prompts read of one account, by their ids
 FEWEST_TEXTS = 6  # of an account before anything is said of it

@@ -16,7 +16,6 @@ import pyarrow as pa
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 SKETCH_SIZE = 16  # local fingerprints kept of one prompt: eight from its head, eight from its tail
-WORDS_SIZE = 80  # marks of words of one prompt: at most forty from its head, forty from its tail
 EMBEDDING_SIZE = 32  # dimensions of the random-feature embedding of one prompt
 
 CAPABILITIES = (

@@ -2,7 +2,6 @@
 
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members, steps
-from stillwatch.linkage.families import Families, families
 from stillwatch.linkage.findings import Findings, Known, findings, findings_with_leads
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
@@ -32,7 +31,6 @@ __all__ = [
     "TEMPLATED_SCHEMA",
     "VOCABULARY",
     "Clusters",
-    "Families",
     "Findings",
     "Holdings",
     "Known",
@@ -46,7 +44,6 @@ __all__ = [
     "clusters",
     "cohesion",
     "evidence",
-    "families",
     "findings",
     "findings_with_leads",
     "group_templates",

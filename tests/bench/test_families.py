@@ -7,13 +7,12 @@ import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
+from bench.templates.families import Families, families
+from bench.templates.pools import LEAST_BITS, Pools, assigned, estimated
+from bench.templates.words import WORDS_SIZE
 
-from stillwatch.linkage import Families, families
-from stillwatch.linkage.families import matrix
-from stillwatch.linkage.pools import LEAST_BITS, Pools, assigned, estimated
-from stillwatch.records import SKETCH_SIZE, WORDS_SIZE
-
-pytestmark = pytest.mark.nightly  # no scan computes families: benchmarks do
+from stillwatch.linkage.matching import matrix
+from stillwatch.records import SKETCH_SIZE
 
 Prompt = tuple[str, list[int]]  # an account and the words of a prompt of its, as numbers
 WORDS, SYNONYMS = 3_000, 5

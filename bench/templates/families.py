@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from stillwatch.engines.base import IbisTable
 from stillwatch.linkage.matching import matrix
-from stillwatch.linkage.pools import LEAST_BITS, MARKS, Ints, Marks, Pools, assigned, estimated, grouped
+
+from .pools import LEAST_BITS, MARKS, Ints, Marks, Pools, assigned, estimated, grouped
 
 MIN_TEXTS = 5  # different texts; below this, coincidence dominates
 SEED_BITS = 12.0  # that a text of a seed must say for it; seeds are few texts, and grow

@@ -11,7 +11,7 @@ Source: Broder (1997), "On the resemblance and containment of documents", SEQUEN
 In scripts without spaces a mark is two neighbouring characters, every other pair by its hash, as a word there has about
 two. Tokens that hold a digit have no mark.
 
-No signal: template families alone read it, and no scan looks for families (docs/decisions/0011).
+Template families alone read it, and no scan looks for families (docs/decisions/0011).
 """
 
 import numpy as np
@@ -19,11 +19,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from stillwatch.records import WORDS_SIZE
 from stillwatch.signals import oracle
 from stillwatch.signals.hashing import FACTOR, MASK, SEED, finish, finish_reference
 from stillwatch.signals.text import NUMBER_TOKEN, UNSPACED_TOKEN, nullable_vectors, tokens
 
+WORDS_SIZE = 80  # marks of words of one prompt: at most forty from its head, forty from its tail
 WORDS = pa.list_(pa.int16(), WORDS_SIZE)
 
 WINDOW = 128  # how far from either end words are taken: a character of an unspaced script counts one, a word two

@@ -2,16 +2,14 @@
 
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pyarrow as pa
 import pytest
+from bench.templates import words
+from bench.templates.words import WORDS_SIZE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillwatch.records import WORDS_SIZE
-
-SignalOf = Callable[..., dict[str, Any]]
 BagOf = Callable[[str | None], list[int] | None]
 Bags = Callable[[list[str]], list[set[int]]]
 
@@ -29,19 +27,15 @@ JAPANESE = "次の報告書をよく読み、データで裏付けられてい�
 
 @pytest.fixture(scope="module")
 def bags() -> Bags:
-    from stillwatch import signals
-
     def of(prompts: list[str]) -> list[set[int]]:
-        return [{value for value in bag if value} for bag in signals.bags(pa.array(prompts)).to_pylist()]
+        return [{value for value in bag if value} for bag in words.bags(pa.array(prompts)).to_pylist()]
 
     return of
 
 
 @pytest.fixture(scope="module")
 def bag_of() -> BagOf:
-    from stillwatch import signals
-
-    return lambda text: signals.bags(pa.array([text], pa.string())).to_pylist()[0]
+    return lambda text: words.bags(pa.array([text], pa.string())).to_pylist()[0]
 
 
 # Every code point but surrogates, which cannot stand in Arrow text; and texts longer than the window.
@@ -89,11 +83,10 @@ def test_order_and_repetition_are_not_kept(bag_of: BagOf) -> None:
 
 
 @pytest.mark.parametrize("text", [INSTRUCTION, CHINESE, JAPANESE], ids=["english", "chinese", "japanese"])
-def test_invisible_characters_change_nothing(bag_of: BagOf, signal_of: SignalOf, text: str) -> None:
+def test_invisible_characters_change_nothing(bag_of: BagOf, text: str) -> None:
     hidden = "".join(c + random.Random(i).choice(["", "\u200b", "\u2060", "\ufe0f"]) for i, c in enumerate(text))
     assert hidden != text
     assert bag_of(hidden) == bag_of(text)
-    assert signal_of(hidden)["sketch"] == signal_of(text)["sketch"]
 
 
 @pytest.mark.parametrize(
@@ -106,10 +99,9 @@ def test_invisible_characters_change_nothing(bag_of: BagOf, signal_of: SignalOf,
     ],
     ids=["capitals", "cyrillic twins", "full width", "strokes"],
 )
-def test_case_look_alikes_width_and_strokes_change_nothing(bag_of: BagOf, signal_of: SignalOf, disguised: str) -> None:
+def test_case_look_alikes_width_and_strokes_change_nothing(bag_of: BagOf, disguised: str) -> None:
     assert disguised != INSTRUCTION
     assert bag_of(disguised) == bag_of(INSTRUCTION)
-    assert signal_of(disguised)["sketch"] == signal_of(INSTRUCTION)["sketch"]
 
 
 def test_in_scripts_without_spaces_neighbouring_characters_are_words(bags: Bags) -> None:
@@ -129,6 +121,5 @@ def test_a_prompt_without_a_token_has_no_bag(bag_of: BagOf) -> None:
 @settings(max_examples=100, deadline=None)
 @given(texts=st.lists(st.one_of(st.none(), st.text(CHARACTERS, max_size=400), WORDY), min_size=1, max_size=4))
 def test_the_kernel_equals_its_scalar_reference(texts: list[str | None]) -> None:
-    from stillwatch.signals import words
 
     assert words.bags(pa.array(texts, pa.string())).to_pylist() == [words.bag_reference(text) for text in texts]
