@@ -22,7 +22,7 @@ def tied(rows: Rows) -> dict[str, int]:
     """Which groups tie the first INSIDE accounts, and how many of them."""
     of, _, _ = found_in(rows, ACCOUNTS)
     labels = np.where(np.arange(ACCOUNTS) < INSIDE, 0, -1)
-    chosen = Clusters(labels, np.zeros(ACCOUNTS), np.zeros(ACCOUNTS, dtype=np.int64))
+    chosen = Clusters(labels, np.zeros(ACCOUNTS), np.zeros(ACCOUNTS, dtype=np.int64), labels)
     return {row["group"]: row["linked"] for row in cohesion(of, chosen, []).to_pylist()}
 
 

@@ -74,5 +74,5 @@ def test_a_file_nobody_can_read_holds_nobody_up(
 
 
 def test_only_a_service_that_is_told_to_watch_does(watching: Service, service: Service) -> None:
-    assert [job.name for job in jobs(watching)] == ["rotate", "fold", "watch"]
-    assert [job.name for job in jobs(service)] == ["rotate", "fold"]
+    assert [job.name for job in jobs(watching)] == ["rotate", "fold", "merge", "watch"]
+    assert [job.name for job in jobs(service)] == ["rotate", "fold", "merge"]

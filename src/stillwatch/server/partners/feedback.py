@@ -110,7 +110,7 @@ def _add(service: Service, inbox: Inbox, peer: Peer) -> None:
     if not rows:
         return
     done = push(peer, [object_ for _, object_ in rows], wait=service.stopping.wait)
-    service.log.info("feedback_added", peer=peer.name, taken=done.taken, refused=done.refused)
+    service.log.info("feedback_added", peer=peer.name, count=done.taken, rejected=done.refused)
     store.write_json(inbox.folder / ADDED, {**reached, peer.name: max(number for number, _ in rows)})
 
 
