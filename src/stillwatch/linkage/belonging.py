@@ -15,9 +15,8 @@ from stillwatch.records import TEMPLATE_KINDS
 
 Flags = NDArray[np.bool_]
 
-TEMPLATE, REWORDING = TEMPLATE_KINDS
+REWORDING = "rewording"
 MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone is a sentence somebody else may use
-MIN_REWORDINGS = 3  # that do without a template among them: two are two sentences
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
 CHEAP_LIFT = 32.0  # how many times commoner in a cluster than elsewhere an address must be to count beside a card
 MIN_MINE = 2  # other members that hold it
@@ -185,22 +184,19 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
 def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> Ints:
     """Cluster of each account: whose wordings it holds, else the one it has MIN_POINTS with.
 
-    Two owned wordings make a member, one of them a template, or MIN_REWORDINGS where none is: a rewording may be a mere
-    sentence. One is enough where another group ties the account to the same cluster (`apart`); where that one is a
-    rewording, the other group must cost something to share (`dear`).
+    Two owned wordings make a member, one of them a template or a rewording; one is enough where another group ties the
+    account to the same cluster (`apart`). Where that one is a rewording, which may be a mere sentence, the other group
+    must cost something to share (`dear`).
     """
     owned = own[of.held] >= 0
     home, often = most(of.account_count, of.accounts[owned], own[of.held[owned]])
     kinds = np.array(of.kinds, dtype=object)[of.held]
     at_home = owned & (own[of.held] == home[of.accounts])
-    whole = _counted(of, at_home & (kinds == TEMPLATE)) > 0
-    reworded = _counted(of, at_home & (kinds == REWORDING))
-    exact = _counted(of, at_home & (kinds != REWORDING)) > 0
-    by_content = ((often >= MIN_WORDINGS) & whole) | (reworded >= MIN_REWORDINGS)
-    by_wording = (home >= 0) & (by_content | (np.where(exact, apart, dear) == home))
+    speaks = _holds_any(of, at_home & np.isin(kinds, TEMPLATE_KINDS))
+    exact = _holds_any(of, at_home & (kinds != REWORDING))
+    by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (np.where(exact, apart, dear) == home))
     return np.where(by_wording, home, np.where(tied.points >= MIN_POINTS, tied.home, -1))
 
 
-def _counted(of: Holdings, edges: Flags) -> Ints:
-    """How many of the edges each account has: (accounts,)."""
-    return np.bincount(of.accounts[edges], minlength=of.account_count)
+def _holds_any(of: Holdings, edges: Flags) -> Flags:
+    return np.bincount(of.accounts[edges], minlength=of.account_count) > 0
