@@ -20,6 +20,7 @@ from stillwatch.engines.base import Engine
 from stillwatch.intake import Intake
 from stillwatch.leads import NOTHING_SENT, Sent
 from stillwatch.pipeline import Campaign, Earlier, found
+from stillwatch.records import LEAD_KIND
 from stillwatch.settings import Settings
 from stillwatch.state import rolled
 from stillwatch.store import read_seen, read_verdicts
@@ -44,6 +45,7 @@ class Made:
 
     campaigns: tuple[tuple[str, frozenset[str]], ...]
     minimum_detectable: int | None
+    named: frozenset[str]  # accounts that bear a lead of a partner
 
     def reported(self, verdicts: frozenset[str]) -> Run:
         """What counts as reported."""
@@ -65,9 +67,16 @@ class Runs:
 
     def at(self, hour: int) -> Run:
         """The run at the end of the hour, counted from the start of the world."""
+        return self._made(hour).reported(self.verdicts)
+
+    def named(self, hour: int) -> frozenset[str]:
+        """The accounts that bear a lead of a partner at the end of the hour."""
+        return self._made(hour).named
+
+    def _made(self, hour: int) -> Made:
         if hour not in self.made:
             self.made[hour] = self._run(self.starts_at + timedelta(hours=hour))
-        return self.made[hour].reported(self.verdicts)
+        return self.made[hour]
 
     def _run(self, until: datetime) -> Made:
         work = self.taken.work / f"until-{until:%Y%m%dT%H}-{len(self.sent.rows)}"
@@ -83,7 +92,11 @@ class Runs:
         shutil.rmtree(work)
         self.say(f"run as of {until:%Y-%m-%d %H}:00: {_told(result.campaigns)}")
         told = tuple((c["verdict"], frozenset(c["account_ids"])) for c in result.campaigns)
-        return Made(told, result.minimum_detectable)
+        return Made(told, result.minimum_detectable, _named(result.links))
+
+
+def _named(links: pa.Table) -> frozenset[str]:
+    return frozenset(links.filter(pc.equal(links["kind"], LEAD_KIND))["account_id"].to_pylist())
 
 
 def prefix(taken: Intake, until: datetime, work: Path) -> Intake:

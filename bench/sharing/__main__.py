@@ -44,6 +44,8 @@ HEADER = (
 )
 
 
+NAMED = ("seed", "reworded", "hours after its start", "leaked", "at work", "of these named", "customers named")
+NAMED_AFTER_H = (6, 12, 24, 48)
 LIES = ("seed", "reworded", "wrong leads", "innocents accused: without, with", "or coordinated: without, with")
 
 
@@ -60,17 +62,22 @@ class Row:
 
 
 def main() -> None:
-    """Print two tables on standard output; progress goes to standard error."""
+    """Print three tables on standard output; progress goes to standard error."""
     wanted = _arguments()
     rows: list[Row] = []
+    named: list[str] = []
     lies: list[str] = []
     for seed in wanted.seed:
         for reworded in wanted.reworded:
             with tempfile.TemporaryDirectory(prefix="bench-sharing-") as scratch:
-                made, told = _world(wanted, seed, reworded, Path(scratch))
+                made, borne, told = _world(wanted, seed, reworded, Path(scratch))
                 rows += made
+                named += [f"| {seed} | {reworded:.0%} | {one} |" for one in borne]
                 lies.append(f"| {seed} | {reworded:.0%} | {told} |")
     print(markdown(rows))
+    print()
+    print("| " + " | ".join(NAMED) + " |\n|---|---|---:|---:|---:|---:|---:|")
+    print("\n".join(named))
     print()
     print("| " + " | ".join(LIES) + " |\n|---|---|---:|---:|---:|")
     print("\n".join(lies))
@@ -97,7 +104,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _world(wanted: argparse.Namespace, seed: int, reworded: float, scratch: Path) -> tuple[list[Row], str]:
+def _world(wanted: argparse.Namespace, seed: int, reworded: float, scratch: Path) -> tuple[list[Row], list[str], str]:
     extra = [
         word
         for flag, value in (("--prompts", wanted.prompts), ("--timing", wanted.timing))
@@ -121,7 +128,7 @@ def _world(wanted: argparse.Namespace, seed: int, reworded: float, scratch: Path
         alone = Runs(taken, engine, settings, second.starts_at, frozenset(), say=_say)
         told = Runs(taken, engine, settings, second.starts_at, frozenset(), say=_say, sent=two.received())
         rows = [row for name in VERDICTS for row in _rows(seed, reworded, name, campaign, (alone, told), second)]
-        return rows, _lied_to(taken, alone, second)
+        return rows, _named(campaign, told, second), _lied_to(taken, alone, second)
 
 
 def _until_the_ban(first: Side, folder: Path) -> Path:
@@ -148,6 +155,18 @@ def _rows(
         at = hours if with_.after_h is None else start + with_.after_h
         found.append(Row(seed, reworded, verdict, without, with_, len(_innocents(told.at(at).accused, side))))
     return found
+
+
+def _named(campaign: TrueCampaign, told: Runs, side: Side) -> list[str]:
+    """Who bears what the partner sent, whatever the verdict, some hours after the campaign began here."""
+    start = int((campaign.exchanges_us[0] / 1e6 - side.starts_at.timestamp()) // 3600)
+    lines = []
+    for hours in NAMED_AFTER_H:
+        until = round((side.starts_at.timestamp() + (start + hours) * 3600) * 1e6)
+        named, active = told.named(start + hours), campaign.active(until)
+        cells = (hours, f"{campaign.share_before(until):.1%}", len(active), len(named & active))
+        lines.append(" | ".join(map(str, (*cells, len(_innocents(named, side))))))
+    return lines
 
 
 def _innocents(accused: frozenset[str], side: Side) -> frozenset[str]:

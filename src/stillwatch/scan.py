@@ -246,8 +246,20 @@ def _not_judged(kept: Kept, result: Found) -> list[str]:
         told.append("The input holds no exchanges.")
     if result.minimum_detectable is None and kept.exchanges:
         told.append("With so few accounts no campaign, however large, would stand out from chance.")
+    told += _named_by_partners(result.lead_matches)
     missing = {f"Some campaigns: {text}." for campaign in result.campaigns for text in campaign["missing"]}
     return told + sorted(missing)
+
+
+def _named_by_partners(lead_matches: pa.Table) -> list[str]:
+    """A sentence when accounts in no campaign bear what partners sent: it is here, and nobody is judged for it."""
+    bearing = max((row["accounts"] for row in lead_matches.to_pylist() if row["campaign_id"] is None), default=0)
+    if not bearing:
+        return []
+    return [
+        f"{bearing:,} accounts in no campaign bear one lead of a partner: what they share here does not suffice for a "
+        f"verdict, and a lead is none. {store.LINKS} names them, under the kind lead."
+    ]
 
 
 def _unknown_accounts(kept: Kept) -> list[str]:
