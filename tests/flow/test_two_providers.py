@@ -176,7 +176,9 @@ def test_lies_about_every_innocent_population_accuse_nobody(
     write_group(tmp_path / "groups", group(KEY.group_id, KEY.secret, since=planted.STARTS_AT))
     done = scans.scan(folder, out, groups=tmp_path / "groups")
     found = scans.verdicts(done.campaigns)
-    assert store.read_table(out, store.LEAD_MATCHES).num_rows > 0
+    matches = store.read_table(out, store.LEAD_MATCHES).to_pylist()
+    outside = max(row["accounts"] for row in matches if row["campaign_id"] is None)
+    assert any(told.startswith(f"{outside:,} accounts in no campaign bear") for told in done.run["not_judged"])
     assert set(found) <= {"explained", "coordinated"}
     assert set(found.get("coordinated", ())) <= {"newcomer"}
     explained = [sorted(one["account_ids"]) for one in alone if one["verdict"] == "explained"]
