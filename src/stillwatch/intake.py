@@ -52,6 +52,11 @@ class Intake:
     columns: frozenset[str] | None = None
 
 
+def filled(signals: pa.RecordBatch | pa.Table) -> set[str]:
+    """Names of the columns of the signals that hold anything."""
+    return {name for name in SIGNALS.names if signals[name].null_count < signals.num_rows}
+
+
 def intake(
     settings: Settings, engine: Engine, *, key: ingest.Key, work: Path, progress: Callable[[str, int, int], None]
 ) -> Intake:
@@ -68,7 +73,7 @@ def intake(
 
     def measured(batch: pa.RecordBatch) -> pa.RecordBatch:
         found = numbered_signals(batch, key)
-        columns.update(name for name in SIGNALS.names if found[name].null_count < len(found))
+        columns.update(filled(found))
         return found
 
     derived = engine.map_batches(batches, measured, NUMBERED_SIGNALS, work / "signals")

@@ -9,6 +9,7 @@ from bench.templates import words
 from bench.templates.words import WORDS_SIZE
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.disguises import disguises, with_invisible
 
 BagOf = Callable[[str | None], list[int] | None]
 Bags = Callable[[list[str]], list[set[int]]]
@@ -84,21 +85,12 @@ def test_order_and_repetition_are_not_kept(bag_of: BagOf) -> None:
 
 @pytest.mark.parametrize("text", [INSTRUCTION, CHINESE, JAPANESE], ids=["english", "chinese", "japanese"])
 def test_invisible_characters_change_nothing(bag_of: BagOf, text: str) -> None:
-    hidden = "".join(c + random.Random(i).choice(["", "\u200b", "\u2060", "\ufe0f"]) for i, c in enumerate(text))
+    hidden = with_invisible(text)
     assert hidden != text
     assert bag_of(hidden) == bag_of(text)
 
 
-@pytest.mark.parametrize(
-    "disguised",
-    [
-        INSTRUCTION.upper(),
-        INSTRUCTION.translate(str.maketrans("aceopxy", "асеорху")),
-        "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in INSTRUCTION),
-        INSTRUCTION.replace("a", "a\u0334"),
-    ],
-    ids=["capitals", "cyrillic twins", "full width", "strokes"],
-)
+@pytest.mark.parametrize("disguised", disguises(INSTRUCTION).values(), ids=disguises(INSTRUCTION).keys())
 def test_case_look_alikes_width_and_strokes_change_nothing(bag_of: BagOf, disguised: str) -> None:
     assert disguised != INSTRUCTION
     assert bag_of(disguised) == bag_of(INSTRUCTION)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.disguises import disguises, with_invisible
 
 from stillwatch.records import SKETCH_SIZE
 
@@ -108,21 +109,12 @@ def test_case_punctuation_and_invisible_characters_change_neither(signal_of: Sig
 
 @pytest.mark.parametrize("text", [INSTRUCTION, CHINESE], ids=["english", "chinese"])
 def test_invisible_characters_do_not_change_the_sketch(signal_of: SignalOf, text: str) -> None:
-    hidden = "".join(c + random.Random(i).choice(["", "\u200b", "\u2060", "\ufe0f"]) for i, c in enumerate(text))
+    hidden = with_invisible(text)
     assert hidden != text
     assert signal_of(hidden)["sketch"] == signal_of(text)["sketch"]
 
 
-@pytest.mark.parametrize(
-    "disguised",
-    [
-        INSTRUCTION.upper(),
-        INSTRUCTION.translate(str.maketrans("aceopxy", "асеорху")),
-        "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in INSTRUCTION),
-        INSTRUCTION.replace("a", "a\u0334"),
-    ],
-    ids=["capitals", "cyrillic twins", "full width", "strokes"],
-)
+@pytest.mark.parametrize("disguised", disguises(INSTRUCTION).values(), ids=disguises(INSTRUCTION).keys())
 def test_case_look_alikes_width_and_strokes_do_not_change_the_sketch(signal_of: SignalOf, disguised: str) -> None:
     assert disguised != INSTRUCTION
     assert signal_of(disguised)["sketch"] == signal_of(INSTRUCTION)["sketch"]

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stillwatch import ingest, rollups
 from stillwatch.engines.base import Engine
 from stillwatch.errors import StoreError
-from stillwatch.intake import NUMBERED_SIGNALS, Intake, without_repeats
-from stillwatch.records import ACCOUNTS, REJECTED, SIGNALS, arrow_schema
+from stillwatch.intake import NUMBERED_SIGNALS, Intake, filled, without_repeats
+from stillwatch.records import ACCOUNTS, REJECTED, arrow_schema
 from stillwatch.state.batches import Place, checked_manifest, committed, finished_parts
 from stillwatch.state.manifest import Batch, Manifest, writing
 
@@ -108,7 +107,7 @@ def _taken(segments: Sequence[Segment], engine: Engine, key: ingest.Key, work: P
         duplicates=duplicates,
         rejected=pa.Table.from_batches(rejected),
         exemplars={},
-        columns=None if duplicates else _filled(signals),
+        columns=None if duplicates else frozenset(filled(signals)),
     )
 
 
@@ -121,8 +120,3 @@ def _one_chunk(batches: Sequence[pa.RecordBatch]) -> pa.Table:
             texts = column.cast(column.type.value_type).dictionary_encode()
             table = table.set_column(place, table.schema.field(place), texts)
     return table.unify_dictionaries().combine_chunks()
-
-
-def _filled(signals: pa.Table) -> frozenset[str]:
-    """Names of the columns of the signals that hold anything."""
-    return frozenset(name for name in SIGNALS.names if pc.any(pc.is_valid(signals[name])).as_py())

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from tests.partners.world import NORTH, lead, uid
 from tests.server.conftest import Clock
 from tests.server.decisions.serving import served
-from tests.server.sharing.conftest import RECIPIENTS, House, housed, slim
+from tests.server.sharing.conftest import House, housed
 from tests.server.taxii.conftest import ROOT, World
 
 from stillwatch import store
@@ -24,7 +24,7 @@ from stillwatch.server import ServerSettings, Service
 from stillwatch.server.app import jobs_of
 from stillwatch.server.partners.feedback import give_feedback
 from stillwatch.server.settings import Pulling, Storing, load_server_settings
-from stillwatch.server.tables import audit, releases, sent_objects, taxii_objects
+from stillwatch.server.tables import audit
 from stillwatch.sharing.objects import measures
 
 
@@ -37,11 +37,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 @pytest.fixture
 def house(held: House) -> House:
     """A service that was sent a lead by the north, which nine accounts of a campaign bear."""
-    with held.service.database.write() as connection:
-        for table in (sent_objects, releases, taxii_objects):
-            connection.execute(table.delete())
-    held.recipients().write_text(RECIPIENTS)
-    held.detected(slim())
+    held.emptied()
     for path in (held.folder / store.VERDICTS, held.folder / "partners" / "fed_back.json"):
         path.unlink(missing_ok=True)
     with Inbox(held.folder).opened("north", (NORTH,)) as box:

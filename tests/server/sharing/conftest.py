@@ -67,6 +67,14 @@ class House:
         """The file of recipients."""
         return Path(self.service.settings.sharing.recipients)
 
+    def emptied(self) -> None:
+        """Nothing was sent or proposed yet, and one detection was made."""
+        with self.service.database.write() as connection:
+            for table in (sent_objects, releases, taxii_objects):
+                connection.execute(table.delete())
+        self.recipients().write_text(RECIPIENTS)
+        self.detected(slim())
+
     def campaigns(self) -> list[dict[str, Any]]:
         return store.read_campaigns(self.folder)
 
@@ -145,9 +153,5 @@ def kept(tmp_path_factory: pytest.TempPathFactory, kept_clock: Clock) -> Iterato
 @pytest.fixture
 def house(kept: House) -> House:
     """The service, with nothing sent or proposed yet."""
-    with kept.service.database.write() as connection:
-        for table in (sent_objects, releases, taxii_objects):
-            connection.execute(table.delete())
-    kept.recipients().write_text(RECIPIENTS)
-    kept.detected(slim())
+    kept.emptied()
     return kept

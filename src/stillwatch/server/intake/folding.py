@@ -1,7 +1,7 @@
 """What the journal holds goes into the state as a batch, by the same code as `stillwatch ingest`."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from stillwatch import state
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.errors import StoreError
 from stillwatch.records import REJECTED, arrow_schema
+from stillwatch.server.intake.lots import lots
 from stillwatch.server.journal import SUFFIX, Frame, finished_segments, frames, remove, torn_bytes
 from stillwatch.server.service import Service
 
@@ -31,7 +32,7 @@ def fold(service: Service) -> None:
     folder = service.settings.storage.state
     service.journal.rotate()
     with finished_segments(service.journal.folder) as paths:
-        for lot in _lots(paths):
+        for lot in lots(paths, lambda path: path.stat().st_size, most_bytes=LOT_BYTES):
             with _engine(service, folder) as (engine, work):
                 _fold(service, folder, lot, engine, work)
                 remove(lot)
@@ -59,21 +60,6 @@ def fold_everything(service: Service) -> None:
         if time.monotonic() > until or service.stopping.wait(_LOOK_S):
             raise StoreError("what came in is not in the state yet, another process holds it: ask again later")
         fold(service)
-
-
-def _lots(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """The segments in lots of at most LOT_BYTES, or of one."""
-    lot: list[Path] = []
-    held_bytes = 0
-    for path in paths:
-        size = path.stat().st_size
-        if lot and held_bytes + size > LOT_BYTES:
-            yield lot
-            lot, held_bytes = [], 0
-        lot.append(path)
-        held_bytes += size
-    if lot:
-        yield lot
 
 
 @contextmanager

@@ -6,7 +6,7 @@ While too much is on its way the partitions are paused, so Kafka keeps what wait
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -17,6 +17,7 @@ from stillwatch.server import metrics
 from stillwatch.server.access import Principal
 from stillwatch.server.gate import Full, Passage
 from stillwatch.server.intake import messages, taking
+from stillwatch.server.intake.lots import lots
 from stillwatch.server.logging import failure
 from stillwatch.server.service import Service
 
@@ -49,7 +50,7 @@ class Topic:
             self.service.log.warning("kafka_answered", reason=problem)
         read = sorted((m for m in found if m.error() is None), key=lambda m: (m.partition(), m.offset()))
         for partition, together in groupby(read, key=lambda message: message.partition()):
-            for part in _parts(together):
+            for part in lots(together, lambda message: len(message.value() or b""), most_bytes=MOST_BYTES):
                 if not self._kept(partition, part):
                     return
 
@@ -108,20 +109,6 @@ def options_of(service: Service) -> Mapping[str, Any]:
         "group.id": told.kafka_group,
         "enable.auto.commit": False,
     }
-
-
-def _parts(together: Iterator[Any]) -> Iterator[list[Any]]:
-    """The messages in runs of at most so many bytes, or of one that has more."""
-    part, size = list[Any](), 0
-    for message in together:
-        count = len(message.value() or b"")
-        if part and size + count > MOST_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(message)
-        size += count
-    if part:
-        yield part
 
 
 def _count(done: taking.Taken, size: int) -> None:

@@ -5,6 +5,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,18 +88,13 @@ def _state(settings: ServerSettings) -> Iterator[Finding]:
 
 
 def _database(settings: ServerSettings) -> Iterator[Finding]:
-    database: Database | None = None
     try:
-        database = Database(settings.storage.database_url)
-        with database.read() as connection:
+        with closing(Database(settings.storage.database_url)) as database, database.read() as connection:
             revision = migrations.current(connection)
         migrations.refuse_newer(revision)
     except StillwatchError as error:
         yield Finding("database", "failed", str(error))
         return
-    finally:
-        if database is not None:
-            database.close()
     yield Finding("database", "ok", f"{database.name} answers")
     if revision == migrations.newest():
         yield Finding("schema", "ok", f"at revision {revision}")
@@ -146,19 +142,14 @@ def _clearances(settings: ServerSettings) -> Iterator[Finding]:
     path = Path(settings.sharing.recipients) if settings.sharing.recipients else recipients_path()
     if not path.exists():
         return
-    database: Database | None = None
     try:
         told = read_recipients(path).by_name
-        database = Database(settings.storage.database_url)
-        with database.read() as connection:
+        with closing(Database(settings.storage.database_url)) as database, database.read() as connection:
             is_ready = migrations.current(connection) == migrations.newest()
             found = differences(connection, told) if is_ready else []
     except StillwatchError as error:
         yield Finding("recipients", "failed", str(error))
         return
-    finally:
-        if database is not None:
-            database.close()
     if not found:
         words = f"{path}, {len(told)} recipients" + ("" if is_ready else "; not compared with the TAXII server yet")
         yield Finding("recipients", "ok", words)
