@@ -287,9 +287,9 @@ def _japanese(wanted: argparse.Namespace, rng: np.random.Generator) -> Iterator[
 def _templated(table: pa.Table) -> pa.Table:
     """The table with its exact set of wordings, its template as a scan has it, and its family."""
     derived = ibis.memtable(table)
-    fingerprints = np.sort(linkage.vocabulary(derived).to_pyarrow()["fingerprint"].to_numpy())
-    exact = pa.Table.from_batches([linkage.looks(linkage.indexed(fingerprints))(part) for part in _parts(table)])
     with tempfile.TemporaryDirectory() as scratch, EmbeddedEngine(Path(scratch)) as engine:
+        fingerprints = linkage.vocabulary(derived, linkage.numbered_accounts(derived), engine, Path(scratch))
+        exact = pa.Table.from_batches([linkage.looks(linkage.indexed(fingerprints))(part) for part in _parts(table)])
         scanned = linkage.templated(engine.memory(table), engine, Path(scratch)).exchanges.to_pyarrow()
         scanned = scanned.take(pc.index_in(table["exchange_id"], scanned["exchange_id"].combine_chunks()))
     words = matrix(table["words"], np.int16).view(np.uint16)

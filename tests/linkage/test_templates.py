@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ibis
 import numpy as np
@@ -19,6 +20,7 @@ from stillwatch.linkage import (
     groups,
     indexed,
     looks,
+    numbered_accounts,
     sampled,
     template_traits,
     templated_batches,
@@ -65,10 +67,13 @@ def signals(prompts: list[Sent], sketches: pa.DataType | None = None) -> pa.Reco
     return pa.RecordBatch.from_pylist(rows, schema=schema)
 
 
-def recurring(batch: pa.RecordBatch) -> np.ndarray:
+def recurring(batch: pa.RecordBatch, parts: int = 1) -> np.ndarray:
     """The vocabulary, as the pipeline hands it on."""
-    found = vocabulary(ibis.memtable(pa.Table.from_batches([batch]))).to_pyarrow().sort_by("fingerprint")
-    return np.asarray(found["fingerprint"], dtype=np.int64)
+    table = pa.Table.from_batches([batch])
+    with TemporaryDirectory() as work, EmbeddedEngine(Path(work)) as engine:
+        return vocabulary(
+            engine.memory(table), numbered_accounts(ibis.memtable(table)), engine, Path(work), parts=parts
+        )
 
 
 def known_to(batch: pa.RecordBatch) -> tuple[Vocabulary, np.ndarray]:
@@ -180,6 +185,14 @@ def test_prompts_without_a_sketch_or_with_an_empty_one_bear_no_template(rng: np.
 def test_padding_is_no_fingerprint(rng: np.random.Generator) -> None:
     short: list[Sent] = [(f"a{i % 3}", [*FIRST, *fresh(rng, 1)]) for i in range(30)]
     assert words(short) == set(FIRST)
+
+
+def test_fingerprints_counted_in_parts_are_those_counted_at_once(rng: np.random.Generator) -> None:
+    signed = [int(value) for value in rng.integers(-(2**62), 2**62, 12)]
+    noise: list[Sent] = [(f"n{i % 20}", fresh(rng, SKETCH_SIZE)) for i in range(100)]
+    batch = signals(sent(signed, rng, accounts=4, texts=5) + sent(signed[:4], rng, accounts=9, texts=2) + noise)
+    assert set(recurring(batch).tolist()) == set(signed)
+    np.testing.assert_array_equal(recurring(batch, parts=8), recurring(batch))
 
 
 def test_lists_of_open_length_are_read_as_those_of_fixed_length(rng: np.random.Generator) -> None:

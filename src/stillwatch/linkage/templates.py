@@ -37,6 +37,7 @@ TEXTS_PER_ACCOUNT = 3.0  # different texts in which an account that has it uses 
 MIN_MATCHED = 2  # vocabulary fingerprints that make a template: one alone is a phrase
 VOCABULARY = "vocabulary.parquet"  # in the work folder
 MOST_LOOKED_AT = 4_000_000  # prompts among which rewordings are looked for
+MOST_COUNTED = 12_000_000  # exchanges whose fingerprints are counted by account at once
 
 Ints = NDArray[np.int64]
 
@@ -90,18 +91,16 @@ def templated(signals: IbisTable, engine: Engine, work: Path, leads: Leads = NO_
     Two passes over the sketches: one finds the sets that recur and samples what is left for rewordings, the other
     says which template each exchange bears.
     """
-    fingerprints = np.sort(vocabulary(signals).to_pyarrow()["fingerprint"].to_numpy())
+    exchanges, accounts = int(signals.count().to_pyarrow().as_py()), numbered_accounts(signals)
+    fingerprints = vocabulary(signals, accounts, engine, work, parts=1 << (exchanges // MOST_COUNTED).bit_length())
     if not len(fingerprints) and not leads.campaigns:
         return _without_templates(signals, engine, work)
-    counts = (
-        signals.aggregate(exchanges=signals.count(), accounts=signals.account_id.nunique()).to_pyarrow().to_pylist()
-    )
-    first = looks(indexed(fingerprints), one_in=max(counts[0]["exchanges"] // MOST_LOOKED_AT, 1))
+    first = looks(indexed(fingerprints), one_in=max(exchanges // MOST_LOOKED_AT, 1))
     looked = engine.map_batches(
         signals.select("exchange_id", "account_id", "text_id", "sketch"), first, LOOKS_SCHEMA, work / "looks"
     )
     exact = engine.write(accepted(looked), work / "accepted.parquet")
-    prompts = sampled(looked, exact, accounts=counts[0]["accounts"]).to_pyarrow()["numbers"]
+    prompts = sampled(looked, exact, accounts=len(accounts)).to_pyarrow()["numbers"]
     known = indexed(fingerprints, groups(prompts, len(fingerprints)))
     recurring = np.sort(exact.to_pyarrow()["template_id"].to_numpy())
     engine.write(engine.memory(vocabulary_rows(known, recurring)), work / VOCABULARY)
@@ -136,21 +135,41 @@ def recognised(rows: pa.Table) -> tuple[Vocabulary, Ints]:
     return indexed(words["value"].to_numpy(), words["group"].to_numpy().astype(np.int64)), exact
 
 
-def vocabulary(signals: IbisTable) -> IbisTable:
-    """Fingerprints that recur in changing texts: one column, `fingerprint`; step 1 of the module summary.
+def vocabulary(signals: IbisTable, accounts: pa.Table, engine: Engine, work: Path, parts: int = 1) -> Ints:
+    """Fingerprints that recur in changing texts, sorted; step 1 of the module summary.
 
     Texts are counted as exchanges, less those in which an account repeats itself: repeats are few, so hardly anything
-    has to be compared with anything.
+    has to be compared with anything. `accounts` has an `account_id` and a `number` of every account: pairs of an
+    account and a fingerprint are many, and narrower so. They are counted in `parts`, a power of two, each with the
+    fingerprints of the same last bits, so that only a part of them is held at once.
     """
-    key = ["account_id", "text_id"]
-    sketched = signals.filter(signals.sketch.notnull() & signals.text_id.notnull()).select(*key, "sketch")
-    copies = sketched.group_by(key).aggregate(copies=sketched.count())
-    repeated = sketched.inner_join(copies.filter(copies.copies > 1), key)
+    sketched = signals.filter(signals.sketch.notnull() & signals.text_id.notnull())
+    numbered = sketched.inner_join(engine.memory(accounts), "account_id").select("number", "text_id", "sketch")
+    key = ["number", "text_id"]
+    counted = numbered.group_by(key).aggregate(copies=numbered.count())
+    copies = engine.write(counted.filter(counted.copies > 1), work / "copies.parquet")
+    repeated = numbered.inner_join(copies, key)
     texts = repeated.group_by(key).aggregate(surplus=repeated.copies.max() - 1, sketch=repeated.sketch.arbitrary())
     surplus = _each(texts, "surplus").group_by("fingerprint").aggregate(surplus=ibis._.surplus.sum())
-    shown = _each(sketched, "account_id").group_by(["fingerprint", "account_id"]).aggregate(exchanges=ibis._.count())
+    repeats = engine.write(surplus, work / "repeats.parquet")
+    found = [_recurring(numbered, repeats, part, parts).to_pyarrow()["fingerprint"].to_numpy() for part in range(parts)]
+    return np.sort(np.concatenate(found))
+
+
+def numbered_accounts(signals: IbisTable) -> pa.Table:
+    """Every account with a number of its own: `account_id`, `number`."""
+    names = signals.select("account_id").distinct().to_pyarrow()["account_id"]
+    return pa.table({"account_id": names.cast(pa.string()), "number": pa.array(np.arange(len(names), dtype=np.int32))})
+
+
+def _recurring(numbered: IbisTable, repeats: IbisTable, part: int, parts: int) -> IbisTable:
+    """The fingerprints of one part that recur in changing texts: one column, `fingerprint`."""
+    each = _each(numbered, "number")
+    if parts > 1:
+        each = each.filter((each.fingerprint & (parts - 1)) == part)
+    shown = each.group_by(["fingerprint", "number"]).aggregate(exchanges=ibis._.count())
     counted = shown.group_by("fingerprint").aggregate(exchanges=shown.exchanges.sum(), accounts=shown.count())
-    joined = counted.left_join(surplus, "fingerprint").select(*counted.columns, "surplus")
+    joined = counted.left_join(repeats, "fingerprint").select(*counted.columns, "surplus")
     varied = joined.mutate(texts=joined.exchanges - joined.surplus.fill_null(0))
     return varied.filter(_varies(varied)).select("fingerprint")
 
