@@ -20,7 +20,8 @@ from numba import njit
 from stillwatch.records import SIGNALS, SKETCH_SIZE
 from stillwatch.signals import oracle
 from stillwatch.signals.hashing import SEED, chain, chain_reference, finish, finish_reference
-from stillwatch.signals.text import NUMBER, UNSPACED_TOKEN, Batch, nullable, nullable_vectors, text_ids, word
+from stillwatch.signals.text import NUMBER, Batch, nullable, nullable_vectors, text_ids, word
+from stillwatch.signals.tokeniser import UNSPACED_TOKEN
 
 COLUMNS = ("sketch", "text_id")
 READS = ("prompt",)
