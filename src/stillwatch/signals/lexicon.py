@@ -188,11 +188,10 @@ def _table(entries: Mapping[int, int]) -> tuple[npt.NDArray[np.uint64], npt.NDAr
 def _labels(found: npt.NDArray[np.int64], rules: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Bits of the labels."""
     bits = np.zeros(len(found), np.int64)
-    for row in range(len(found)):
-        for k in range(len(rules)):
-            label, needed = rules[k, 0], rules[k, 1]
-            if found[row] & needed == needed:
-                bits[row] |= np.int64(1) << label
+    for k in range(len(rules)):
+        label, needed = rules[k, 0], rules[k, 1]
+        for row in range(len(found)):
+            bits[row] |= np.int64(found[row] & needed == needed) << label
     return bits
 
 
