@@ -21,7 +21,8 @@ from numba import njit
 
 from stillwatch.signals import oracle
 from stillwatch.signals.hashing import FACTOR, MASK, SEED, finish, finish_reference
-from stillwatch.signals.text import NUMBER_TOKEN, UNSPACED_TOKEN, nullable_vectors, tokens
+from stillwatch.signals.text import nullable_vectors, tokens
+from stillwatch.signals.tokeniser import NUMBER_TOKEN, UNSPACED_TOKEN
 
 WORDS_SIZE = 80  # marks of words of one prompt: at most forty from its head, forty from its tail
 WORDS = pa.list_(pa.int16(), WORDS_SIZE)

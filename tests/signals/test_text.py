@@ -5,9 +5,11 @@ import unicodedata
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stillwatch.signals import oracle, text
-from stillwatch.signals.characters import characters
+from stillwatch.signals.characters import entries
 
 
 def hashes(*texts: str) -> list[list[int]]:
@@ -64,6 +66,13 @@ def test_every_assigned_code_point_equals_the_reference() -> None:
             assert found == oracle.tokens(value), hex(ord(value[1]))
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.text(st.sampled_from("aZ0 -é考ﬁ\u0301\u200b<\u0338"), max_size=30), max_size=6), st.integers(0, 40))
+def test_words_of_any_length_at_any_place_equal_the_reference(parts: list[str], length: int) -> None:
+    texts = [*parts, " ".join(["q" * length, *parts, "Z9" * length])]
+    assert hashes(*texts) == [oracle.tokens(value) for value in texts]
+
+
 def test_broken_utf8_stays_inside_its_row() -> None:
     data = b"good\xe4\xff\xf7\x80" + b"\xc3" + b"fine"
     offsets = pa.py_buffer(np.array([0, 8, 9, 13], np.int32).tobytes())
@@ -90,4 +99,4 @@ def test_fingerprints_are_the_same_on_every_platform() -> None:
 
 
 def test_the_tables_cover_unicode() -> None:
-    assert all(len(getattr(characters(), name)) == 0x110000 for name in ("classes", "folds", "scripts", "composes"))
+    assert len(entries()) == 0x110000

@@ -9,12 +9,16 @@ Source: Unicode Standard Annex 15 (normalisation forms) and 44 (general categori
 
 import unicodedata
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 SEPARATOR, LETTER, DIGIT, UNSPACED, IGNORED = 0, 1, 2, 3, 4
+
+# An entry: script (5 bits), code point it is read as (21), whether it cannot be folded by itself (1), class (3).
+CLASS_MASK, COMPOSES = np.uint64(7), np.uint64(8)
+FOLD_SHIFT, FOLD_MASK = np.uint64(4), np.uint64(0x1FFFFF)
+SCRIPT_SHIFT = np.uint64(25)
 
 SCRIPTS = (
     "latin", "greek", "cyrillic", "armenian", "hebrew", "arabic", "devanagari", "bengali", "gurmukhi", "gujarati",
@@ -59,28 +63,17 @@ _LAST_FOLDED = 0x1FFFF
 _JAMO = range(0x1100, 0x1200)  # compose with their neighbours though they are no marks
 
 
-class Characters(NamedTuple):
-    """Tables over all code points, as the kernels take them."""
-
-    classes: npt.NDArray[np.uint8]  # (0x110000,) SEPARATOR .. IGNORED
-    folds: npt.NDArray[np.int32]  # (0x110000,) code point it is read as
-    scripts: npt.NDArray[np.uint8]  # (0x110000,) index into SCRIPTS
-    composes: npt.NDArray[np.bool_]  # (0x110000,) cannot be folded alone: the row needs full NFKC
-    letters: npt.NDArray[np.uint8]  # (256,) by byte: the ASCII letter it folds to, 0 where it is none
-    plain: npt.NDArray[np.uint8]  # (256,) the same, and ASCII digits
-
-
 @cache
-def characters() -> Characters:
-    """The tables, from this Python's Unicode database; made once, on first use."""
+def entries() -> npt.NDArray[np.uint32]:
+    """What there is to know of every code point, (0x110000,); from this Python's Unicode database, on first use."""
     size = 0x110000
-    scripts = np.full(size, OTHER, np.uint8)
+    scripts = np.full(size, OTHER, np.uint64)
     for first, last, name in _BLOCKS:
         scripts[first : last + 1] = SCRIPTS.index(name)
-    classes = np.zeros(size, np.uint8)
+    classes = np.zeros(size, np.uint64)
     classes[0x20000:0x3FFFE] = UNSPACED
     classes[0xE0000:0xE1000] = IGNORED
-    folds = np.arange(size, dtype=np.int32)
+    folds = np.arange(size, dtype=np.uint64)
     composes = np.zeros(size, np.bool_)
     for code in (*range(0xD800), *range(0xE000, _LAST_FOLDED + 1), *range(0x2F800, 0x2FA20)):
         if unicodedata.category(chr(code)) in ("Cn", "Co"):
@@ -91,10 +84,7 @@ def characters() -> Characters:
             classes[code] = class_of(image)
             folds[code] = ord(folded(image))
             scripts[code] = scripts[ord(image)]
-    letters = np.where((classes[:256] == LETTER) & (np.arange(256) < 0x80), folds[:256], 0).astype(np.uint8)
-    is_digit = (classes[:256] == DIGIT) & (np.arange(256) < 0x80)
-    plain = np.where(is_digit, np.arange(256), letters).astype(np.uint8)
-    return Characters(classes, folds, scripts, composes, letters, plain)
+    return (scripts << SCRIPT_SHIFT | folds << FOLD_SHIFT | composes * COMPOSES | classes).astype(np.uint32)
 
 
 def class_of(character: str) -> int:

@@ -65,13 +65,17 @@ def _all(hashes: npt.NDArray[np.uint64], bounds: npt.NDArray[np.int64]) -> tuple
     for row in range(len(bounds) - 1):
         head, head_end, tail, tail_end = excerpt(bounds, row)
         for first, last in ((head, head_end), (tail, tail_end)):
-            before = np.uint64(0)
-            for i in range(first, last):
-                token = word(hashes[i])
-                if i > first:
-                    found[used] = _feature((before * FACTOR) ^ token)
-                    used += 1
-                found[used] = _feature(token)
-                used += 1
-                before = token
+            if first < last:
+                _fill(hashes[first:last], found[used:])
+                used += 2 * (last - first) - 1
     return starts, found
+
+
+@njit(nogil=True, cache=True)
+def _fill(tokens: npt.NDArray[np.uint64], found: Features) -> None:
+    """Write the features of one span: its words, then its pairs. Two plain loops, so that each is done side by side."""
+    size = len(tokens)
+    for i in range(size):
+        found[i] = _feature(word(tokens[i]))
+    for i in range(size - 1):
+        found[size + i] = _feature((word(tokens[i]) * FACTOR) ^ word(tokens[i + 1]))

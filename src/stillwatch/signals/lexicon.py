@@ -19,13 +19,14 @@ from numba import njit
 from stillwatch.records import CAPABILITIES, INTENTS
 from stillwatch.signals import oracle
 from stillwatch.signals.hashing import SEED, chain, chain_reference
-from stillwatch.signals.text import NUMBER, Tokens, excerpt, word
+from stillwatch.signals.text import EXCERPT_HEAD, EXCERPT_TAIL, NUMBER, Tokens, excerpt, word
 
 LONGEST_PHRASE = 12  # tokens; a Chinese phrase takes one per character
 MOST_TERMS = 62
 
 _OPENING_BITS = 1 << 18  # 32 KB, of which one bit in a hundred is set: stays in the first-level cache
 _START_SLOTS = 1 << 15
+_MOST_CANDIDATES = EXCERPT_HEAD + EXCERPT_TAIL + 1  # the place after the last is written too
 _ONE = np.uint8(1)  # lowest bit of a byte of `starts`: this token is a phrase by itself
 _KEY_SHIFT = 20  # the lowest bits choose a slot of `starts`, those above choose one of `keys`
 
@@ -187,11 +188,10 @@ def _table(entries: Mapping[int, int]) -> tuple[npt.NDArray[np.uint64], npt.NDAr
 def _labels(found: npt.NDArray[np.int64], rules: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Bits of the labels."""
     bits = np.zeros(len(found), np.int64)
-    for row in range(len(found)):
-        for k in range(len(rules)):
-            label, needed = rules[k, 0], rules[k, 1]
-            if found[row] & needed == needed:
-                bits[row] |= np.int64(1) << label
+    for k in range(len(rules)):
+        label, needed = rules[k, 0], rules[k, 1]
+        for row in range(len(found)):
+            bits[row] |= np.int64(found[row] & needed == needed) << label
     return bits
 
 
@@ -223,10 +223,9 @@ def _extended(
 
 
 @njit(nogil=True, cache=True)
-def _may_open(state: np.uint64, openings: npt.NDArray[np.uint64]) -> np.uint64:
+def _may_open(place: np.uint32, openings: npt.NDArray[np.uint64]) -> np.uint64:
     """1 when a phrase may begin so."""
-    place = state & np.uint64(_OPENING_BITS - 1)
-    return (openings[np.intp(place >> np.uint64(6))] >> (place & np.uint64(63))) & np.uint64(1)
+    return (openings[np.intp(place >> 6)] >> np.uint64(place & 63)) & np.uint64(1)
 
 
 @njit(nogil=True, cache=True)
@@ -238,26 +237,44 @@ def _terms(
     keys: npt.NDArray[np.uint64],
     bits: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """Bits of the terms in every text.
-
-    Per token: 1. hash it, and it with the next; 2. most tokens begin no phrase, which one look at `openings` tells; 3.
-    if it may begin a longer one, extend the hash token by token and look each up.
-    """
-    found = np.zeros(len(bounds) - 1, np.int64)
-    mask = np.uint64(len(starts) - 1)
+    """Bits of the terms in every text."""
+    found, mask = np.zeros(len(bounds) - 1, np.int64), np.uint64(len(starts) - 1)
+    places, candidates = np.empty((2, EXCERPT_HEAD + EXCERPT_TAIL), np.uint32), np.empty(_MOST_CANDIDATES, np.int64)
     for row in range(len(found)):
         head, head_end, tail, tail_end = excerpt(bounds, row)
         for first, last in ((head, head_end), (tail, tail_end)):
-            token = word(hashes[first]) if first < last else np.uint64(0)
-            for i in range(first, last):
-                following = word(hashes[i + 1]) if i + 1 < last else np.uint64(0)
-                state = chain(SEED, token)
-                two = chain(state, following)
-                token = following
-                if _may_open(state, openings) | _may_open(two, openings):
-                    if starts[state & mask] & _ONE:
-                        found[row] |= _find(state, keys, bits)
-                    longest = starts[two & mask] >> _ONE
-                    if longest and i + 1 < last:
-                        found[row] |= _extended(state, hashes[i + 1 : min(i + longest, last)], keys, bits)
+            count = _candidates(hashes[first:last], openings, places, candidates)
+            for k in range(count):
+                i = first + candidates[k]
+                state = chain(SEED, word(hashes[i]))
+                if starts[state & mask] & _ONE:
+                    found[row] |= _find(state, keys, bits)
+                longest = starts[chain(state, word(hashes[i + 1])) & mask] >> _ONE if i + 1 < last else np.uint8(0)
+                if longest:
+                    found[row] |= _extended(state, hashes[i + 1 : min(i + longest, last)], keys, bits)
     return found
+
+
+@njit(nogil=True, cache=True)
+def _candidates(
+    span: npt.NDArray[np.uint64],
+    openings: npt.NDArray[np.uint64],
+    places: npt.NDArray[np.uint32],
+    candidates: npt.NDArray[np.int64],
+) -> int:
+    """Write the tokens of a span that may begin a phrase; how many.
+
+    1. Hash every token, and it with the next, side by side; 2. look both up in `openings`: few are there.
+    """
+    size, used = len(span), 0
+    for i in range(size - 1):
+        state = chain(SEED, word(span[i]))
+        places[0, i] = state & np.uint64(_OPENING_BITS - 1)
+        places[1, i] = chain(state, word(span[i + 1])) & np.uint64(_OPENING_BITS - 1)
+    if size:
+        places[0, size - 1] = chain(SEED, word(span[size - 1])) & np.uint64(_OPENING_BITS - 1)
+        places[1, size - 1] = places[0, size - 1]
+    for i in range(size):
+        candidates[used] = i
+        used += int(_may_open(places[0, i], openings) | _may_open(places[1, i], openings))
+    return used

@@ -4,7 +4,8 @@ import unicodedata
 
 from stillwatch.signals import characters as chars
 from stillwatch.signals.hashing import SEED, chain_reference, finish_reference, signed, step_reference
-from stillwatch.signals.text import EXCERPT_HEAD, EXCERPT_TAIL, NUMBER, NUMBER_TOKEN, UNSPACED_TOKEN, WORD_TOKEN
+from stillwatch.signals.text import EXCERPT_HEAD, EXCERPT_TAIL, NUMBER
+from stillwatch.signals.tokeniser import NUMBER_TOKEN, UNSPACED_TOKEN, WORD_TOKEN
 
 
 def words(text: str | None) -> list[tuple[str, int]]:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from stillwatch.signals import oracle
 from stillwatch.signals.characters import SCRIPTS
-from stillwatch.signals.text import NO_SCRIPT, Batch
+from stillwatch.signals.text import Batch
+from stillwatch.signals.tokeniser import NO_SCRIPT
 
 COLUMNS = ("script",)
 READS = ("prompt",)

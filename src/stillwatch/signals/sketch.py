@@ -20,7 +20,8 @@ from numba import njit
 from stillwatch.records import SIGNALS, SKETCH_SIZE
 from stillwatch.signals import oracle
 from stillwatch.signals.hashing import SEED, chain, chain_reference, finish, finish_reference
-from stillwatch.signals.text import NUMBER, UNSPACED_TOKEN, Batch, nullable, nullable_vectors, text_ids, word
+from stillwatch.signals.text import NUMBER, Batch, nullable, nullable_vectors, text_ids, word, wording_ids
+from stillwatch.signals.tokeniser import UNSPACED_TOKEN
 
 COLUMNS = ("sketch", "text_id")
 READS = ("prompt",)
@@ -41,7 +42,7 @@ def signal(batch: Batch) -> dict[str, pa.Array]:
         "sketch": nullable_vectors(
             _sketches(prompt.hashes, prompt.bounds), prompt.is_empty, SIGNALS.column("sketch").type
         ),
-        "text_id": nullable(text_ids(prompt.hashes, prompt.bounds, True), prompt.is_empty),
+        "text_id": nullable(text_ids(prompt), prompt.is_empty),
     }
 
 
@@ -178,5 +179,5 @@ def _sketches(hashes: npt.NDArray[np.uint64], bounds: npt.NDArray[np.int64]) -> 
 @njit(nogil=True, cache=True)
 def _whole(hashes: npt.NDArray[np.uint64], first: int, last: int) -> np.int64:
     """Fingerprint of a text too short to have a sampled shingle."""
-    whole = text_ids(hashes, np.array([first, last]), False)[0]
+    whole = wording_ids(hashes, np.array([first, last]))[0]
     return max(np.int64(np.uint64(whole) % _SAMPLED_BELOW), np.int64(1))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from stillwatch.signals import oracle
-from stillwatch.signals.text import Batch, nullable, text_ids
+from stillwatch.signals.text import Batch, nullable, wording_ids
 
 COLUMNS = ("system_prompt_id",)
 READS = ("system_prompt",)
@@ -19,7 +19,7 @@ READS = ("system_prompt",)
 def signal(batch: Batch) -> dict[str, pa.Array]:
     """Hash of the normalised system prompt; null without a token."""
     distinct = batch.system_prompt
-    ids = text_ids(distinct.hashes, distinct.bounds, False)
+    ids = wording_ids(distinct.hashes, distinct.bounds)
     rows = batch.system_prompt_rows
     return {"system_prompt_id": nullable(ids[rows], distinct.is_empty[rows])}
 
