@@ -26,8 +26,8 @@ class _Compiler(DuckDBCompiler):
     """As Ibis has it, but seconds since 1970 are read off a zoned time: Ibis asks the calendar of the zone first."""
 
     def visit_ExtractEpochSeconds(self, op: Any, *, arg: Any) -> Any:  # noqa: ANN401, N802 - as Ibis calls it
-        """Seconds, with their fraction."""
-        return self.f.anon.epoch(arg)
+        """Whole seconds; before 1970 they are cut off towards it."""
+        return self.f.anon.epoch_us(arg) // 1_000_000
 
 
 class EmbeddedEngine:
