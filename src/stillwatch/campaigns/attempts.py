@@ -15,6 +15,7 @@ from typing import Any
 
 import ibis
 
+from stillwatch.campaigns.traffic import exchange_count
 from stillwatch.engines.base import IbisTable
 from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
 
@@ -62,8 +63,8 @@ class Attempts:
 
 
 def attempts_by(rows: IbisTable, key: str) -> dict[Any, Attempts]:
-    """Attempts of each value of `key` over rows of templated exchanges, without days."""
-    totals = rows.group_by(key).aggregate(exchanges=ibis._.count())
+    """Attempts of each value of `key` over rows of templated exchanges, or of `traffic`, without days."""
+    totals = rows.group_by(key).aggregate(exchanges=exchange_count(rows))
     reaching = _reaching(rows)
     sums = reaching.group_by(key).aggregate(
         reaching=ibis._.count(),

@@ -17,6 +17,7 @@ from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, Templ
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, of_one_owner
 from stillwatch.campaigns.sizes import sizes_by
+from stillwatch.campaigns.traffic import exchange_count, traffic
 from stillwatch.campaigns.volume import Everybody, Volume, by_programme
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import EMBEDDING_SIZE, INTENTS, LEAD_KIND, TEMPLATE_KINDS
@@ -77,7 +78,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         bearers=_bearers(own, clusters),
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
-        attempts=_attempts(tables.templated, members),
+        attempts=_attempts(_traffic(tables), members),
         handed_on=handed_on_by(tables.replays, members),
         has_prompts=has_prompts,
         columns=_columns(tables, has_prompts=has_prompts),
@@ -90,8 +91,9 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
 def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
     """The members' exchanges that bear what is far commoner in their cluster; with `cluster_id` and `is_public`."""
     core = _core(tables, {c: len(ids) for c, ids in _by_cluster(tables.members).items()}, account_count)
+    exchanges = tables.templated if core.num_rows else tables.templated.limit(0)
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
-    return _bearing(tables.templated, members, engine.memory(core))
+    return _bearing(exchanges, members, engine.memory(core))
 
 
 def _with_volume(found: Sequence[Facts], tables: Tables) -> list[Facts]:
@@ -143,9 +145,13 @@ def ordinary_attempts(tables: Tables, engine: Engine) -> list[Attempts]:
 
 def _ordinary_units(tables: Tables, engine: Engine) -> IbisTable:
     """The exchanges outside the clusters, with the `unit` each belongs to."""
-    outside = tables.templated.anti_join(engine.memory(tables.members.select(["account_id"])), "account_id")
+    outside = _traffic(tables).anti_join(engine.memory(tables.members.select(["account_id"])), "account_id")
     units = _with_programs(outside, tables, engine)
     return units.mutate(unit=ibis.coalesce(units.organization_id, units.account_id))
+
+
+def _traffic(tables: Tables) -> IbisTable:
+    return traffic(tables.templated, tables.activity, tables.columns)
 
 
 def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable:
@@ -156,7 +162,7 @@ def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable
 
 def _with_segments(usages: Mapping[Any, Usage], rows: IbisTable, key: str) -> dict[Any, Usage]:
     """The usages with the segment of each: the commonest value of each part, of equals the first by name."""
-    counted = rows.group_by([key, *SEGMENT]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist()
+    counted = rows.group_by([key, *SEGMENT]).aggregate(n=exchange_count(rows)).to_pyarrow().to_pylist()
     counts: dict[Any, tuple[Counter[str | None], ...]] = {}
     for row in counted:
         for part, counter in zip(SEGMENT, counts.setdefault(row[key], tuple(Counter() for _ in SEGMENT)), strict=True):
@@ -176,9 +182,9 @@ def _bearers(bearing: IbisTable, clusters: Mapping[int, Sequence[str]]) -> dict[
     return {cluster: days.take(np.array(of, np.int64)) for cluster, of in places.items()}
 
 
-def _attempts(templated: IbisTable, members: IbisTable) -> dict[int, Attempts]:
+def _attempts(sent: IbisTable, members: IbisTable) -> dict[int, Attempts]:
     """How all traffic of each cluster's members reaches for reasoning: what is tried bears no template yet."""
-    rows = templated.inner_join(members, "account_id")
+    rows = sent.inner_join(members, "account_id")
     days = attempt_days(rows, "cluster_id")
     return {
         cluster: replace(attempts, days=days.get(cluster, []))
@@ -187,15 +193,17 @@ def _attempts(templated: IbisTable, members: IbisTable) -> dict[int, Attempts]:
 
 
 def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
-    """Usage of each value of `key` over rows of templated exchanges."""
-    items = rows.group_by([key, "item_id"]).aggregate(exchanges=ibis._.count(), accounts=ibis._.account_id.nunique())
+    """Usage of each value of `key` over rows of templated exchanges, or of `traffic`."""
+    items = rows.group_by([key, "item_id"]).aggregate(
+        exchanges=exchange_count(rows), accounts=ibis._.account_id.nunique()
+    )
     spread = items.group_by(key).aggregate(
         items=ibis._.item_id.nunique(),
         copies=(ibis._.exchanges * (ibis._.accounts - 1)).sum(),
         repeated=(ibis._.exchanges - ibis._.accounts).sum(),
     )
     sums = rows.group_by(key).aggregate(
-        exchanges=ibis._.count(),
+        exchanges=exchange_count(rows),
         accounts=ibis._.account_id.nunique(),
         output_tokens=ibis._.output_tokens.fill_null(0).sum(),
         reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
@@ -206,20 +214,20 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
     )
     embeddings = {row[key]: row for row in embedded}
     mixes: dict[Any, dict[str, int]] = {}
-    for row in rows.group_by([key, "capability"]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist():
-        if row["capability"] is not None:
-            mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
+    shown = rows.filter(rows.capability.notnull()).group_by([key, "capability"]).aggregate(n=exchange_count(rows))
+    for row in shown.to_pyarrow().to_pylist():
+        mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
     joined = sums.join(spread, key).to_pyarrow().to_pylist()
     return {row[key]: _usage(row, mixes.get(row[key], {}), embeddings.get(row[key])) for row in joined}
 
 
 def days_by(rows: IbisTable, key: str) -> tuple[list[Any], Days]:
-    """Each value of `key` in order, and what it did day by day over rows of templated exchanges."""
+    """Each value of `key` in order, and what it did day by day over rows as for `usage_by`."""
     rows = rows.mutate(day=(rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0))
     sent = rows.filter(rows.item_id.notnull()).group_by([key, "item_id"]).aggregate(day=ibis._.day.min())
     new = sent.group_by([key, "day"]).aggregate(items=ibis._.count())
     counts = {name: _intent_count(bit) for bit, name in enumerate(INTENTS)}
-    sums = rows.group_by([key, "day"]).aggregate(exchanges=ibis._.count(), **counts)
+    sums = rows.group_by([key, "day"]).aggregate(exchanges=exchange_count(rows), **counts)
     joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *INTENTS)
     return as_days(joined.to_pyarrow(), key)
 
