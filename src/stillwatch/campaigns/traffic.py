@@ -1,7 +1,7 @@
 """All exchanges of accounts, as few rows as what is asked of them allows.
 
-Why:    usage, days and attempts are sums. Where no prompt was logged, exchanges of one account, hour and model differ in
-        nothing that these sums read, and the activity rollup has them added up already, a tenth of the rows.
+Why:    usage, days and attempts are sums. Where no prompt was logged, exchanges of one account, hour and model differ
+        in nothing that these sums read, and the activity rollup has them added up already, a tenth of the rows.
 Misses: nothing; the sums are the same.
 Source: own.
 """

@@ -37,14 +37,16 @@ def daily_artefacts(signals: IbisTable) -> IbisTable:
     return merged_artefacts(ibis.union(*[_handled(signals, *side) for side in _ISSUED_AND_REPLAYED]), daily=True)
 
 
-def exchanged_artefacts(signals: IbisTable) -> IbisTable:
+def exchanged_artefacts(signals: IbisTable, handled: IbisTable | None = None) -> IbisTable:
     """Artefacts sent back by an account that was not issued them, as in `records.ARTEFACTS`: the ledger has no other.
 
-    The organisation is the one that the account names in any exchange with artefacts.
+    The organisation is the one that the account names in any exchange with artefacts. `handled` has all exchanges with
+    the artefacts that may be such, and only those artefacts; left out, all artefacts may be.
     """
-    issued, replayed = (_handled(signals, *side) for side in _ISSUED_AND_REPLAYED)
+    issued, replayed = (_handled(signals if handled is None else handled, *side) for side in _ISSUED_AND_REPLAYED)
     foreign = replayed.anti_join(issued, ["artefact", "account_id"]).select("artefact").distinct()
-    handling = signals.filter((signals.reasoning_issued.length() > 0) | (signals.reasoning_replayed.length() > 0))
+    named = signals.filter(signals.organization_id.notnull())
+    handling = named.filter((named.reasoning_issued.length() > 0) | (named.reasoning_replayed.length() > 0))
     said = handling.group_by("account_id").aggregate(organization_id=handling.organization_id.min())
     shared = issued.union(replayed).drop("organization_id").semi_join(foreign, "artefact").left_join(said, "account_id")
     return merged_artefacts(shared.drop("account_id_right"))

@@ -126,15 +126,18 @@ def merged(
     )
 
 
-def straight(signals: IbisTable, engine: Engine, *, work: Path, columns: frozenset[str]) -> Rollups:
+def straight(
+    signals: IbisTable, engine: Engine, *, work: Path, columns: frozenset[str], foreign: rollups.Hashes | None = None
+) -> Rollups:
     """What the partial rollups of these signals alone would merge to, without days and without writing them first.
 
-    The content is read off the signals; the others are written to `work`.
+    The content is read off the signals; the others are written to `work`. `foreign` are hashes of the artefacts that
+    an account sent back without having been issued them, null when they are not known.
     """
     signals = without_empty(signals, columns)
     written = {
         "activity": rollups.activity(signals),
-        "artefacts": rollups.exchanged_artefacts(signals),
+        "artefacts": rollups.exchanged_artefacts(signals, _handled(signals, engine, work, foreign)),
         "starts": rollups.session_starts(rollups.spans(signals)),
         "appearances": rollups.appearances(signals),
     }
@@ -145,6 +148,17 @@ def straight(signals: IbisTable, engine: Engine, *, work: Path, columns: frozens
     if "embedding" in columns:
         content = rollups.embedded(content, engine.write(rollups.chosen(content), work / "chosen.parquet"))
     return Rollups(traits=traits, content=content, columns=columns, **tables)
+
+
+def _handled(signals: IbisTable, engine: Engine, work: Path, foreign: rollups.Hashes | None) -> IbisTable | None:
+    """The exchanges with these artefacts; null when they are not known."""
+    if foreign is None:
+        return None
+    if not len(foreign):
+        return engine.memory(rollups.HANDLED_SCHEMA.empty_table())
+    rows = signals.filter(signals.reasoning_issued.notnull() | signals.reasoning_replayed.notnull())
+    wanted = rows.select(*rollups.HANDLED_SCHEMA.names)
+    return engine.map_batches(wanted, rollups.handled(foreign), rollups.HANDLED_SCHEMA, work / "handled")
 
 
 def _all(part: str, folders: Sequence[Path], engine: Engine, work: Path) -> IbisTable:
