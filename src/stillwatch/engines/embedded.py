@@ -155,7 +155,7 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
         kind = field.type.value_type if pa.types.is_fixed_size_list(field.type) else field.type
         if pa.types.is_dictionary(kind) or pa.types.is_int8(kind) or (pa.types.is_string(kind) and not is_marked):
             names.append(field.name if kind == field.type else f"{field.name}.list.element")
-    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=names or False, write_statistics=False)
+    return pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=names or False, write_statistics=False)
 
 
 def _partial(path: Path) -> Path:
