@@ -211,11 +211,11 @@ def _hashed(traits: pa.Table, key: ingest.Key) -> pa.Table:
     """The traits with readable values replaced by their HMAC."""
     is_readable = pc.is_in(traits["kind"], pa.array(READABLE_KINDS))
     readable = traits.filter(is_readable)
-    parts = [traits.filter(pc.invert(is_readable))]
+    parts, place = [traits.filter(pc.invert(is_readable))], traits.column_names.index("value")
     for kind in READABLE_KINDS:
         rows = readable.filter(pc.equal(readable["kind"], kind))
         hashes = _replaced(rows["value"], partial(key.identifier, kind))
-        parts.append(rows.set_column(rows.column_names.index("value"), "value", hashes))
+        parts.append(rows.set_column(place, traits.schema.field(place), hashes))
     return pa.concat_tables(parts)
 
 
