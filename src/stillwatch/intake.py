@@ -38,7 +38,7 @@ class Tally:
 class Intake:
     """Signals of every exchange once, the accounts, and what was left out.
 
-    `columns` are those of the signals that hold anything, `foreign` the hashes of artefacts that an account sent back
+    `columns` are those of the signals that hold anything, `foreign` the numbers of artefacts that an account sent back
     without having been issued them; null when nobody looked.
     """
 

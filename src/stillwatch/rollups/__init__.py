@@ -2,7 +2,7 @@
 
 from stillwatch.rollups.activity import activity, merged_activity
 from stillwatch.rollups.content import chosen, content, day, embedded, sampled, unsampled
-from stillwatch.rollups.foreign import HANDLED_SCHEMA, SeenArtefacts, handled
+from stillwatch.rollups.foreign import SeenArtefacts, prefixes
 from stillwatch.rollups.replays import daily_artefacts, exchanged_artefacts, merged_artefacts, replay_traits, replays
 from stillwatch.rollups.starts import session_starts, sessions, spans
 from stillwatch.rollups.traits import account_traits, appearances, daily_traits, exchange_traits, merged_traits
@@ -17,7 +17,6 @@ from stillwatch.rollups.unique import (
 )
 
 __all__ = [
-    "HANDLED_SCHEMA",
     "MOST_SUSPECTS",
     "Hashes",
     "SeenArtefacts",
@@ -33,11 +32,11 @@ __all__ = [
     "embedded",
     "exchange_traits",
     "exchanged_artefacts",
-    "handled",
     "id_hashes",
     "merged_activity",
     "merged_artefacts",
     "merged_traits",
+    "prefixes",
     "repeated_ids",
     "replay_traits",
     "replays",

@@ -7,7 +7,6 @@ Misses: an artefact and account whose hash is that of another pair: one in ten t
 Source: own.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,17 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
-from stillwatch.engines.base import BatchFunction
-from stillwatch.records import EXCHANGES
 from stillwatch.rollups.unique import Hashes, id_hashes
 
 MOST_PAIRS = 1 << 26  # issued, and sent back; 8 and 16 bytes each. Of more than that all are compared as texts
-HANDLED_SCHEMA = pa.schema(
-    [
-        pa.field(name, EXCHANGES.column(name).type)
-        for name in ("account_id", "organization_id", "started_at", "reasoning_issued", "reasoning_replayed")
-    ]
-)
+NUMBER_CHARS = 16  # hexadecimal digits of an artefact that are its number, 64 bits
+_ZERO, _LETTERS, _FOUR = np.uint64(ord("0")), np.uint64(ord("a") - 10), np.uint64(4)
 
 Flags = npt.NDArray[np.bool_]
 
@@ -45,16 +38,17 @@ class SeenArtefacts:
         if self._count > MOST_PAIRS:
             return
         owners = _hashes_of_rows(exchanges["account_id"])
-        issued, replayed = (_hashed(exchanges[name]) for name in ("reasoning_issued", "reasoning_replayed"))
-        self._issued.append(issued.artefacts ^ owners[issued.rows])
-        self._replayed.append(replayed.artefacts ^ owners[replayed.rows])
-        self._artefacts.append(replayed.artefacts)
-        self._count += max(len(issued.rows), len(replayed.rows))
+        rows, issued = _rows_and_numbers(exchanges["reasoning_issued"])
+        self._issued.append(issued ^ owners[rows])
+        rows, replayed = _rows_and_numbers(exchanges["reasoning_replayed"])
+        self._replayed.append(replayed ^ owners[rows])
+        self._artefacts.append(replayed)
+        self._count += max(len(issued), len(replayed))
         if self._count > MOST_PAIRS:
             self._issued, self._replayed, self._artefacts = [], [], []
 
     def foreign(self) -> Hashes | None:
-        """Hashes of the artefacts sent back by an account that was not issued them, sorted; null when not known.
+        """Numbers of the artefacts sent back by an account that was not issued them, sorted; null when not known.
 
         Forgets everything.
         """
@@ -68,45 +62,23 @@ class SeenArtefacts:
         return np.unique(artefacts[_among(replayed, pairs)])
 
 
-def handled(foreign: Hashes) -> BatchFunction:
-    """A function from a batch of signals to the exchanges with one of these artefacts (sorted) and no others in them.
-
-    Both as in HANDLED_SCHEMA. They may hold other artefacts, of the same hash, but then all exchanges with those.
-    """
-
-    def kept(batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = {name: batch[name] for name in HANDLED_SCHEMA.names}
-        for name in ("reasoning_issued", "reasoning_replayed"):
-            columns[name] = _only(columns[name], lambda artefacts: _among(artefacts, foreign))
-        rows = pc.or_(columns["reasoning_issued"].is_valid(), columns["reasoning_replayed"].is_valid())
-        arrays = [
-            values.filter(rows).cast(kind) for values, kind in zip(columns.values(), HANDLED_SCHEMA.types, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=HANDLED_SCHEMA)
-
-    return kept
+def prefixes(foreign: Hashes) -> pa.Table:
+    """The first digits of the artefacts with these numbers: one column, `prefix`."""
+    return pa.table({"prefix": pa.array([f"{number:0{NUMBER_CHARS}x}" for number in foreign.tolist()], pa.string())})
 
 
-@dataclass(frozen=True, slots=True)
-class _Hashed:
-    """The artefacts in a column of lists, one after another: their hashes and their rows."""
-
-    artefacts: Hashes
-    rows: npt.NDArray[np.int64]
-
-
-def _hashed(lists: pa.Array) -> _Hashed:
+def _rows_and_numbers(lists: pa.Array) -> tuple[npt.NDArray[np.int64], Hashes]:
+    """The row of every artefact in a column of lists, and its number."""
     sizes = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
-    return _Hashed(id_hashes(lists.flatten()), np.repeat(np.arange(len(lists)), sizes))
-
-
-def _only(lists: pa.Array, wanted: Callable[[Hashes], Flags]) -> pa.Array:
-    """The lists with the wanted elements only; null where none is."""
-    hashed = _hashed(lists)
-    is_wanted = wanted(hashed.artefacts)
-    sizes = np.bincount(hashed.rows[is_wanted], minlength=len(lists))
-    offsets = pa.array(np.append(0, np.cumsum(sizes)).astype(np.int32))
-    return pa.ListArray.from_arrays(offsets, lists.flatten().filter(pa.array(is_wanted)), mask=pa.array(sizes == 0))
+    artefacts = lists.flatten()
+    numbers = np.zeros(len(artefacts), np.uint64)
+    if len(artefacts):
+        _, offsets, data = artefacts.buffers()
+        edges = np.frombuffer(offsets, np.int32)[artefacts.offset : artefacts.offset + len(artefacts) + 1]
+        text = np.frombuffer(data, np.uint8)
+        edges.flags.writeable = text.flags.writeable = False  # kernels are compiled once per kind of array
+        _read(text, edges, numbers)
+    return np.repeat(np.arange(len(lists)), sizes), numbers
 
 
 def _hashes_of_rows(texts: pa.Array) -> Hashes:
@@ -123,6 +95,17 @@ def _among(values: Hashes, few: Hashes) -> Flags:
     if not len(few):
         return np.zeros(len(values), np.bool_)
     return np.asarray(few[np.minimum(np.searchsorted(few, values), len(few) - 1)] == values)
+
+
+@njit(nogil=True, cache=True)
+def _read(text: npt.NDArray[np.uint8], edges: npt.NDArray[np.int32], numbers: Hashes) -> None:
+    """The first NUMBER_CHARS hexadecimal digits, in lower case, of each text."""
+    for row in range(len(numbers)):
+        number = np.uint64(0)
+        for i in range(edges[row], min(edges[row] + NUMBER_CHARS, edges[row + 1])):
+            digit = np.uint64(text[i])
+            number = (number << _FOUR) | (digit - (_LETTERS if digit >= _LETTERS else _ZERO))
+        numbers[row] = number
 
 
 @njit(nogil=True, cache=True)

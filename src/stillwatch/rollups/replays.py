@@ -23,6 +23,7 @@ Source: Anthropic (2026), "Detecting and countering misuse of AI: September 2026
 import ibis
 
 from stillwatch.engines.base import IbisTable
+from stillwatch.rollups.foreign import NUMBER_CHARS
 from stillwatch.rollups.sums import total
 
 PUBLISHED_OWNERS = 8  # foreign owners; fewer strangers seldom meet over one transcript, more is what the web does
@@ -37,13 +38,13 @@ def daily_artefacts(signals: IbisTable) -> IbisTable:
     return merged_artefacts(ibis.union(*[_handled(signals, *side) for side in _ISSUED_AND_REPLAYED]), daily=True)
 
 
-def exchanged_artefacts(signals: IbisTable, handled: IbisTable | None = None) -> IbisTable:
+def exchanged_artefacts(signals: IbisTable, among: IbisTable | None = None) -> IbisTable:
     """Artefacts sent back by an account that was not issued them, as in `records.ARTEFACTS`: the ledger has no other.
 
-    The organisation is the one that the account names in any exchange with artefacts. `handled` has all exchanges with
-    the artefacts that may be such, and only those artefacts; left out, all artefacts may be.
+    The organisation is the one that the account names in any exchange with artefacts. `among` has the `prefix` of all
+    artefacts that may be such; left out, any may be.
     """
-    issued, replayed = (_handled(signals if handled is None else handled, *side) for side in _ISSUED_AND_REPLAYED)
+    issued, replayed = (_handled(signals, *side, among=among) for side in _ISSUED_AND_REPLAYED)
     foreign = replayed.anti_join(issued, ["artefact", "account_id"]).select("artefact").distinct()
     named = signals.filter(signals.organization_id.notnull())
     handling = named.filter((named.reasoning_issued.length() > 0) | (named.reasoning_replayed.length() > 0))
@@ -66,8 +67,8 @@ def merged_artefacts(partial: IbisTable, *, daily: bool = False) -> IbisTable:
     )
 
 
-def _handled(signals: IbisTable, column: str, is_issued: bool) -> IbisTable:
-    """One row per artefact of each exchange."""
+def _handled(signals: IbisTable, column: str, is_issued: bool, among: IbisTable | None = None) -> IbisTable:
+    """One row per artefact of each exchange; with `among`, of those that begin with one of its prefixes."""
     rows = signals.filter(signals[column].notnull())
     named = rows.select(
         "account_id",
@@ -77,6 +78,8 @@ def _handled(signals: IbisTable, column: str, is_issued: bool) -> IbisTable:
         first_at=rows.started_at,
         last_at=rows.started_at,
     )
+    if among is not None:
+        named = named.mutate(prefix=named.artefact.substr(0, NUMBER_CHARS)).semi_join(among, "prefix").drop("prefix")
     return named.mutate(is_issued=ibis.literal(is_issued), exchanges=ibis.literal(1, type="int64"))
 
 

@@ -131,13 +131,14 @@ def straight(
 ) -> Rollups:
     """What the partial rollups of these signals alone would merge to, without days and without writing them first.
 
-    The content is read off the signals; the others are written to `work`. `foreign` are hashes of the artefacts that
+    The content is read off the signals; the others are written to `work`. `foreign` are numbers of the artefacts that
     an account sent back without having been issued them, null when they are not known.
     """
     signals = without_empty(signals, columns)
+    among = None if foreign is None else engine.memory(rollups.prefixes(foreign))
     written = {
         "activity": rollups.activity(signals),
-        "artefacts": rollups.exchanged_artefacts(signals, _handled(signals, engine, work, foreign)),
+        "artefacts": rollups.exchanged_artefacts(signals, among),
         "starts": rollups.session_starts(rollups.spans(signals)),
         "appearances": rollups.appearances(signals),
     }
@@ -148,17 +149,6 @@ def straight(
     if "embedding" in columns:
         content = rollups.embedded(content, engine.write(rollups.chosen(content), work / "chosen.parquet"))
     return Rollups(traits=traits, content=content, columns=columns, **tables)
-
-
-def _handled(signals: IbisTable, engine: Engine, work: Path, foreign: rollups.Hashes | None) -> IbisTable | None:
-    """The exchanges with these artefacts; null when they are not known."""
-    if foreign is None:
-        return None
-    if not len(foreign):
-        return engine.memory(rollups.HANDLED_SCHEMA.empty_table())
-    rows = signals.filter(signals.reasoning_issued.notnull() | signals.reasoning_replayed.notnull())
-    wanted = rows.select(*rollups.HANDLED_SCHEMA.names)
-    return engine.map_batches(wanted, rollups.handled(foreign), rollups.HANDLED_SCHEMA, work / "handled")
 
 
 def _all(part: str, folders: Sequence[Path], engine: Engine, work: Path) -> IbisTable:
