@@ -1,6 +1,5 @@
 """Gathers what the tests need about every cluster, by joins of the stage tables with the members."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -163,10 +162,10 @@ def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable
 def _with_segments(usages: Mapping[Any, Usage], rows: IbisTable, key: str) -> dict[Any, Usage]:
     """The usages with the segment of each: the commonest value of each part, of equals the first by name."""
     counted = rows.group_by([key, *SEGMENT]).aggregate(n=exchange_count(rows)).to_pyarrow().to_pylist()
-    counts: dict[Any, tuple[Counter[str | None], ...]] = {}
+    counts: dict[Any, tuple[dict[str | None, int], ...]] = {}
     for row in counted:
-        for part, counter in zip(SEGMENT, counts.setdefault(row[key], tuple(Counter() for _ in SEGMENT)), strict=True):
-            counter[row[part]] += row["n"]
+        for part, counter in zip(SEGMENT, counts.setdefault(row[key], tuple({} for _ in SEGMENT)), strict=True):
+            counter[row[part]] = counter.get(row[part], 0) + row["n"]
     return {name: replace(usage, segment=tuple(map(_commonest, counts[name]))) for name, usage in usages.items()}
 
 
@@ -207,12 +206,9 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
         accounts=ibis._.account_id.nunique(),
         output_tokens=ibis._.output_tokens.fill_null(0).sum(),
         reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
-        **{name: _intent_count(bit) for bit, name in enumerate(INTENTS)},
+        **_intent_counts(rows),
     )
-    embedded = (
-        rows.filter(rows.embedding.notnull()).group_by(key).aggregate(**_embedding_sums()).to_pyarrow().to_pylist()
-    )
-    embeddings = {row[key]: row for row in embedded}
+    embeddings = {row[key]: row for row in _embedded(rows, key)}
     mixes: dict[Any, dict[str, int]] = {}
     shown = rows.filter(rows.capability.notnull()).group_by([key, "capability"]).aggregate(n=exchange_count(rows))
     for row in shown.to_pyarrow().to_pylist():
@@ -226,21 +222,26 @@ def days_by(rows: IbisTable, key: str) -> tuple[list[Any], Days]:
     rows = rows.mutate(day=(rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0))
     sent = rows.filter(rows.item_id.notnull()).group_by([key, "item_id"]).aggregate(day=ibis._.day.min())
     new = sent.group_by([key, "day"]).aggregate(items=ibis._.count())
-    counts = {name: _intent_count(bit) for bit, name in enumerate(INTENTS)}
+    counts = _intent_counts(rows)
     sums = rows.group_by([key, "day"]).aggregate(exchanges=exchange_count(rows), **counts)
-    joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *INTENTS)
+    joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *counts)
     return as_days(joined.to_pyarrow(), key)
 
 
-def _embedding_sums() -> dict[str, IbisTable]:
+def _embedded(rows: IbisTable, key: str) -> list[dict[str, Any]]:
     """Exchanges with an embedding, and the sum of each component; integers, so any order agrees."""
+    if "embedding" not in rows.columns:
+        return []
     sums = {f"embedding_{i}": ibis._.embedding[i].cast("int32").sum() for i in range(EMBEDDING_SIZE)}
-    return {**sums, "embedded": ibis._.embedding.count()}
+    told = rows.filter(rows.embedding.notnull()).group_by(key).aggregate(**sums, embedded=ibis._.embedding.count())
+    return list(told.to_pyarrow().to_pylist())
 
 
-def _intent_count(bit: int) -> IbisTable:
-    """Exchanges with the intent of that bit; arithmetic, because bit operators differ between engines."""
-    return ((ibis._.intents.fill_null(0) // (1 << bit)) % 2).sum()
+def _intent_counts(rows: IbisTable) -> dict[str, IbisTable]:
+    """Exchanges with each intent; arithmetic, because bit operators differ between engines."""
+    if "intents" not in rows.columns:
+        return {}
+    return {name: ((ibis._.intents.fill_null(0) // (1 << bit)) % 2).sum() for bit, name in enumerate(INTENTS)}
 
 
 def _usage(row: Mapping[str, Any], mix: Mapping[str, int], embedded: Mapping[str, Any] | None) -> Usage:
@@ -254,7 +255,7 @@ def _usage(row: Mapping[str, Any], mix: Mapping[str, int], embedded: Mapping[str
         repeated_exchanges=int(row["repeated"]),
         output_tokens=int(row["output_tokens"]),
         reasoning_tokens=int(row["reasoning_tokens"]),
-        intents=tuple(int(row[name]) for name in INTENTS),
+        intents=tuple(int(row.get(name, 0)) for name in INTENTS),
         capabilities=dict(mix),
         embeddings=Embeddings(exchanges=int(embedded["embedded"]) if embedded else 0, sums=tuple(sums)),
     )

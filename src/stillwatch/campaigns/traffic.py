@@ -18,12 +18,11 @@ PROMPTED = ("text_id", "script", "intents", "embedding")  # what these sums read
 def traffic(exchanges: IbisTable, activity: IbisTable, columns: Collection[str]) -> IbisTable:
     """The exchanges with their templates, or the activity in their place where no prompt was logged.
 
-    `columns` are the signals that hold anything; none: nobody looked.
+    `columns` are the signals that hold anything; none: nobody looked. The activity has neither intents nor embeddings.
     """
     if not columns or any(name in columns for name in PROMPTED):
         return exchanges
-    unsaid = ("template_id", "item_id", "script", "intents", "embedding", "finish_reason", "status")
-    nulls = {name: ibis.null(exchanges[name].type()) for name in unsaid}
+    nulls = {name: ibis.null(exchanges[name].type()) for name in ("item_id", "script")}
     return activity.mutate(started_at=activity.hour_at, **nulls)
 
 
