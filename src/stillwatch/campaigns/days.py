@@ -114,7 +114,7 @@ def as_days(table: pa.Table, key: str) -> tuple[list[Any], Days]:
         name: pc.fill_null(table[name], 0).to_numpy().astype(np.float64)[order] for name in table.column_names[2:]
     }
     intents = np.zeros((len(order), len(INTENTS)))
-    for place, name in enumerate(INTENTS):
-        intents[:, place] = counts.get(name, 0.0)
+    for column, name in enumerate(INTENTS):
+        intents[:, column] = counts.get(name, 0.0)
     columns = (counts["exchanges"], counts["items"], intents)
     return [names[i] for i in ranked], Days(unit[order], day[order], *columns, size=len(names))
