@@ -31,13 +31,15 @@ class Tally:
     lots: dict[str, int] = field(default_factory=dict)  # of the exemplars: hashes of their ids
     sample_one_in: int = 1
     ids: rollups.SeenIds = field(default_factory=rollups.SeenIds)
+    artefacts: rollups.SeenArtefacts = field(default_factory=rollups.SeenArtefacts)
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Signals of every exchange once, the accounts, and what was left out.
 
-    `columns` are those of the signals that hold anything, null when nobody looked.
+    `columns` are those of the signals that hold anything, `foreign` the numbers of artefacts that an account sent back
+    without having been issued them; null when nobody looked.
     """
 
     signals: IbisTable
@@ -50,6 +52,7 @@ class Intake:
     rejected: pa.Table
     exemplars: dict[str, tuple[str, str]]
     columns: frozenset[str] | None = None
+    foreign: npt.NDArray[np.uint64] | None = None
 
 
 def filled(signals: pa.RecordBatch | pa.Table) -> set[str]:
@@ -93,6 +96,7 @@ def intake(
         rejected=pa.concat_tables([rejected, rejected_accounts]),
         exemplars=tally.exemplars,
         columns=None if duplicates else frozenset(columns),
+        foreign=None if duplicates else tally.artefacts.foreign(),
     )
 
 
@@ -179,6 +183,7 @@ def _batches(
         if batch.exchanges.num_rows:
             lots = rollups.id_hashes(batch.exchanges["exchange_id"])
             tally.ids.add(lots)
+            tally.artefacts.add(batch.exchanges)
             if settings.exemplars:
                 sample(batch.exchanges, lots, tally)
             yield batch.exchanges

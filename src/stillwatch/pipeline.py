@@ -7,6 +7,7 @@ logs ──ingest──▶ exchanges ──signals──▶ signals ──rollup
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,13 +209,20 @@ def _traits(tables: Sequence[IbisTable], key: ingest.Key) -> pa.Table:
 
 def _hashed(traits: pa.Table, key: ingest.Key) -> pa.Table:
     """The traits with readable values replaced by their HMAC."""
-    pairs = traits.select(["kind", "value"]).group_by(["kind", "value"]).aggregate([])
-    pairs = pairs.filter(pc.is_in(pairs["kind"], pa.array(READABLE_KINDS)))
-    names = list(zip(pairs["kind"].to_pylist(), pairs["value"].to_pylist(), strict=True))
-    hashes = pa.array([key.identifier(kind, value) for kind, value in names], pa.string())
-    joined = traits.join(pairs.append_column("hashed", hashes), ["kind", "value"])
-    value = pc.coalesce(joined["hashed"], joined["value"])
-    return joined.drop_columns("hashed").set_column(joined.column_names.index("value"), "value", value)
+    is_readable = pc.is_in(traits["kind"], pa.array(READABLE_KINDS))
+    readable = traits.filter(is_readable)
+    parts, place = [traits.filter(pc.invert(is_readable))], traits.column_names.index("value")
+    for kind in READABLE_KINDS:
+        rows = readable.filter(pc.equal(readable["kind"], kind))
+        hashes = _replaced(rows["value"], partial(key.identifier, kind))
+        parts.append(rows.set_column(place, traits.schema.field(place), hashes))
+    return pa.concat_tables(parts)
+
+
+def _replaced(column: pa.ChunkedArray, named: Callable[[str], str]) -> pa.Array:
+    """The column with other texts, each asked for once."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return pa.array([named(value) for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
 
 
 def _principals(accounts: pa.Table, active: Sequence[str]) -> dict[str, str]:
@@ -243,7 +251,7 @@ def _of_principals(traits: pa.Table, people: Mapping[str, str]) -> pa.Table:
 
 def _renamed(table: pa.Table, people: Mapping[str, str]) -> pa.Table:
     """The table with each account replaced by its principal."""
-    principals = pa.array([people[account_id] for account_id in table["account_id"].to_pylist()], pa.string())
+    principals = _replaced(table["account_id"], people.__getitem__)
     return table.set_column(table.column_names.index("account_id"), "account_id", principals)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import ibis
 
+from stillwatch.campaigns.traffic import exchange_count
 from stillwatch.engines.base import IbisTable
 from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
 
@@ -62,8 +63,18 @@ class Attempts:
 
 
 def attempts_by(rows: IbisTable, key: str) -> dict[Any, Attempts]:
-    """Attempts of each value of `key` over rows of templated exchanges, without days."""
-    totals = rows.group_by(key).aggregate(exchanges=ibis._.count())
+    """Attempts of each value of `key` over rows of templated exchanges, or of `traffic`, without days."""
+    totals = rows.group_by(key).aggregate(exchanges=exchange_count(rows))
+    told = totals.to_pyarrow().to_pylist()
+    found = _reaching_by(rows, key) if "intents" in rows.columns else {}
+    return {
+        row[key]: _attempts({**row, **found[row[key]]}) if row[key] in found else Attempts(row["exchanges"])
+        for row in told
+    }
+
+
+def _reaching_by(rows: IbisTable, key: str) -> dict[Any, dict[str, Any]]:
+    """Counts of the exchanges that reach for reasoning, of each value of `key` that has any."""
     reaching = _reaching(rows)
     sums = reaching.group_by(key).aggregate(
         reaching=ibis._.count(),
@@ -79,16 +90,13 @@ def attempts_by(rows: IbisTable, key: str) -> dict[Any, Attempts]:
             for bit, name in enumerate(EXTRACTION_TECHNIQUES)
         },
     )
-    found = {row[key]: row for row in sums.to_pyarrow().to_pylist()}
-    told = totals.to_pyarrow().to_pylist()
-    return {
-        row[key]: _attempts({**row, **found[row[key]]}) if row[key] in found else Attempts(row["exchanges"])
-        for row in told
-    }
+    return {row[key]: row for row in sums.to_pyarrow().to_pylist()}
 
 
 def attempt_days(rows: IbisTable, key: str) -> dict[Any, list[AttemptDay]]:
     """The days of each value of `key` on which it reached for reasoning."""
+    if "intents" not in rows.columns:
+        return {}
     reaching = _reaching(rows)
     reaching = reaching.mutate(
         form=ibis.coalesce(reaching.template_id, reaching.item_id),

@@ -99,7 +99,10 @@ NO_DAYS = Days(_NONE, _NONE, _NOTHING, _NOTHING, np.zeros((0, len(INTENTS))), si
 
 
 def as_days(table: pa.Table, key: str) -> tuple[list[Any], Days]:
-    """Each value of `key` in order, and its days; rows of key, day, exchanges, items and the intents, in any order."""
+    """Each value of `key` in order, and its days; rows of key, day, exchanges, items and the intents, in any order.
+
+    A table without the intents has none of them.
+    """
     encoded = table[key].combine_chunks().dictionary_encode()
     names = encoded.dictionary.to_pylist()
     ranked = sorted(range(len(names)), key=names.__getitem__)
@@ -107,9 +110,11 @@ def as_days(table: pa.Table, key: str) -> tuple[list[Any], Days]:
     place[ranked] = np.arange(len(names))
     unit, day = place[encoded.indices.to_numpy()], table["day"].to_numpy().astype(np.int64)
     order = np.lexsort((day, unit))
-    exchanges, items, *intents = (
-        pc.fill_null(table[name], 0).to_numpy().astype(np.float64)[order] for name in ("exchanges", "items", *INTENTS)
-    )
-    return [names[i] for i in ranked], Days(
-        unit[order], day[order], exchanges, items, np.column_stack(intents), size=len(names)
-    )
+    counts = {
+        name: pc.fill_null(table[name], 0).to_numpy().astype(np.float64)[order] for name in table.column_names[2:]
+    }
+    intents = np.zeros((len(order), len(INTENTS)))
+    for column, name in enumerate(INTENTS):
+        intents[:, column] = counts.get(name, 0.0)
+    columns = (counts["exchanges"], counts["items"], intents)
+    return [names[i] for i in ranked], Days(unit[order], day[order], *columns, size=len(names))

@@ -1,6 +1,5 @@
 """Gathers what the tests need about every cluster, by joins of the stage tables with the members."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +16,7 @@ from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, Templ
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, of_one_owner
 from stillwatch.campaigns.sizes import sizes_by
+from stillwatch.campaigns.traffic import exchange_count, traffic
 from stillwatch.campaigns.volume import Everybody, Volume, by_programme
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import EMBEDDING_SIZE, INTENTS, LEAD_KIND, TEMPLATE_KINDS
@@ -77,7 +77,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         bearers=_bearers(own, clusters),
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
-        attempts=_attempts(tables.templated, members),
+        attempts=_attempts(_traffic(tables), members),
         handed_on=handed_on_by(tables.replays, members),
         has_prompts=has_prompts,
         columns=_columns(tables, has_prompts=has_prompts),
@@ -90,8 +90,9 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
 def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
     """The members' exchanges that bear what is far commoner in their cluster; with `cluster_id` and `is_public`."""
     core = _core(tables, {c: len(ids) for c, ids in _by_cluster(tables.members).items()}, account_count)
+    exchanges = tables.templated if core.num_rows else tables.templated.limit(0)
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
-    return _bearing(tables.templated, members, engine.memory(core))
+    return _bearing(exchanges, members, engine.memory(core))
 
 
 def _with_volume(found: Sequence[Facts], tables: Tables) -> list[Facts]:
@@ -143,9 +144,13 @@ def ordinary_attempts(tables: Tables, engine: Engine) -> list[Attempts]:
 
 def _ordinary_units(tables: Tables, engine: Engine) -> IbisTable:
     """The exchanges outside the clusters, with the `unit` each belongs to."""
-    outside = tables.templated.anti_join(engine.memory(tables.members.select(["account_id"])), "account_id")
+    outside = _traffic(tables).anti_join(engine.memory(tables.members.select(["account_id"])), "account_id")
     units = _with_programs(outside, tables, engine)
     return units.mutate(unit=ibis.coalesce(units.organization_id, units.account_id))
+
+
+def _traffic(tables: Tables) -> IbisTable:
+    return traffic(tables.templated, tables.activity, tables.columns)
 
 
 def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable:
@@ -156,11 +161,11 @@ def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable
 
 def _with_segments(usages: Mapping[Any, Usage], rows: IbisTable, key: str) -> dict[Any, Usage]:
     """The usages with the segment of each: the commonest value of each part, of equals the first by name."""
-    counted = rows.group_by([key, *SEGMENT]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist()
-    counts: dict[Any, tuple[Counter[str | None], ...]] = {}
+    counted = rows.group_by([key, *SEGMENT]).aggregate(n=exchange_count(rows)).to_pyarrow().to_pylist()
+    counts: dict[Any, tuple[dict[str | None, int], ...]] = {}
     for row in counted:
-        for part, counter in zip(SEGMENT, counts.setdefault(row[key], tuple(Counter() for _ in SEGMENT)), strict=True):
-            counter[row[part]] += row["n"]
+        for part, counter in zip(SEGMENT, counts.setdefault(row[key], tuple({} for _ in SEGMENT)), strict=True):
+            counter[row[part]] = counter.get(row[part], 0) + row["n"]
     return {name: replace(usage, segment=tuple(map(_commonest, counts[name]))) for name, usage in usages.items()}
 
 
@@ -176,9 +181,9 @@ def _bearers(bearing: IbisTable, clusters: Mapping[int, Sequence[str]]) -> dict[
     return {cluster: days.take(np.array(of, np.int64)) for cluster, of in places.items()}
 
 
-def _attempts(templated: IbisTable, members: IbisTable) -> dict[int, Attempts]:
+def _attempts(sent: IbisTable, members: IbisTable) -> dict[int, Attempts]:
     """How all traffic of each cluster's members reaches for reasoning: what is tried bears no template yet."""
-    rows = templated.inner_join(members, "account_id")
+    rows = sent.inner_join(members, "account_id")
     days = attempt_days(rows, "cluster_id")
     return {
         cluster: replace(attempts, days=days.get(cluster, []))
@@ -187,52 +192,56 @@ def _attempts(templated: IbisTable, members: IbisTable) -> dict[int, Attempts]:
 
 
 def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
-    """Usage of each value of `key` over rows of templated exchanges."""
-    items = rows.group_by([key, "item_id"]).aggregate(exchanges=ibis._.count(), accounts=ibis._.account_id.nunique())
+    """Usage of each value of `key` over rows of templated exchanges, or of `traffic`."""
+    items = rows.group_by([key, "item_id"]).aggregate(
+        exchanges=exchange_count(rows), accounts=ibis._.account_id.nunique()
+    )
     spread = items.group_by(key).aggregate(
         items=ibis._.item_id.nunique(),
         copies=(ibis._.exchanges * (ibis._.accounts - 1)).sum(),
         repeated=(ibis._.exchanges - ibis._.accounts).sum(),
     )
     sums = rows.group_by(key).aggregate(
-        exchanges=ibis._.count(),
+        exchanges=exchange_count(rows),
         accounts=ibis._.account_id.nunique(),
         output_tokens=ibis._.output_tokens.fill_null(0).sum(),
         reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
-        **{name: _intent_count(bit) for bit, name in enumerate(INTENTS)},
+        **_intent_counts(rows),
     )
-    embedded = (
-        rows.filter(rows.embedding.notnull()).group_by(key).aggregate(**_embedding_sums()).to_pyarrow().to_pylist()
-    )
-    embeddings = {row[key]: row for row in embedded}
+    embeddings = {row[key]: row for row in _embedded(rows, key)}
     mixes: dict[Any, dict[str, int]] = {}
-    for row in rows.group_by([key, "capability"]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist():
-        if row["capability"] is not None:
-            mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
+    shown = rows.filter(rows.capability.notnull()).group_by([key, "capability"]).aggregate(n=exchange_count(rows))
+    for row in shown.to_pyarrow().to_pylist():
+        mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
     joined = sums.join(spread, key).to_pyarrow().to_pylist()
     return {row[key]: _usage(row, mixes.get(row[key], {}), embeddings.get(row[key])) for row in joined}
 
 
 def days_by(rows: IbisTable, key: str) -> tuple[list[Any], Days]:
-    """Each value of `key` in order, and what it did day by day over rows of templated exchanges."""
+    """Each value of `key` in order, and what it did day by day over rows as for `usage_by`."""
     rows = rows.mutate(day=(rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0))
     sent = rows.filter(rows.item_id.notnull()).group_by([key, "item_id"]).aggregate(day=ibis._.day.min())
     new = sent.group_by([key, "day"]).aggregate(items=ibis._.count())
-    counts = {name: _intent_count(bit) for bit, name in enumerate(INTENTS)}
-    sums = rows.group_by([key, "day"]).aggregate(exchanges=ibis._.count(), **counts)
-    joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *INTENTS)
+    counts = _intent_counts(rows)
+    sums = rows.group_by([key, "day"]).aggregate(exchanges=exchange_count(rows), **counts)
+    joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *counts)
     return as_days(joined.to_pyarrow(), key)
 
 
-def _embedding_sums() -> dict[str, IbisTable]:
+def _embedded(rows: IbisTable, key: str) -> list[dict[str, Any]]:
     """Exchanges with an embedding, and the sum of each component; integers, so any order agrees."""
+    if "embedding" not in rows.columns:
+        return []
     sums = {f"embedding_{i}": ibis._.embedding[i].cast("int32").sum() for i in range(EMBEDDING_SIZE)}
-    return {**sums, "embedded": ibis._.embedding.count()}
+    told = rows.filter(rows.embedding.notnull()).group_by(key).aggregate(**sums, embedded=ibis._.embedding.count())
+    return list(told.to_pyarrow().to_pylist())
 
 
-def _intent_count(bit: int) -> IbisTable:
-    """Exchanges with the intent of that bit; arithmetic, because bit operators differ between engines."""
-    return ((ibis._.intents.fill_null(0) // (1 << bit)) % 2).sum()
+def _intent_counts(rows: IbisTable) -> dict[str, IbisTable]:
+    """Exchanges with each intent; arithmetic, because bit operators differ between engines."""
+    if "intents" not in rows.columns:
+        return {}
+    return {name: ((ibis._.intents.fill_null(0) // (1 << bit)) % 2).sum() for bit, name in enumerate(INTENTS)}
 
 
 def _usage(row: Mapping[str, Any], mix: Mapping[str, int], embedded: Mapping[str, Any] | None) -> Usage:
@@ -246,7 +255,7 @@ def _usage(row: Mapping[str, Any], mix: Mapping[str, int], embedded: Mapping[str
         repeated_exchanges=int(row["repeated"]),
         output_tokens=int(row["output_tokens"]),
         reasoning_tokens=int(row["reasoning_tokens"]),
-        intents=tuple(int(row[name]) for name in INTENTS),
+        intents=tuple(int(row.get(name, 0)) for name in INTENTS),
         capabilities=dict(mix),
         embeddings=Embeddings(exchanges=int(embedded["embedded"]) if embedded else 0, sums=tuple(sums)),
     )

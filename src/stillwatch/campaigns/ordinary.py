@@ -63,7 +63,7 @@ class Reference:
         Without `days` of one unit it is the whole window.
         """
         row = _values(_columns([unit]), self.prevalence)
-        return (_within(row, days, length, self.prevalence) if days.size else row)[0]
+        return (_within(row, days, length, elicited_volume(days.intents, self.prevalence)) if days.size else row)[0]
 
     def focus_of(self, unit: Usage) -> float:
         """Divergence of the unit's capability mix from the mean [bits]."""
@@ -106,7 +106,8 @@ class Ordinary:
         references = {}
         for key, reference in self.references.items():
             values = _values(columns.take(groups[key]), reference.prevalence)
-            ran = _within(values, days.take(groups[key]), length, reference.prevalence)
+            own = days.take(groups[key])
+            ran = _within(values, own, length, elicited_volume(own.intents, reference.prevalence))
             references[key] = replace(reference, values=np.sort(ran, axis=0))
         amounts = elicited_volume(days.intents, self.everyone.prevalence)
         return Ordinary(references, *_capped(days.busiest(amounts, length)), self.traffic, length)
@@ -222,15 +223,19 @@ def _reference(columns: _Columns, days: Days) -> Reference:
 def _fitting(columns: _Columns, days: Days, prevalence: Floats, sums: Floats) -> Floats:
     """The bits of each unit over the run of days that fits itself, `sums` over the whole window: (units,)."""
     values, lengths = _values(columns, prevalence), days.lengths()
+    volumes = elicited_volume(days.intents, prevalence)
     for length in np.unique(lengths[lengths < days.longest]).tolist():
-        ran, rows = _within(values, days, length, prevalence), lengths == length
+        ran, rows = _within(values, days, length, volumes), lengths == length
         sums[rows] = _bits(np.sort(ran, axis=0), ran[rows], own=1).sum(axis=1)
     return sums
 
 
-def _within(values: Floats, days: Days, length: int, prevalence: Floats) -> Floats:
-    """The measures with what grows with time taken from each unit's busiest run of `length` days."""
-    amounts = (days.items, elicited_volume(days.intents, prevalence))
+def _within(values: Floats, days: Days, length: int, volumes: Floats) -> Floats:
+    """The measures with what grows with time taken from each unit's busiest run of `length` days.
+
+    `volumes` (rows of days,) are elicited.
+    """
+    amounts = (days.items, volumes)
     return np.column_stack([*(np.log2(days.busiest(each, length) + 1) for each in amounts), values[:, len(amounts) :]])
 
 

@@ -26,8 +26,8 @@ class _Compiler(DuckDBCompiler):
     """As Ibis has it, but seconds since 1970 are read off a zoned time: Ibis asks the calendar of the zone first."""
 
     def visit_ExtractEpochSeconds(self, op: Any, *, arg: Any) -> Any:  # noqa: ANN401, N802 - as Ibis calls it
-        """Seconds, with their fraction."""
-        return self.f.anon.epoch(arg)
+        """Whole seconds; before 1970 they are cut off towards it."""
+        return self.f.anon.epoch_us(arg) // 1_000_000
 
 
 class EmbeddedEngine:
@@ -155,7 +155,7 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
         kind = field.type.value_type if pa.types.is_fixed_size_list(field.type) else field.type
         if pa.types.is_dictionary(kind) or pa.types.is_int8(kind) or (pa.types.is_string(kind) and not is_marked):
             names.append(field.name if kind == field.type else f"{field.name}.list.element")
-    return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=names or False, write_statistics=False)
+    return pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=names or False, write_statistics=False)
 
 
 def _partial(path: Path) -> Path:

@@ -53,45 +53,56 @@ class Holdings:
 
 def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
     """Index the trait table; values held by one account only are left out, as they link nobody."""
-    rows = traits.select(["account_id", "kind", "value"])
-    rows = rows.filter(pc.is_in(rows["kind"], pa.array(list(KINDS))))
-    totals = rows.group_by(["account_id", "kind", "value"]).aggregate([])
-    names = totals.group_by(["kind", "value"]).aggregate([("account_id", "count")])
-    names = names.filter(pc.greater_equal(names["account_id_count"], 2)).select(["kind", "value"])
-    group_of = {kind: GROUPS.index(group) for kind, (_, group, _) in KINDS.items()}
-    order = sorted(
-        zip(names["kind"].to_pylist(), names["value"].to_pylist(), strict=True), key=lambda kv: (group_of[kv[0]], *kv)
-    )
-    nodes = pa.table(
-        {
-            "kind": pa.array([kind for kind, _ in order], pa.string()),
-            "value": pa.array([value for _, value in order], pa.string()),
-            "node": pa.array(range(len(order)), pa.int64()),
-        }
-    )
+    (holder, holders), (kind, kinds), (value, values) = (_numbered(traits[name]) for name in _NAMING)
+    is_known = np.array([name in KINDS for name in kinds.to_pylist()], dtype=bool)[kind]
+    # One number for each name (kind and value), and one for each holder and name, so that no texts are compared.
+    spread, most = max(len(values), 1), max(len(kinds) * len(values), 1)
+    holder, name = np.divmod(_each_once((holder * most + kind * spread + value)[is_known]), most)
+    names, name, holder_counts = np.unique(name, return_inverse=True, return_counts=True)
+    shared = np.flatnonzero(holder_counts >= 2)
+    texts = (kinds.take(names[shared] // spread).to_pylist(), values.take(names[shared] % spread).to_pylist())
+    spelt = list(zip(*texts, strict=True))
+    order = sorted(range(len(spelt)), key=lambda i: (_group_of(spelt[i][0]), *spelt[i]))
+    node = np.full(len(names), -1, dtype=np.int64)
+    node[shared[order]] = np.arange(len(order))
     known = sorted(account_ids)
-    owners = pa.table({"account_id": pa.array(known, pa.string()), "account": pa.array(range(len(known)), pa.int64())})
-    edges = totals.join(nodes, ["kind", "value"], join_type="inner").join(owners, "account_id", join_type="inner")
-    edges = edges.sort_by([("account", "ascending"), ("node", "ascending")])
-    accounts = np.asarray(edges["account"], dtype=np.int64)
+    owner = pc.index_in(holders, pa.array(known, pa.string())).fill_null(-1).to_numpy().astype(np.int64)[holder]
+    linking = (owner >= 0) & (node[name] >= 0)
+    accounts, held = np.divmod(np.sort(owner[linking] * len(order) + node[name][linking]), max(len(order), 1))
+    group = np.array([_group_of(name) for name in kinds.to_pylist()], dtype=np.int64)[names // spread]
     return Holdings(
         account_ids=known,
-        kinds=[kind for kind, _ in order],
-        values=[value for _, value in order],
-        group=np.array([group_of[kind] for kind, _ in order], dtype=np.int64),
+        kinds=[spelt[i][0] for i in order],
+        values=[spelt[i][1] for i in order],
+        group=group[shared[order]],
         accounts=accounts,
-        held=np.asarray(edges["node"], dtype=np.int64),
+        held=held,
         start=np.searchsorted(accounts, np.arange(len(known) + 1)).astype(np.int64),
-        degree=_degrees(totals.join(owners, "account_id", join_type="inner"), group_of, len(known)),
+        degree=_degrees(owner[owner >= 0], group[name][owner >= 0], len(known)),
     )
 
 
-def _degrees(totals: pa.Table, group_of: dict[str, int], account_count: int) -> Ints:
+_NAMING = ("account_id", "kind", "value")
+
+
+def _group_of(kind: str) -> int:
+    """The group of a kind, -1 for one that links nobody."""
+    return GROUPS.index(KINDS[kind][1]) if kind in KINDS else -1
+
+
+def _numbered(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+    """A number for each row, (rows,), and the text of each number."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
+
+
+def _each_once(numbers: Ints) -> Ints:
+    """The distinct numbers in order; of very many, sorting is quicker than the hashing of `np.unique`."""
+    ordered = np.sort(numbers)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+
+
+def _degrees(owner: Ints, group: Ints, account_count: int) -> Ints:
     """Values of each group that each account holds: (accounts, groups)."""
-    kinds = totals["kind"].combine_chunks().dictionary_encode()
-    groups = np.array([group_of[kind] for kind in kinds.dictionary.to_pylist()], dtype=np.int64)
-    counts = np.zeros((account_count, len(GROUPS)), dtype=np.int64)
-    owners = np.asarray(totals["account"], dtype=np.int64)
-    if len(owners):
-        np.add.at(counts, (owners, groups[np.asarray(kinds.indices)]), 1)
-    return counts
+    counts = np.bincount(owner * len(GROUPS) + group, minlength=account_count * len(GROUPS))
+    return counts.reshape(account_count, len(GROUPS)).astype(np.int64)

@@ -2,13 +2,24 @@
 
 from stillwatch.rollups.activity import activity, merged_activity
 from stillwatch.rollups.content import chosen, content, day, embedded, sampled, unsampled
+from stillwatch.rollups.foreign import SeenArtefacts, prefixes
 from stillwatch.rollups.replays import daily_artefacts, exchanged_artefacts, merged_artefacts, replay_traits, replays
 from stillwatch.rollups.starts import session_starts, sessions, spans
 from stillwatch.rollups.traits import account_traits, appearances, daily_traits, exchange_traits, merged_traits
-from stillwatch.rollups.unique import MOST_SUSPECTS, SeenIds, id_hashes, repeated_ids, suspects, unique_exchanges
+from stillwatch.rollups.unique import (
+    MOST_SUSPECTS,
+    Hashes,
+    SeenIds,
+    id_hashes,
+    repeated_ids,
+    suspects,
+    unique_exchanges,
+)
 
 __all__ = [
     "MOST_SUSPECTS",
+    "Hashes",
+    "SeenArtefacts",
     "SeenIds",
     "account_traits",
     "activity",
@@ -25,6 +36,7 @@ __all__ = [
     "merged_activity",
     "merged_artefacts",
     "merged_traits",
+    "prefixes",
     "repeated_ids",
     "replay_traits",
     "replays",

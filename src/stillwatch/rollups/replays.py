@@ -23,6 +23,7 @@ Source: Anthropic (2026), "Detecting and countering misuse of AI: September 2026
 import ibis
 
 from stillwatch.engines.base import IbisTable
+from stillwatch.rollups.foreign import NUMBER_CHARS
 from stillwatch.rollups.sums import total
 
 PUBLISHED_OWNERS = 8  # foreign owners; fewer strangers seldom meet over one transcript, more is what the web does
@@ -37,14 +38,16 @@ def daily_artefacts(signals: IbisTable) -> IbisTable:
     return merged_artefacts(ibis.union(*[_handled(signals, *side) for side in _ISSUED_AND_REPLAYED]), daily=True)
 
 
-def exchanged_artefacts(signals: IbisTable) -> IbisTable:
+def exchanged_artefacts(signals: IbisTable, among: IbisTable | None = None) -> IbisTable:
     """Artefacts sent back by an account that was not issued them, as in `records.ARTEFACTS`: the ledger has no other.
 
-    The organisation is the one that the account names in any exchange with artefacts.
+    The organisation is the one that the account names in any exchange with artefacts. `among` has the `prefix` of all
+    artefacts that may be such; left out, any may be.
     """
-    issued, replayed = (_handled(signals, *side) for side in _ISSUED_AND_REPLAYED)
+    issued, replayed = (_handled(signals, *side, among=among) for side in _ISSUED_AND_REPLAYED)
     foreign = replayed.anti_join(issued, ["artefact", "account_id"]).select("artefact").distinct()
-    handling = signals.filter((signals.reasoning_issued.length() > 0) | (signals.reasoning_replayed.length() > 0))
+    named = signals.filter(signals.organization_id.notnull())
+    handling = named.filter((named.reasoning_issued.length() > 0) | (named.reasoning_replayed.length() > 0))
     said = handling.group_by("account_id").aggregate(organization_id=handling.organization_id.min())
     shared = issued.union(replayed).drop("organization_id").semi_join(foreign, "artefact").left_join(said, "account_id")
     return merged_artefacts(shared.drop("account_id_right"))
@@ -64,8 +67,8 @@ def merged_artefacts(partial: IbisTable, *, daily: bool = False) -> IbisTable:
     )
 
 
-def _handled(signals: IbisTable, column: str, is_issued: bool) -> IbisTable:
-    """One row per artefact of each exchange."""
+def _handled(signals: IbisTable, column: str, is_issued: bool, among: IbisTable | None = None) -> IbisTable:
+    """One row per artefact of each exchange; with `among`, of those that begin with one of its prefixes."""
     rows = signals.filter(signals[column].notnull())
     named = rows.select(
         "account_id",
@@ -75,6 +78,8 @@ def _handled(signals: IbisTable, column: str, is_issued: bool) -> IbisTable:
         first_at=rows.started_at,
         last_at=rows.started_at,
     )
+    if among is not None:
+        named = named.mutate(prefix=named.artefact.substr(0, NUMBER_CHARS)).semi_join(among, "prefix").drop("prefix")
     return named.mutate(is_issued=ibis.literal(is_issued), exchanges=ibis.literal(1, type="int64"))
 
 

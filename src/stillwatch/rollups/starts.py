@@ -36,8 +36,7 @@ def spans(signals: IbisTable) -> IbisTable:
 
     Nobody falls silent for long enough within one, so spans are stretches too, only more of them. Midnight ends one.
     """
-    # Floored first: a cast from seconds with a fraction rounds on one engine and cuts on another.
-    second = signals.started_at.epoch_seconds().floor().cast("int64")
+    second = signals.started_at.epoch_seconds().cast("int64")
     rows = signals.select("account_id", second=second, span=(second // SILENCE_S).cast("int64"))
     spoken = rows.group_by(["account_id", "span"]).aggregate(first_s=rows.second.min(), last_s=rows.second.max())
     return spoken.drop("span")

@@ -42,7 +42,7 @@ def rolled(taken: Intake, engine: Engine) -> Kept:
     columns = taken.columns or filled_columns(taken.signals)
     numbers = ingest.exchange_keys(pa.array(list(taken.exemplars), pa.string()), taken.key).to_pylist()
     return Kept(
-        rollups=straight(taken.signals, engine, work=taken.work, columns=columns),
+        rollups=straight(taken.signals, engine, work=taken.work, columns=columns, foreign=taken.foreign),
         accounts=taken.accounts,
         key=taken.key,
         work=taken.work,

@@ -83,6 +83,15 @@ def filled_columns(signals: IbisTable) -> frozenset[str]:
     return frozenset(name for name, holds in row.items() if holds)
 
 
+def without_empty(rows: IbisTable, columns: frozenset[str]) -> IbisTable:
+    """The rows with a constant for every signal that holds nothing: it is neither read nor computed with.
+
+    `columns` are the signals that hold anything.
+    """
+    empty = [name for name in rows.columns if name in SIGNALS.names and name not in columns]
+    return rows.mutate(**{name: ibis.null(rows[name].type()) for name in empty}) if empty else rows
+
+
 def path_of(folder: Path, part: str) -> Path:
     """Where a folder keeps one of its parts."""
     return folder / f"{part}.parquet"
@@ -106,24 +115,30 @@ def merged(
     traits = window.cut(raw["traits"], raw["traits"].day)
     artefacts = window.cut(raw["artefacts"], raw["artefacts"].day)
     sessions = window.cut(raw["sessions"], raw["sessions"].first_s // DAY_S)
+    kept = window.cut(raw["content"], rollups.day(raw["content"].started_at))
     return Rollups(
         activity=activity,
         traits=engine.write(rollups.merged_traits(traits), work / "exchange_traits.parquet"),
         artefacts=engine.write(rollups.merged_artefacts(artefacts), work / "artefacts.parquet"),
         starts=engine.write(rollups.session_starts(sessions), work / "starts.parquet"),
-        content=_content(window.cut(raw["content"], rollups.day(raw["content"].started_at)), again),
+        content=without_empty(_content(kept, again), columns),
         columns=columns,
     )
 
 
-def straight(signals: IbisTable, engine: Engine, *, work: Path, columns: frozenset[str]) -> Rollups:
+def straight(
+    signals: IbisTable, engine: Engine, *, work: Path, columns: frozenset[str], foreign: rollups.Hashes | None = None
+) -> Rollups:
     """What the partial rollups of these signals alone would merge to, without days and without writing them first.
 
-    The content is read off the signals; the others are written to `work`.
+    The content is read off the signals; the others are written to `work`. `foreign` are numbers of the artefacts that
+    an account sent back without having been issued them, null when they are not known.
     """
+    signals = without_empty(signals, columns)
+    among = None if foreign is None else engine.memory(rollups.prefixes(foreign))
     written = {
         "activity": rollups.activity(signals),
-        "artefacts": rollups.exchanged_artefacts(signals),
+        "artefacts": rollups.exchanged_artefacts(signals, among),
         "starts": rollups.session_starts(rollups.spans(signals)),
         "appearances": rollups.appearances(signals),
     }

@@ -121,13 +121,17 @@ def _has(schema: pa.Schema, name: str) -> bool:
 
 
 def _batches(path: Path, metadata: pq.FileMetaData, group: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """One row group in slices; texts that repeat stay dictionaries so that they cannot swell memory."""
+    """One row group in slices; texts that repeat stay dictionaries so that they cannot swell memory.
+
+    Those stored without a dictionary cannot, and making one, as of ids, costs more than reading them.
+    """
     described = metadata.row_group(group)
     chunks = [described.column(index) for index in range(metadata.num_columns)]
     rows = max(1, described.num_rows)
     wanted = [c for c in chunks if c.path_in_schema in columns or c.path_in_schema.partition(".")[0] in columns]
     texts = [c for c in wanted if c.physical_type == "BYTE_ARRAY" and c.path_in_schema in columns]
-    repetitive = [c.path_in_schema for c in texts if c.total_uncompressed_size < _REPETITIVE_BYTES * rows]
+    repeated = [c for c in texts if c.has_dictionary_page]
+    repetitive = [c.path_in_schema for c in repeated if c.total_uncompressed_size < _REPETITIVE_BYTES * rows]
     per_row = max(1, sum(c.total_uncompressed_size for c in wanted) // rows)
     size = max(1, min(MAX_ROWS, _SLICE_BYTES // per_row))
     options = {"metadata": metadata, "buffer_size": _BUFFER_BYTES, "read_dictionary": repetitive}
