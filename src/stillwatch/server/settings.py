@@ -19,6 +19,7 @@ from stillwatch.records import ACTIONS
 PREFIX = "STILLWATCH_"
 DETECTIONS = "detections"  # folder of the state in which detections write, and read what the last one left
 MAX_PORT = 65_535
+FILES_BESIDE = 500  # that a process has open beside connections: journal, state, database, libraries
 TOKEN_CHARS = 20  # of a token that is given in the settings
 MOST_OFFERED = 1_000_000  # identifiers of one set: what a session keeps of it fits a value of either database
 _PLACE = re.compile(r"(header|bearer_sha256):[A-Za-z0-9_-]+|metadata:[\w.-]+:[\w.-]+")
@@ -40,6 +41,11 @@ class Listening:
     read_timeout_s: float = 30.0
     max_connections: int = 4_000
     max_connections_per_address: int = 1_000
+
+
+def files_wanted(listening: Listening) -> int:
+    """Files that a process must be allowed to open: a connection is one, of gRPC too, and the rest of it has some."""
+    return FILES_BESIDE + listening.max_connections * (2 if listening.grpc_port else 1)
 
 
 @dataclass(frozen=True, slots=True)
