@@ -10,6 +10,7 @@ SHELL := /bin/bash
 .PHONY: help install demo test test-nightly test-crash java nginx check bench bench-detection bench-nulls bench-ablations bench-evasion bench-exposure schemas docs lock new-signal migration clean clean-all
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+TESTED_WITH = $(VENV)/.dev $(VENV)/.spark $(GATEWAY_VENV)/.installed java nginx
 FAST_TESTS := tests/test_shape.py tests/test_imports.py tests/test_docs.py tests/test_schemas.py
 
 help: ## List these targets
@@ -31,11 +32,11 @@ check: $(VENV)/.dev ## Lint, format, types, import contracts, shape, docs and sc
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(FAST_TESTS)
 
-test: $(VENV)/.dev $(VENV)/.spark $(GATEWAY_VENV)/.installed java nginx ## Run every test, real gateways and a Spark cluster included
+test: $(TESTED_WITH) ## Run every test, real gateways and a Spark cluster included
 	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile --no-loadscope-reorder -m "not nightly" $(PYTEST_ARGS)
 
-test-nightly: $(VENV)/.dev ## Run what make test leaves out: honesty of the worlds, whole benchmarks in small, other letters
-	$(BIN)/pytest --verbosity=0 -n 2 --dist loadfile -m nightly $(PYTEST_ARGS)
+test-nightly: $(TESTED_WITH) ## Run what make test leaves out: honesty of the worlds, whole benchmarks in small, other letters, a minute between detections
+	$(BIN)/pytest --verbosity=0 -rs -n 2 --dist loadfile -m nightly $(PYTEST_ARGS)
 
 test-crash: $(VENV)/.dev ## Kill the service 50 times under load, half of them over PostgreSQL, and compare with a batch
 	STILLWATCH_KILLS=25 $(BIN)/pytest tests/server/intake/test_crashes.py --timeout 3600

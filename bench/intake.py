@@ -1,11 +1,13 @@
 """How much traffic the service takes in: OTLP protobuf with prompts of 1 KB, beside a bare decode of the same bytes.
 
     python bench/intake.py --processes 2 --seconds 60
+    python bench/intake.py --seconds 600 --look-every-s 30 --most-gb 8 --folder /where/there/is/room
 
 First each step by itself in one thread, in CPU-microseconds per exchange. Then real processes of the service that share
 one state, folding as they go, under senders that never pause. What lasts is the lesser of two rates: what is
-acknowledged, and what is folded. On a busy machine the CPU-seconds count: a rate per CPU-second times the cores is what
-a machine of one's own would do.
+acknowledged, and what is folded. With `--look-every-s` whatever could grow is printed as it goes, with `--rate` senders
+keep to so many exchanges a second in all, and beyond `--most-gb` on the disk they stop. On a busy machine the
+CPU-seconds count: a rate per CPU-second times the cores is what a machine of one's own would do.
 """
 
 import argparse
@@ -22,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,6 +55,8 @@ SPANS_PER_BODY = 500  # a full batch of an SDK is 512
 PROMPT_BYTES = 1_000
 ACCOUNTS = 20_000
 ROOM_BYTES = 128 << 20  # what may wait, half of what a service allows: a short run sees what happens once it is full
+# Of a row: what is looked at, of the process that has most.
+HEAD = "    s       folded      /s  wait MB  state MB  B/exch.  folders  memory MB  files"
 FOLDED_BODIES = 200  # what some seconds bring
 WARM_BODIES = 10  # of each process: the first ones load and compile
 _SYLLABLES = ("ka", "lo", "mer", "tin", "su", "vel", "dor", "pa", "ni", "gra", "fen", "ro", "bil", "tas", "we", "ly")
@@ -185,13 +189,17 @@ class Load:
     enough: float = math.inf
     acknowledged: int = 0
     refused: int = 0
+    rate: float = math.inf  # exchanges a second, of all senders together
+    most_bytes: float = math.inf  # of the state
+    state: Path = Path()
+    began: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, number: int, body: Body) -> None:
         """Send bodies to one process until the time is over."""
         connection = http.client.HTTPConnection("127.0.0.1", self.ports[number % len(self.ports)], timeout=120)
         sequence = number << 40
-        while time.monotonic() < self.until and self.acknowledged < self.enough:
+        while self._goes_on(sequence):
             sequence += 1
             connection.request("POST", "/v1/traces", body.numbered(sequence), self.headers)
             reply = connection.getresponse()
@@ -203,6 +211,13 @@ class Load:
                 raise RuntimeError(f"{reply.status}")
             if reply.status == 503:
                 time.sleep(0.2)
+            ahead_s = self.acknowledged / self.rate - (time.monotonic() - self.began)
+            time.sleep(max(0.0, min(ahead_s, self.until - time.monotonic())))
+
+    def _goes_on(self, sequence: int) -> bool:
+        if sequence % 256 == 0 and self.most_bytes < math.inf and bytes_in(self.state) > self.most_bytes:
+            self.until = 0.0  # for every sender
+        return time.monotonic() < self.until and self.acknowledged < self.enough
 
 
 def serve(state: Path) -> None:
@@ -247,8 +262,9 @@ def peak_mb(pid: int) -> int:
     return int(line.split()[1]) >> 10
 
 
-def loaded(folder: Path, processes: int, senders: int, seconds: float) -> None:
+def loaded(folder: Path, told: argparse.Namespace) -> None:
     """The service under load."""
+    processes, senders = told.processes, told.senders
     state = folder / "state"
     with opened(ServerSettings(storage=Storing(state=state))) as service:
         key = made_key(service.database, name="bench", roles=["ingest"], by="bench", now=utc_now())
@@ -262,8 +278,9 @@ def loaded(folder: Path, processes: int, senders: int, seconds: float) -> None:
         while not folded(state):  # the first fold loads and compiles as much again
             time.sleep(0.5)
         before, began, was_folded = [cpu_s(pid) for pid, _ in running], time.monotonic(), folded(state)
-        load = Load(ports, headers, began + seconds)
-        _run(load, bodies, first=senders)
+        load = Load(*(ports, headers, began + told.seconds), rate=told.rate, most_bytes=told.most_gb * 1e9, state=state)
+        with watched(state, [pid for pid, _ in running], told.look_every_s):
+            _run(load, bodies, first=senders)
         wall = time.monotonic() - began
         spent = sum(cpu_s(pid) for pid, _ in running) - sum(before)
         now_folded = folded(state)
@@ -287,6 +304,90 @@ def folded(state: Path) -> int:
     return 0 if manifest is None else sum(batch.exchanges for batch in manifest.batches)
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at the state and at the processes, the largest of which is told."""
+
+    after_s: float
+    folded: int
+    waiting_mb: int
+    state_mb: int
+    folders: int
+    memory_mb: int
+    files: int
+
+    def line(self, before: "Sample") -> str:
+        """As a row under HEAD; the rate is that since the sample before."""
+        rate = (self.folded - before.folded) / max(self.after_s - before.after_s, 1e-9)
+        each = 1e6 * self.state_mb / max(self.folded, 1)
+        return (
+            f"{self.after_s:5.0f}{self.folded:13,}{rate:8,.0f}{self.waiting_mb:9,}{self.state_mb:10,}{each:9.1f}"
+            f"{self.folders:9}{self.memory_mb:11,}{self.files:7}"
+        )
+
+
+def sampled(state: Path, pids: list[int], after_s: float) -> Sample:
+    """A look now."""
+    return Sample(
+        after_s,
+        folded=folded(state),
+        waiting_mb=bytes_in(state / "journal") // 1_000_000,
+        state_mb=(bytes_in(state) - bytes_in(state / "journal")) // 1_000_000,
+        folders=sum(1 for _ in (state / "parts").glob("*")),
+        memory_mb=max(_resident_mb(pid) for pid in pids),
+        files=max(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids),
+    )
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of the files in a folder; one that goes meanwhile counts as nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
+def _resident_mb(pid: int) -> int:
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) >> 10
+
+
+@dataclass
+class Watch:
+    """Looks every so many seconds, and prints each look."""
+
+    state: Path
+    pids: list[int]
+    every_s: float
+    samples: list[Sample] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def look(self) -> None:
+        """Until it is over."""
+        began = time.monotonic()
+        print(HEAD, flush=True)
+        while not self.over.wait(self.every_s if self.samples else 0.0):
+            self.samples.append(sampled(self.state, self.pids, time.monotonic() - began))
+            print(self.samples[-1].line(self.samples[-2 if len(self.samples) > 1 else -1]), flush=True)
+
+
+@contextmanager
+def watched(state: Path, pids: list[int], every_s: float) -> Iterator[Watch]:
+    """Look for as long as this is held; 0 s, not at all."""
+    watch = Watch(state, pids, every_s)
+    if not every_s:
+        yield watch
+        return
+    thread = threading.Thread(target=watch.look)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        watch.over.set()
+        thread.join()
+
+
 def _run(load: Load, bodies: list[Body], first: int = 0) -> None:
     threads = [threading.Thread(target=load.send, args=(first + n, body)) for n, body in enumerate(bodies)]
     for thread in threads:
@@ -302,11 +403,15 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--senders", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rate", type=float, default=math.inf, help="exchanges a second; without, as many as can be")
+    parser.add_argument("--look-every-s", type=float, default=0.0, help="print what grows; 0: never")
+    parser.add_argument("--most-gb", type=float, default=math.inf, help="of the state, on the disk; then it stops")
+    parser.add_argument("--folder", type=Path, help="where the state is, until it ends")
     told = parser.parse_args()
     if told.serve:
         serve(told.serve)
         return
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=told.folder) as name:
         os.environ[KEY_VARIABLE] = f"{name}/key"
         body = Body.made(0, datetime.now(UTC))
         print(f"{SPANS_PER_BODY} spans a body, {len(body.content) // SPANS_PER_BODY:,} bytes each")
@@ -314,7 +419,7 @@ def main() -> None:
             print(f"{spent:7.1f} CPU-us per exchange  {1e6 / spent:10,.0f} per CPU-second  {step}")
         spent = fold_us(Path(name))
         print(f"{spent:7.1f} CPU-us per exchange  {1e6 / spent:10,.0f} per CPU-second  beside it, to the state")
-        loaded(Path(name), told.processes, told.senders, told.seconds)
+        loaded(Path(name), told)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,25 @@
-"""Connections that send no whole request end by themselves, and those that work are left alone."""
+"""Connections that send no whole request, or read no answer, end by themselves, and those that work are left alone."""
 
+import asyncio
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from fastapi.responses import Response, StreamingResponse
 from tests.server.decisions.serving import TIMEOUT_S, answers, connected, request, served
 
 from stillwatch.server import Service
+from stillwatch.server.metrics import closed_connections
 from stillwatch.server.settings import Listening
 
 HEAD_S = 0.6
+PIECE_BYTES = 1 << 16
+MOST_UNREAD_BYTES = 32 << 20  # more than the system keeps of what one connection does not read
 
 
 @pytest.fixture
@@ -100,3 +108,102 @@ def test_connections_beyond_the_limit_are_turned_away_and_room_comes_back(port: 
             again.sendall(request("/healthz", {}))
             status = answers(again, 1)[0][0]
     assert status == 200
+
+
+def answered(port: int, source: str = "127.0.0.1") -> tuple[int, socket.socket]:
+    """The status that a new connection from an address is answered with, and the connection."""
+    connection = socket.create_connection(("127.0.0.1", port), TIMEOUT_S, source_address=(source, 0))
+    connection.sendall(request("/healthz", {}))
+    return answers(connection, 1)[0][0], connection
+
+
+def test_one_address_cannot_take_the_connections_of_others(service: Service) -> None:
+    limits = Listening(max_connections=10, max_connections_per_address=2)
+    with ExitStack() as held, served(replace(service, settings=replace(service.settings, server=limits))) as port:
+        first = answered(port)
+        held.enter_context(first[1])
+        for source, status in (("127.0.0.1", 200), ("127.0.0.1", 503), ("127.0.0.2", 200)):
+            told, connection = answered(port, source)
+            held.enter_context(connection)
+            assert told == status, source
+        first[1].close()
+        until = time.monotonic() + TIMEOUT_S
+        while True:
+            status, connection = answered(port)
+            held.enter_context(connection)
+            if status == 200:
+                break
+            assert time.monotonic() < until
+
+
+class Endless:
+    """An application that answers for as long as anybody takes it, or with so many bytes."""
+
+    def __init__(self, most_bytes: int = 1 << 40) -> None:
+        self.most_bytes, self.sent_bytes = most_bytes, 0
+        self.ended = threading.Event()
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        try:
+            while self.sent_bytes < self.most_bytes:
+                yield b"x" * PIECE_BYTES
+                await asyncio.sleep(0)
+                self.sent_bytes += PIECE_BYTES
+        finally:
+            self.ended.set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await StreamingResponse(self.lines())(scope, receive, send)
+
+
+def test_an_answer_that_nobody_reads_is_cut_off_and_what_it_held_is_freed(service: Service) -> None:
+    app, before = Endless(), closed("slow_reader")
+    limits = Listening(read_timeout_s=0.4)
+    with (
+        served(replace(service, settings=replace(service.settings, server=limits)), app=app) as port,
+        connected(port) as connection,
+    ):
+        connection.sendall(request("/", {}))
+        assert app.ended.wait(TIMEOUT_S)
+        assert closed("slow_reader") == before + 1
+        assert app.sent_bytes < MOST_UNREAD_BYTES
+
+
+def test_a_connection_that_is_closed_does_not_wait_for_a_client_that_does_not_read(service: Service) -> None:
+    app, before = Endless(MOST_UNREAD_BYTES), closed("slow_reader")
+
+    async def whole(scope: Any, receive: Any, send: Any) -> None:
+        await Response(b"x" * app.most_bytes, headers={"Connection": "close"})(scope, receive, send)
+
+    limits = Listening(read_timeout_s=0.4)
+    with (
+        served(replace(service, settings=replace(service.settings, server=limits)), app=whole) as port,
+        connected(port) as connection,
+    ):
+        connection.sendall(request("/", {}))
+        until = time.monotonic() + TIMEOUT_S
+        while closed("slow_reader") == before:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+def test_a_client_that_reads_slowly_and_steadily_gets_its_whole_answer(service: Service) -> None:
+    app, before = Endless(MOST_UNREAD_BYTES), closed("slow_reader")
+    limits = Listening(read_timeout_s=1.0)
+    with (
+        served(replace(service, settings=replace(service.settings, server=limits)), app=app) as port,
+        connected(port) as connection,
+    ):
+        connection.sendall(request("/", {"Connection": "close"}))
+        got, began = 0, time.monotonic()
+        while data := connection.recv(PIECE_BYTES):
+            got += len(data)
+            if time.monotonic() - began < 3 * limits.read_timeout_s:
+                time.sleep(0.02)
+    assert got > app.most_bytes
+    assert closed("slow_reader") == before
+
+
+def closed(why: str) -> float:
+    """Connections that were ended so far."""
+    return float(closed_connections.labels(why)._value.get())

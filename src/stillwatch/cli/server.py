@@ -62,7 +62,7 @@ def _told(service: "Service", url: str) -> None:
     say(f"stillwatch listens on {url}; interrupt it to stop.")
     if not keys(service.database):
         say("There is no API key yet. Make the first one, with the same --config, --state and --database:")
-        say("stillwatch keys make --name NAME --role admin")
+        say("stillwatch keys make --name NAME --role admin (admin may everything but bring traffic in: --role ingest)")
     typer.echo(url)
 
 
@@ -105,7 +105,7 @@ def keys_make(
 @keys_app.command("list")
 def keys_list(output: As = Format.table, config: Config = None, state: State = None, database: Records = None) -> None:
     """List every key that was made: who holds it, what for, until when. Never the key."""
-    with records_of(config, state, database) as records:
+    with records_of(config, state, database, begun=True) as records:
         from stillwatch.server.access import keys
 
         rows = keys(records)
@@ -135,7 +135,7 @@ def keys_revoke(
     database: Records = None,
 ) -> None:
     """Have a key stop working at once."""
-    with records_of(config, state, database) as records:
+    with records_of(config, state, database, begun=True) as records:
         from stillwatch.server.access import revoke
 
         revoke(records, key_id, by=operator(), now=datetime.now(UTC))
@@ -212,14 +212,17 @@ def _was_scanned(out: Path) -> bool:
 @app.command()
 def doctor(
     config: Config = None,
+    service: Annotated[
+        bool, typer.Option("--service", help="Check the service as the environment and defaults set it.")
+    ] = False,
     output: Annotated[TextFormat, typer.Option("--format", help="How to print it.")] = TextFormat.table,
 ) -> None:
-    """Check that this installation can work: key, libraries, kernels; with --config, that the service can.
+    """Check that this installation can work: key, libraries, kernels; with --config or --service, that the service can.
 
     Exit 1 when something has to be put right first. Example: stillwatch doctor --config stillwatch.toml
     """
     told = _installation()
-    if config is not None:
+    if service or config is not None:
         settings = _settings(config, None, None)
         from stillwatch.server.operate.doctor import findings
 
@@ -262,16 +265,22 @@ def operator() -> str:
 
 @contextmanager
 def records_of(
-    config: Path | None, state: Path | None, database: str | None, *, brought_on: bool = True
+    config: Path | None, state: Path | None, database: str | None, *, brought_on: bool = True, begun: bool = False
 ) -> "Iterator[Database]":
-    """The database of records, its schema brought to this version or left as it is; closed at the end."""
-    settings = _settings(config, state, database)
+    """The database of records, its schema brought to this version or left as it is; closed at the end.
+
+    Raises:
+        SettingsError: it is to be `begun` already, and there is none: another folder was meant.
+    """
+    storing = _settings(config, state, database).storage
     from stillwatch.server.database import Database
 
-    records = Database(settings.storage.database_url)
+    if begun and not storing.database and not (storing.state / "records.db").exists():
+        raise SettingsError(f"{storing.state} holds no records. Give the --config or --state of the service.")
+    records = Database(storing.database_url)
     try:
-        if brought_on:
-            records.make()
+        if brought_on and records.make() is None:
+            say(f"This begins a new database, {records.name}. A service that runs elsewhere will not see it.")
         yield records
     finally:
         records.close()

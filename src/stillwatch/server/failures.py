@@ -25,7 +25,7 @@ class Failures:
 
     def note(self, address: str, now: datetime) -> bool:
         """Count one failure; whether the address has had too many."""
-        name = _network(address)
+        name = network(address)
         with self._lock:
             since, count = self._seen.pop(name, (now, 0))
             if not timedelta(0) <= now - since < WITHIN:
@@ -40,7 +40,7 @@ class Failures:
         return len(self._seen)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """The address; of IPv6 its /64, because whoever has one has them all."""
     try:
         parsed = ipaddress.ip_address(address)

@@ -23,7 +23,7 @@ FIELDS = frozenset(
         r"\w+",
         """event level logger timestamp left_out kind where reason job seconds method route status principal count bytes
         source batch_id exchanges accounts campaigns decisions rejected duplicates pending campaign_id decision_id
-        verification_id action mode state policy_name revision database host port version settings queue attempts
+        verification_id action mode state policy_name revision was database host port version settings queue attempts
         check window_days rows table days url_host key_id hold_id age_s folder connections
         number outcome peer segment segments file was_known message_id target""",
     )
@@ -34,6 +34,8 @@ SECRETS = re.compile(
     r"|(?<=://)[^/@\s]+:[^/@\s]+(?=@)"
 )
 _OWN_OUTPUT = ("uvicorn", "uvicorn.error", "uvicorn.access")  # print by themselves wherever somebody configured uvicorn
+# Tells of itself whenever somebody asks for the revision, as every look at /readyz does; we tell of a step ourselves.
+_TOO_LOUD = "alembic.runtime.migration"
 _KEPT_LIBRARIES = ("uvicorn", "alembic", "grpc")  # their messages name no request; of others only the logger is told
 
 
@@ -53,6 +55,7 @@ def set_up(stream: TextIO | None = None, *, as_json: bool | None = None) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    logging.getLogger(_TOO_LOUD).setLevel(logging.WARNING)
     for name in _OWN_OUTPUT:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
@@ -74,6 +77,7 @@ def known_only(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mu
 def library_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """What a library logs, without what an exception says or the message of one that may quote a request."""
     told: dict[str, Any] = {name: line[name] for name in ("level", "timestamp", "logger", "_record", "_from_structlog")}
+    told["logger"] = told["logger"].removesuffix(".error")  # uvicorn's name for what it says about itself
     record: logging.LogRecord = line["_record"]
     keeps = record.name.split(".")[0] in _KEPT_LIBRARIES
     told["event"] = line["event"] if keeps else f"message of {record.name}"

@@ -14,7 +14,10 @@ request_seconds = Histogram(
     "stillwatch_request_seconds", "Time to answer a request.", ["route"], buckets=_LATENCIES_S, registry=REGISTRY
 )
 closed_connections = Counter(
-    "stillwatch_closed_connections", "Connections that were ended: slow_headers, too_many.", ["why"], registry=REGISTRY
+    "stillwatch_closed_connections",
+    "Connections that were ended: slow_headers, slow_reader, too_many, too_many_of_address.",
+    ["why"],
+    registry=REGISTRY,
 )
 refused_keys = Counter("stillwatch_refused_keys", "Requests with a key or token that is not valid.", registry=REGISTRY)
 

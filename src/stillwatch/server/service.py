@@ -20,6 +20,7 @@ from stillwatch.server.failures import Failures
 from stillwatch.server.gate import Gate
 from stillwatch.server.gateways import Checks
 from stillwatch.server.journal import Journal
+from stillwatch.server.migrations import newest
 from stillwatch.server.settings import ServerSettings
 from stillwatch.server.tokens import Tokens
 from stillwatch.settings import key_path, key_secret
@@ -76,19 +77,21 @@ def opened(settings: ServerSettings, *, now: Clock = utc_now) -> Iterator[Servic
         SettingsError: the key or a setting cannot be used.
         ServiceError: the database does not answer.
     """
+    log = structlog.get_logger("stillwatch")
     make_folder(settings.storage.state)
     database = Database(settings.storage.database_url)
     tokens = Tokens(settings.oidc) if settings.oidc.issuer else None
     journal = Journal(settings.storage.state / "journal", now)
     gate = Gate(settings.intake.max_pending_bytes, journal.pending_bytes)
     try:
-        database.make()
+        if (before := database.make()) != newest():
+            log.info("schema_changed", database=database.name, revision=newest(), was=before)
         yield Service(
             settings=settings,
             key=ingest.Key(key_secret(key_path())),
             database=database,
             now=now,
-            log=structlog.get_logger("stillwatch"),
+            log=log,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             tokens=tokens,
             snapshot=snapshot_of(database, settings.decisions, now=now),

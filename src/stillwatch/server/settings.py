@@ -19,6 +19,7 @@ from stillwatch.records import ACTIONS
 PREFIX = "STILLWATCH_"
 DETECTIONS = "detections"  # folder of the state in which detections write, and read what the last one left
 MAX_PORT = 65_535
+FILES_BESIDE = 500  # that a process has open beside connections: journal, state, database, libraries
 TOKEN_CHARS = 20  # of a token that is given in the settings
 MOST_OFFERED = 1_000_000  # identifiers of one set: what a session keeps of it fits a value of either database
 _PLACE = re.compile(r"(header|bearer_sha256):[A-Za-z0-9_-]+|metadata:[\w.-]+:[\w.-]+")
@@ -28,7 +29,8 @@ _PLACE = re.compile(r"(header|bearer_sha256):[A-Za-z0-9_-]+|metadata:[\w.-]+:[\w
 class Listening:
     """Where the service listens; `grpc_port` 0 means no gRPC. `metrics_token` may read /metrics, as an admin may.
 
-    The head of a request has `header_timeout_s` to come; more than `max_connections` of HTTP are turned away.
+    The head of a request has `header_timeout_s` to come, and a client `read_timeout_s` to go on reading its answer.
+    More than `max_connections`, or of one address more than `max_connections_per_address`, are turned away.
     """
 
     host: str = "127.0.0.1"
@@ -36,7 +38,14 @@ class Listening:
     grpc_port: int = 0
     metrics_token: str = field(default="", repr=False)
     header_timeout_s: float = 10.0
+    read_timeout_s: float = 30.0
     max_connections: int = 4_000
+    max_connections_per_address: int = 1_000
+
+
+def files_wanted(listening: Listening) -> int:
+    """Files that a process must be allowed to open: a connection is one, of gRPC too, and the rest of it has some."""
+    return FILES_BESIDE + listening.max_connections * (2 if listening.grpc_port else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,13 +293,15 @@ def _checked(settings: ServerSettings) -> ServerSettings:
         ("intake.fold_every_s", settings.intake.fold_every_s),
         ("partners.every_s", settings.partners.every_s),
         ("server.header_timeout_s", settings.server.header_timeout_s),
+        ("server.read_timeout_s", settings.server.read_timeout_s),
     ):
         if value <= 0:
             raise SettingsError(f"{name} {value}: give a number of seconds above 0")
     if settings.partners.feedback_approver and not settings.partners.feedback:
         raise SettingsError("partners.feedback_approver answers for what nobody sends: set partners.feedback too")
-    if settings.server.max_connections < 1:
-        raise SettingsError(f"server.max_connections {settings.server.max_connections}: give at least 1")
+    for name in ("max_connections", "max_connections_per_address"):
+        if (most := getattr(settings.server, name)) < 1:
+            raise SettingsError(f"server.{name} {most}: give at least 1")
     for name, port in (("server.port", settings.server.port), ("server.grpc_port", settings.server.grpc_port)):
         if not 0 <= port <= MAX_PORT:
             raise SettingsError(f"{name} {port}: give a port from 0 to {MAX_PORT}")

@@ -11,7 +11,7 @@ from tests.server.decisions.serving import answers, connected, request, served
 
 from stillwatch.server import Service, failures
 from stillwatch.server.decisions import fast, routes
-from stillwatch.server.decisions.answers import Answers
+from stillwatch.server.decisions.answers import TIMED_ONE_IN, Answers
 
 Keys = Callable[..., dict[str, str]]
 NAMED = ["a", "b-1", "with space", "100%", "a/b", "ü-ß-漢", 'quo"te', "x:y@z", "snapshot", "deltas", "bulk", "."]
@@ -341,6 +341,7 @@ def test_answers_are_counted_by_what_they_tell_on_either_way(
 ) -> None:
     counts = Answers()
     is_warm(seen, port, key)
+    counts.reads = TIMED_ONE_IN - 1  # the next one is timed
     monkeypatch.setattr(fast, "ANSWERS", counts)
     monkeypatch.setattr(routes, "ANSWERS", counts)
     with connected(port) as connection:

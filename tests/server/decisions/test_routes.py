@@ -3,6 +3,7 @@
 import gzip
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -17,7 +18,7 @@ from tests.server.decisions.serving import connected, request, served
 from stillwatch.server import Service, audit
 from stillwatch.server.access import made_key
 from stillwatch.server.decisions import deltas
-from stillwatch.server.decisions.routes import router
+from stillwatch.server.decisions.routes import read_by_one, router
 from stillwatch.server.tables import api_keys
 from stillwatch.server.tables import audit as audit_table
 
@@ -268,6 +269,26 @@ def test_the_snapshot_is_a_version_and_a_row_a_line(
     assert json.loads(first) == {"version": service.snapshot.version, "count": 1_000}
     assert [json.loads(row)["account_id"] for row in others] == everybody
     assert plain.headers["etag"] == f'"{service.snapshot.version}"'
+
+
+def test_so_many_read_the_snapshot_at_once_and_room_comes_back_however_they_end(
+    client: TestClient, service: Service, key_for: Keys, reconciled: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconciled(campaign(recommended("throttle", ["a"])))
+    key, path = key_for("enforcer"), "/v1/decisions/snapshot"
+    monkeypatch.setattr(service.snapshot, "readers", threading.BoundedSemaphore(2))
+    held = [read_by_one(service.snapshot, b"")[1] for _ in range(2)]
+    next(held[0])
+    full = client.get(path, headers=key)
+    assert (full.status_code, full.headers["retry-after"]) == (503, "5")
+    assert client.get("/v1/decisions/a", headers=key).status_code == 200
+    for _ in range(2):  # one that was begun, and one that never was
+        held.pop()
+        assert [client.get(path, headers=key).status_code for _ in range(3)] == [200] * 3
+    monkeypatch.setattr(service.snapshot, "whole", None)
+    for _ in range(3):
+        with pytest.raises(TypeError):
+            client.get(path, headers=key)
 
 
 @pytest.mark.parametrize(

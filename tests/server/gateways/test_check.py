@@ -1,6 +1,7 @@
 """The check over HTTP and gRPC: what gateways are told, and that we are never why a request fails."""
 
 import hashlib
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,12 +11,12 @@ import pytest
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tests.server.gateways.conftest import Asking, Decided
+from tests.server.gateways.conftest import READY_S, Asking, Decided
 
 from stillwatch.errors import ServiceError, SettingsError
 from stillwatch.server import ServerSettings
 from stillwatch.server.access import Principal
-from stillwatch.server.gateways import Checks
+from stillwatch.server.gateways import Checks, authorization
 from stillwatch.server.gateways.authorization import listening, running
 from stillwatch.server.settings import Checking, Listening, load_server_settings
 
@@ -232,6 +233,33 @@ def test_grpc_is_off_unless_a_port_is_named_and_a_port_in_use_is_told(asking: As
         asking.settings = ServerSettings(server=Listening(grpc_port=taken))
         with pytest.raises(SettingsError, match="grpc_port"), running(asking):
             pass
+
+
+def test_connections_of_grpc_are_so_many_and_say_hello_in_time(asking: Asking) -> None:
+    bounds = Listening(max_connections=2, header_timeout_s=0.5)
+    asking.settings = replace(asking.settings, server=bounds)
+    with listening(asking, "127.0.0.1:0") as port:
+        silent = [socket.create_connection(("127.0.0.1", port), timeout=READY_S) for _ in range(3)]
+        for connection in reversed(silent):  # the third at once, the others when their time is over
+            with connection:
+                while connection.recv(1 << 16):
+                    pass
+
+
+def test_a_question_over_grpc_that_is_too_long_is_refused_and_the_next_one_answered(
+    asking: Asking, enforcer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authorization, "MOST_BYTES", 4_096)
+    with listening(asking, "127.0.0.1:0") as port, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        check = external_auth_pb2_grpc.AuthorizationStub(channel).Check
+        asked = external_auth_pb2.CheckRequest()
+        asked.attributes.request.http.headers["x-account-id"] = "a"
+        asked.attributes.request.http.body = "b" * 5_000
+        with pytest.raises(grpc.RpcError) as refused:
+            check(asked, metadata=[("x-stillwatch-key", enforcer)], timeout=READY_S)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        asked.attributes.request.http.body = ""
+        assert check(asked, metadata=[("x-stillwatch-key", enforcer)], timeout=READY_S).status.code == 0
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.server.conftest import NOON, Clock
+from tests.server.decisions.serving import answers, connected, request, served
+from tests.server.intake import bodies
 
 from stillwatch.server import ServerSettings, Service, application, opened
 from stillwatch.server.access import made_key
@@ -63,3 +66,26 @@ def test_a_body_that_ends_early_is_no_failure_of_ours(hasty: Service) -> None:
 
     assert replied(hasty, broken)[0]["status"] == 400
     assert hasty.gate._in_flight == 0
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_body_of_100_mb_is_refused_over_a_real_socket_and_the_next_one_taken(
+    service: Service, key_for: Callable[..., dict[str, str]], is_chunked: bool
+) -> None:
+    headers = {**key_for("ingest"), "Content-Type": "application/x-ndjson", "Host": "here"}
+    size = {"Transfer-Encoding": "chunked"} if is_chunked else {"Content-Length": str(100 << 20)}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {**headers, **size}.items())
+    piece = (b"100000\r\n" if is_chunked else b"") + b" " * (1 << 20) + (b"\r\n" if is_chunked else b"")
+    with served(service) as port:
+        with connected(port) as connection:
+            connection.sendall(f"POST /v1/exchanges HTTP/1.1\r\n{lines}\r\n".encode())
+            with suppress(ConnectionError):  # it is closed while we still send
+                for _ in range(100):
+                    connection.sendall(piece)
+            with suppress(ConnectionError):
+                assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
+        assert service.gate._in_flight == 0
+        with connected(port) as connection:
+            content = bodies.lines(bodies.rows(1))
+            connection.sendall(request("/v1/exchanges", headers, "POST", content))
+            assert answers(connection, 1)[0][0] == 200

@@ -72,6 +72,8 @@ def test_the_values_of_the_chart_are_as_its_schema_says_and_each_is_described() 
         {"replicas": 2},
         {"repilcas": 1},
         {"settings": {"server": {"port": None}}},
+        {"settings": {"server": {"host": "0.0.0.0"}, "storage": {"state": "/var/lib/stillwatch/state"}}},  # noqa: S104
+        {"networkPolicy": {"fromPods": {"matchLabels": {"app": "gateway"}}}},  # the chart says matchLabels itself
         {"secret": {"database": "mysql://x"}},
         {"image": {"repository": "x", "digest": "latest"}},
     ],

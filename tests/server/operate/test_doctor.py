@@ -1,6 +1,7 @@
 """The doctor: what is well is said in one line, what is not says what to do, and what must be put right fails."""
 
 import json
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ def found(settings: ServerSettings, name: str) -> Finding:
 def test_everything_is_well_where_everything_is_there(settings: ServerSettings) -> None:
     told = findings(settings)
     assert {finding.outcome for finding in told} == {"ok"}, told
-    names = "key file|state folder|fsync|disk|database|schema|policy|live actions|clock|memory|address"
+    names = "key file|state folder|fsync|disk|database|schema|policy|live actions|clock|memory|open files|address"
     assert "|".join(finding.name for finding in told) == names
 
 
@@ -185,3 +186,21 @@ def test_the_command_prints_lines_or_json_and_exits_with_one_when_something_fail
     done = run("doctor", "--config", file, "--format", "json")
     assert done.code == 1
     assert [row["name"] for row in json.loads(done.out) if row["outcome"] == "failed"] == ["policy"]
+
+
+def test_a_service_that_the_environment_sets_is_checked_without_a_file(
+    settings: ServerSettings, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "live actions" not in run("doctor").out
+    monkeypatch.setenv("STILLWATCH_STORAGE_STATE", str(settings.storage.state))
+    monkeypatch.setenv("STILLWATCH_DECISIONS_LIVE", "verify")
+    done = run("doctor", "--service")
+    assert "live actions" in done.out
+    assert "none: every decision is in shadow" not in done.out
+
+
+def test_fewer_files_than_connections_is_a_warning(settings: ServerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found(settings, "open files").outcome == "ok"
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    told = found(settings, "open files")
+    assert (told.outcome, "4096" in told.words, "max_connections" in told.words) == ("warning", True, True)

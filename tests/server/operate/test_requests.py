@@ -74,6 +74,19 @@ def test_a_body_that_is_too_long_is_cut_off(limited: Service, key_for: Callable[
     assert (reply.status_code, reply.json()) == (413, {"detail": "The body is longer than 1000 bytes."})
 
 
+def test_bodies_that_are_read_whole_fit_in_memory_together_and_room_comes_back(
+    limited: Service, key_for: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "ALL_JSON_BYTES", 400)
+    headers = key_for("admin") | {"Content-Type": "application/json"}
+    with TestClient(application(limited)) as client:
+        for _ in range(3):
+            full = client.post("/v1/echo/a", headers=headers, content=b" " * 401)
+            assert (full.status_code, full.headers["retry-after"]) == (503, "5")
+            assert client.post("/v1/echo/a", headers=headers, content=b'{"count": 1}' + b" " * 388).status_code == 200
+        assert client.post("/v1/raw", headers=headers, content=b" " * 900).json() == 900, "it counts its own"
+
+
 @Echo.router.post("/v1/raw", dependencies=[Depends(requires("admin"))])
 async def raw(request: Request) -> int:
     return len(await request.body())

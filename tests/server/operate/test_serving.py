@@ -1,5 +1,6 @@
 """The service as a process: it listens, says so, finishes what it began, and goes."""
 
+import resource
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from stillwatch.errors import SettingsError
 from stillwatch.server import Service, app, application, load_server_settings
 from stillwatch.server.access import requires
 from stillwatch.server.jobs import Job
-from stillwatch.server.operate.serving import address_of, listening, serve
+from stillwatch.server.operate.serving import address_of, allow_files, listening, serve
 
 WAIT_S = 180  # a busy machine takes its time
 
@@ -33,8 +34,12 @@ def test_it_says_where_it_listens_and_ends_well_on_a_signal(
 ) -> None:
     with serving("--state", tmp_path / "state") as held:
         assert httpx2.get(f"{held.url}/healthz", timeout=WAIT_S).json() == {"status": "alive"}
+        assert httpx2.get(f"{held.url}/readyz", timeout=WAIT_S).status_code == 200
         assert held.end(getattr(signal, number)) == 0
-    assert "stillwatch keys make --name NAME --role admin" in held.log.read_text()
+    told = held.log.read_text()
+    assert "stillwatch keys make --name NAME --role admin" in told
+    assert told.count("schema_changed") == 1
+    assert "alembic" not in told, "whoever looks whether it is ready fills no log"
 
 
 def test_a_key_made_while_it_runs_works_and_stops_when_it_is_revoked(
@@ -49,6 +54,18 @@ def test_a_key_made_while_it_runs_works_and_stops_when_it_is_revoked(
         assert httpx2.get(f"{held.url}/metrics", headers=headers, timeout=WAIT_S).status_code == 401
 
 
+def test_a_key_for_another_folder_than_the_services_does_not_go_unnoticed(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    place = ("--state", tmp_path / "elsewhere")
+    for command in (("list",), ("revoke", "0" * 12)):
+        done = run("keys", *command, *place)
+        assert (done.code, "holds no records. Give the --config or --state of the service." in done.err) == (2, True)
+    assert not (tmp_path / "elsewhere").exists()
+    told = [run("keys", "make", "--name", "n", "--role", "ingest", *place).err for _ in range(2)]
+    assert ["This begins a new database" in each for each in told] == [True, False]
+
+
 def test_a_port_in_use_is_one_clear_line(run: Callable[..., Any], tmp_path: Path) -> None:
     with listening("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
@@ -59,6 +76,26 @@ def test_a_port_in_use_is_one_clear_line(run: Callable[..., Any], tmp_path: Path
         "--port\n"
     )
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((1024, 65536), (4500, 65536)),
+        ((1024, 4096), (4096, 4096)),
+        ((1024, resource.RLIM_INFINITY), (4500, resource.RLIM_INFINITY)),
+        ((20000, 20000), None),
+        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), None),
+    ],
+)
+def test_it_may_open_as_many_files_as_it_takes_connections_where_the_system_allows_it(
+    monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], after: tuple[int, int] | None
+) -> None:
+    set_to: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: before)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: set_to.append(limits))
+    allow_files(4500)
+    assert set_to == ([after] if after else [])
 
 
 @pytest.mark.parametrize(("host", "port"), [("203.0.113.7", 0), ("no such host", 0)])

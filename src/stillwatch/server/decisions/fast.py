@@ -12,13 +12,14 @@ Misses: these requests are in no access log and pass through no middleware; resp
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from stillwatch.server.connections import BoundedProtocol
 from stillwatch.server.decisions.admissions import Admissions
-from stillwatch.server.decisions.answers import ANSWERS, told
+from stillwatch.server.decisions.answers import ANSWERS, TIMED_ONE_IN
 
 _LINE = re.compile(rb"(GET|HEAD) /v1/decisions/((?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+) HTTP/1\.1\r\n")
 _OTHERS = (b"snapshot", b"deltas")  # further routes below the same path
@@ -26,6 +27,7 @@ _HEADERS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[!-~\x80-\xff \t]*\r\n)*
 # Headers that change how a message is read, or whether the connection lives on, are for the parser to judge.
 _UNUSUAL = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer"))
 _KEYS = (b"authorization", b"x-api-key")
+_BOUNDS = ("header_timeout_s", "read_timeout_s", "max_connections", "max_connections_per_address")  # of connections
 _MOST_BYTES = 16_384  # of a request; a longer one is the parser's, with its own bounds
 
 
@@ -35,8 +37,8 @@ def http_protocol(service: Any) -> type[BoundedProtocol]:
     held = {
         "snapshot": service.snapshot,
         "admissions": _admissions(service),
-        "header_timeout_s": settings.header_timeout_s,
-        "max_connections": settings.max_connections,
+        "addresses": Counter(),
+        **{name: getattr(settings, name) for name in _BOUNDS},
     }
     return type("DecisionsProtocol", (_Fast,), held)
 
@@ -93,7 +95,9 @@ class _Fast(BoundedProtocol):
     def _rest(self, data: bytes) -> bytes:
         """Answer the requests at the start; what follows the last of them."""
         replies: list[bytes] = []
-        start, count, began = 0, 0, time.perf_counter()
+        start, count = 0, 0
+        ANSWERS.reads += 1
+        began = 0.0 if ANSWERS.reads % TIMED_ONE_IN else time.perf_counter()
         while start < len(data):
             line = _LINE.match(data, start)
             end = data.find(b"\r\n\r\n", line.end() - 2) if line else -1
@@ -109,9 +113,11 @@ class _Fast(BoundedProtocol):
             start = end + 4
         if replies:
             self.transport.write(b"".join(replies))
-            ANSWERS.took(count, time.perf_counter() - began)
+            if began:
+                ANSWERS.took(count, time.perf_counter() - began)
             self.server_state.total_requests += count
-            self.head_came()
+            if self._head_due is not None:
+                self.head_came()
             self._answered_at = self.loop.time()
             if self.timeout_keep_alive_task is None:
                 self.timeout_keep_alive_handler()
@@ -130,8 +136,8 @@ class _Fast(BoundedProtocol):
         if account_id in _OTHERS:
             return None
         row: bytes
-        row, choice = self.snapshot.answer(account_id, namespace)
-        ANSWERS.fast[told(choice)] += 1
+        row, place = self.snapshot.answer(account_id, namespace)
+        ANSWERS.fast[place] += 1
         return row
 
     def _head(self) -> bytes:

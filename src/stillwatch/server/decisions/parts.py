@@ -6,6 +6,7 @@ A reply is `{"account_id":ID` + middle + decision id + tail. A million accounts 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import Any, NamedTuple
 
 import orjson
@@ -28,6 +29,9 @@ FIELDS = (
 )
 NOTHING = b"," + orjson.dumps({**dict.fromkeys(FIELDS), "action": "none"})[1:]
 PART_ID_BYTES = 6
+
+# What an answer tells to do: the action, and the one in shadow. Answers are counted at these places; nothing is at 0.
+TOLD = tuple(product(("none", *ACTIONS), repeat=2))
 
 
 class Standing(NamedTuple):
@@ -53,11 +57,12 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A choice, with its bytes before and after the decision's id."""
+    """A choice, with its bytes before and after the decision's id, and the place in `TOLD` of what it tells to do."""
 
     choice: Choice
     middle: bytes
     tail: bytes
+    place: int
 
 
 Held = Sequence[tuple[bytes, Standing]]  # decisions of one account, with their ids
@@ -98,7 +103,7 @@ def built(choice: Choice, countermeasures: Countermeasures) -> Part:
     before, after = FIELDS[: FIELDS.index("decision_id")], FIELDS[FIELDS.index("decision_id") + 1 :]
     middle = b"," + _json({name: values[name] for name in before})[1:-1] + b',"decision_id":"'
     tail = b'",' + _json({name: values[name] for name in after})[1:]
-    return Part(choice, middle, tail)
+    return Part(choice, middle, tail, TOLD.index((choice.action, choice.shadow or "none")))
 
 
 def row(account_id: bytes, decision_id: bytes, part: Part) -> bytes:

@@ -1,6 +1,7 @@
 """Decisions over HTTP: for gateways what to do, for people what was decided and their say in it."""
 
 import re
+import weakref
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
@@ -29,6 +30,7 @@ from stillwatch.server.decisions.bodies import (
     UndoingCampaign,
 )
 from stillwatch.server.decisions.deltas import deltas
+from stillwatch.server.decisions.snapshot import MOST_READERS, Snapshot
 from stillwatch.server.tables import decisions
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
@@ -60,9 +62,8 @@ def snapshot(
     held.lapse()
     if f'"{held.version}"' in (tag.strip().removeprefix("W/") for tag in if_none_match.split(",")):
         return Response(status_code=304, headers={**_PRIVATE, "ETag": f'"{held.version}"'})
-    version, count, rows = held.whole(namespace_of(principal))
+    version, lines = read_by_one(held, namespace_of(principal))
     headers = {**_PRIVATE, "ETag": f'"{version}"'}
-    lines = _lines(orjson.dumps({"version": version, "count": count}), rows)
     if _accepts_gzip(accept_encoding):
         headers["Content-Encoding"] = "gzip"
         lines = _gzipped(lines)
@@ -128,8 +129,8 @@ def undo_campaign(request: Request, principal: Undoer, asked: UndoingCampaign) -
 @router.get("/{account_id}", responses={200: {"model": Row}})
 def decision(request: Request, principal: Enforcer, account_id: str) -> Response:
     """What to do about an account now."""
-    row, choice = request.app.state.service.snapshot.answer(account_id.encode(), namespace_of(principal))
-    ANSWERS.note(choice)
+    row, place = request.app.state.service.snapshot.answer(account_id.encode(), namespace_of(principal))
+    ANSWERS.note(place)
     return _json(row)
 
 
@@ -186,6 +187,24 @@ def undo(request: Request, principal: Undoer, decision_id: DecisionId, asked: Un
 
 def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def read_by_one(held: Snapshot, namespace: bytes) -> tuple[str, Iterator[bytes]]:
+    """The version and the lines, whose reader is counted until nobody holds them, begun or not.
+
+    Raises:
+        ServiceError: too many read already.
+    """
+    if not held.readers.acquire(blocking=False):
+        raise ServiceError(f"{MOST_READERS} clients read all decisions already. Try again later.")
+    try:
+        version, count, rows = held.whole(namespace)
+        lines = _lines(orjson.dumps({"version": version, "count": count}), rows)
+        weakref.finalize(lines, held.readers.release).atexit = False
+    except BaseException:
+        held.readers.release()
+        raise
+    return version, lines
 
 
 def _lines(first: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:

@@ -26,6 +26,7 @@ from stillwatch.server.decisions.versions import Versions
 from stillwatch.server.tables import brakes, decisions
 
 _BATCH = 50  # rows changed in one go, about half a millisecond; then whoever answers requests gets a turn
+MOST_READERS = 8  # of everything at once: each holds a copy, some tens of megabytes for a million accounts
 _COLUMNS = (*Standing._fields[:5], "created_at", "expires_at")
 
 
@@ -44,6 +45,7 @@ class Snapshot:
         self._lapses = _Lapses()
         self._seen = 0  # the newest change in SQL that is in here
         self.versions = Versions()
+        self.readers = threading.BoundedSemaphore(MOST_READERS)
 
     def __len__(self) -> int:
         """Accounts with a row."""
@@ -68,16 +70,16 @@ class Snapshot:
         """What is told of an account now, as JSON; the namespace goes before the id to find it, and is not told."""
         return self.answer(account_id, namespace)[0]
 
-    def answer(self, account_id: bytes, namespace: bytes = b"") -> tuple[bytes, Choice | None]:
-        """`reply`, and what it tells to do; null for nothing."""
+    def answer(self, account_id: bytes, namespace: bytes = b"") -> tuple[bytes, int]:
+        """`reply`, and the place in `TOLD` of what it tells to do."""
         key = namespace + account_id
         entry = self._rows.get(key)
         if entry is None:
-            return nothing(account_id), None
+            return nothing(account_id), 0
         part = self._parts.get(entry[ledger.ID_BYTES :])
         if part is None or part.choice.until <= self._now():
             return self._looked_at_again(account_id, key)
-        return row(account_id, entry[: ledger.ID_BYTES], part), part.choice
+        return row(account_id, entry[: ledger.ID_BYTES], part), part.place
 
     def refresh(self, database: Database) -> None:
         """Take in what changed in SQL since the last time, and let lapse what is over."""
@@ -204,13 +206,14 @@ class Snapshot:
         entry = self._rows.get(key)
         return self._parts.get(entry[ledger.ID_BYTES :]) if entry else None
 
-    def _looked_at_again(self, account_id: bytes, key: bytes) -> tuple[bytes, Choice | None]:
+    def _looked_at_again(self, account_id: bytes, key: bytes) -> tuple[bytes, int]:
         """A row that is being changed, or whose decision is over while nobody has said so yet."""
         with self._lock:
             choice: tuple[bytes, Choice] | None = chosen(self._held(key), self._live, self._now())
             if choice is None:
-                return nothing(account_id), None
-            return row(account_id, choice[0], self._parts.build(choice[1])), choice[1]
+                return nothing(account_id), 0
+            part = self._parts.build(choice[1])
+            return row(account_id, choice[0], part), part.place
 
 
 class _Lapses:

@@ -1,5 +1,8 @@
 """The check over gRPC: Envoy's `envoy.service.auth.v3.Authorization`, in a thread with an event loop of its own.
 
+Bounds: connections as over HTTP, but without a share for each address, which gRPC does not offer; a connection says
+        hello within `header_timeout_s`, answers pings, and is closed when nothing was asked for `IDLE_S`; questions at
+        once and their size. Beyond that a question is refused as RESOURCE_EXHAUSTED: Envoy's failure mode decides.
 Source: envoy/service/auth/v3/external_auth.proto, as of Envoy 1.40.
 """
 
@@ -20,6 +23,10 @@ from stillwatch.server.gateways.checks import KEY_HEADER, Answer, Asked, checked
 
 _FOR_CLIENTS = frozenset({"content-type", "retry-after", "x-stillwatch-check"})
 _GRACE_S = 5.0  # for answers under way when the service stops
+IDLE_S = 300.0  # Envoy connects anew when it asks again
+PING_S = 30.0  # after which a silent connection must show that it lives, and as long to do so
+MOST_BYTES = 1 << 20  # of a question: headers and metadata; no configuration of ours sends the body
+MOST_AT_ONCE = 1_000  # questions under way; each takes milliseconds
 
 
 class Authorization(external_auth_pb2_grpc.AuthorizationServicer):
@@ -49,7 +56,8 @@ def running(service: Any) -> Iterator[int]:
     if settings.grpc_port == 0:
         yield 0
         return
-    with listening(service, f"{settings.host}:{settings.grpc_port}") as port:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    with listening(service, f"{host}:{settings.grpc_port}") as port:
         yield port
 
 
@@ -78,7 +86,7 @@ def listening(service: Any, address: str) -> Iterator[int]:
 
 async def _serve(service: Any, address: str, bound: "Future[int]", stop: asyncio.Event) -> None:
     try:
-        server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))  # a port in use is told, not shared
+        server = grpc.aio.server(options=_options(service.settings.server), maximum_concurrent_rpcs=MOST_AT_ONCE)
         external_auth_pb2_grpc.add_AuthorizationServicer_to_server(Authorization(service), server)
         port = server.add_insecure_port(address)
         await server.start()
@@ -88,6 +96,20 @@ async def _serve(service: Any, address: str, bound: "Future[int]", stop: asyncio
     bound.set_result(port)
     await stop.wait()
     await server.stop(_GRACE_S)
+
+
+def _options(settings: Any) -> list[tuple[str, int]]:
+    """The bounds of a connection, as gRPC names them."""
+    return [
+        ("grpc.so_reuseport", 0),  # a port in use is told, not shared
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.server_handshake_timeout_ms", round(1e3 * settings.header_timeout_s)),
+        ("grpc.max_connection_idle_ms", round(1e3 * IDLE_S)),
+        ("grpc.keepalive_time_ms", round(1e3 * PING_S)),
+        ("grpc.keepalive_timeout_ms", round(1e3 * PING_S)),
+        ("grpc.max_concurrent_streams", MOST_AT_ONCE),
+        ("grpc.max_receive_message_length", MOST_BYTES),
+    ]
 
 
 def _asked(request: Any) -> Asked:

@@ -1,6 +1,7 @@
 """Whether the service can run here with these settings: one finding per thing looked at, and what to do about it."""
 
 import os
+import resource
 import shutil
 import stat
 import time
@@ -18,7 +19,7 @@ from stillwatch.partners.outbound import read_recipients, recipients_path
 from stillwatch.server import migrations
 from stillwatch.server.database import Database, make_folder
 from stillwatch.server.operate.health import unwritable
-from stillwatch.server.settings import ServerSettings
+from stillwatch.server.settings import ServerSettings, files_wanted
 from stillwatch.server.sharing.clearances import differences
 from stillwatch.settings import KEY_BYTES, bytes_of, key_path
 
@@ -193,6 +194,16 @@ def available_bytes(limits: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
         return has
 
 
+def _files(settings: ServerSettings) -> Iterator[Finding]:
+    may, wanted = resource.getrlimit(resource.RLIMIT_NOFILE)[1], files_wanted(settings.server)
+    words = f"this process may open {'any number' if may == resource.RLIM_INFINITY else may}, and wants {wanted}"
+    if may != resource.RLIM_INFINITY and may < wanted:
+        advice = "raise its limit (ulimit -Hn, LimitNOFILE=), or lower server.max_connections."
+        yield Finding("open files", "warning", f"{words}: {advice}")
+    else:
+        yield Finding("open files", "ok", words)
+
+
 def _open(settings: ServerSettings) -> Iterator[Finding]:
     host = settings.server.host
     if host not in ("127.0.0.1", "::1", "localhost"):
@@ -211,5 +222,6 @@ _CHECKS: tuple[Callable[[ServerSettings], Iterator[Finding]], ...] = (
     _clearances,
     _clock,
     _memory,
+    _files,
     _open,
 )

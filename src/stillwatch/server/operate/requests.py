@@ -27,6 +27,7 @@ _REFUSED = (403, 429)  # what such a route tells about an account: what it is th
 SUM_S = 60.0  # seconds that are told of in one line, by route and status
 _UNKNOWN = "unknown"
 JSON_BYTES = 8 << 20  # of a body that is read whole before anybody asks for a key; others are read piece by piece after
+ALL_JSON_BYTES = 128 << 20  # of all such bodies that are being read or worked on
 _CLOSE = {"Connection": "close"}  # what is left of the body is not read
 
 
@@ -38,6 +39,7 @@ class Requests:
         self._app, self._log = app, log
         self._max_body_bytes, self._body_timeout_s = max_body_bytes, body_timeout_s
         self._refusals: Counter[tuple[str, int]] = Counter()
+        self._json_bytes = 0  # that are held now; touched by the event loop only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
@@ -45,14 +47,21 @@ class Requests:
             await self._app(scope, receive, send)
             return
         began, answered = time.perf_counter(), _Answer(send)
+        body = _Body(scope, receive, self._max_body_bytes, self._body_timeout_s, self._hold)
         try:
-            await self._app(scope, _Body(scope, receive, self._max_body_bytes, self._body_timeout_s), answered)
+            await self._app(scope, body, answered)
         except Exception as error:
             answered.status = 500
             self._log.error("request_failed", method=_method(scope), route=_route(scope), **failure(error))
             raise
         finally:
+            self._json_bytes -= body.held_bytes
             self._told(scope, answered.status, time.perf_counter() - began)
+
+    def _hold(self, count: int) -> None:
+        if self._json_bytes + count > ALL_JSON_BYTES:
+            raise HTTPException(503, "Too many bodies are being read. Try again later.", {"Retry-After": "5", **_CLOSE})
+        self._json_bytes += count
 
     def _told(self, scope: Scope, status: int, seconds: float) -> None:
         method, route = _method(scope), _route(scope)
@@ -80,9 +89,12 @@ class Requests:
 class _Body:
     """`receive` that counts bytes and watches the clock until the body has come."""
 
-    def __init__(self, scope: Scope, receive: Receive, max_bytes: int, timeout_s: float) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, max_bytes: int, timeout_s: float, hold: Callable[[int], None]
+    ) -> None:
         self._scope, self._receive, self._max_bytes, self._timeout_s = scope, receive, max_bytes, timeout_s
-        self._bytes = 0
+        self._hold, self._is_json = hold, False
+        self._bytes = self.held_bytes = 0
         self._until: float | None = None
         self._is_whole = False
 
@@ -91,15 +103,20 @@ class _Body:
             return await self._receive()
         if self._until is None:
             self._until = time.monotonic() + self._timeout_s
-            if getattr(self._scope.get("route"), "body_field", None) is not None:
+            self._is_json = getattr(self._scope.get("route"), "body_field", None) is not None
+            if self._is_json:
                 self._max_bytes = min(self._max_bytes, JSON_BYTES)
         try:
             message = await asyncio.wait_for(self._receive(), max(0.001, self._until - time.monotonic()))
         except TimeoutError:
             raise HTTPException(408, "The body did not come in time.", _CLOSE) from None
-        self._bytes += len(message.get("body", b""))
+        count = len(message.get("body", b""))
+        self._bytes += count
         if self._bytes > self._max_bytes:
             raise HTTPException(413, f"The body is longer than {self._max_bytes} bytes.", _CLOSE)
+        if self._is_json:
+            self._hold(count)
+            self.held_bytes += count
         self._is_whole = not message.get("more_body", False)
         return message
 

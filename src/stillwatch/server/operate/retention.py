@@ -2,6 +2,9 @@
 
 Rollups go by whole days, rows of tables by the column that `info` of the table names, and the audit log from its old
 end, with a line that lets the rest of the chain be checked.
+
+What goes is gone, so a clock that jumped must not decide it: where the last look was more than `STEP` away by the
+clock, whether the service was away or the clock is wrong, that is told, and nothing goes before the next look.
 """
 
 from collections.abc import Sequence
@@ -18,12 +21,14 @@ from stillwatch.server.service import Service
 from stillwatch.server.tables import holds, metadata
 
 EVERY_S = 86_400.0
+STEP = timedelta(days=7)  # from one look to the next; a service that was stopped for longer waits a day as well
+LOOKED_AT = "retention-looked-at"  # a file in the state folder: the moment of the last look
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def jobs(service: Service) -> list[Job]:
     """Removing what is too old, once a day."""
-    return [Job("retain", EVERY_S, lambda: _run(service))]
+    return [Job("retain", EVERY_S, lambda: look(service))]
 
 
 def retain(service: Service) -> dict[str, int]:
@@ -42,7 +47,18 @@ def retain(service: Service) -> dict[str, int]:
     return {name: count for name, count in removed.items() if count}
 
 
-def _run(service: Service) -> None:
+def look(service: Service) -> None:
+    """Remove what is too old, unless the clock may have jumped since the last look."""
+    now, file = service.now(), service.settings.storage.state / LOOKED_AT
+    try:
+        before = datetime.fromisoformat(file.read_text("ascii"))
+    except (OSError, ValueError):  # the first look, or one that a crash broke off
+        before = datetime.min.replace(tzinfo=UTC)
+    file.write_text(now.isoformat(), "ascii")
+    if abs(now - before) > STEP:
+        why = f"the last look was more than {STEP.days} days away by the clock, or there was none"
+        service.log.warning("retention_waits", reason=f"{why}: nothing goes before the next one, in a day")
+        return
     removed = retain(service)
     service.log.info("retained", rows=sum(removed.values()), table=", ".join(removed))
 

@@ -41,7 +41,7 @@ def _disk(service: Service) -> None:
 def _intake(service: Service) -> None:
     metrics.intake_pending_bytes.set(service.journal.pending_bytes())
     since = service.journal.pending_since()
-    metrics.fold_lag_seconds.set((service.now() - since).total_seconds() if since else 0.0)
+    metrics.fold_lag_seconds.set(max(0.0, (service.now() - since).total_seconds()) if since else 0.0)
 
 
 def _detection(service: Service) -> None:

@@ -1,6 +1,7 @@
 """The service in this process: a socket first, then what it holds, then requests until a signal comes."""
 
 import errno
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from stillwatch.errors import ServiceError, SettingsError
 from stillwatch.server import logging
 from stillwatch.server.app import application, http_protocol_of
 from stillwatch.server.service import Service, opened
-from stillwatch.server.settings import ServerSettings
+from stillwatch.server.settings import ServerSettings, files_wanted
 
 FINISH_S = 20  # for requests under way when a signal comes; after that they are cut off
 _BACKLOG = 2048
@@ -26,6 +27,7 @@ def serve(settings: ServerSettings, *, tell: Callable[[Service, str], None]) -> 
         ServiceError: the database does not answer.
     """
     logging.set_up()
+    allow_files(files_wanted(settings.server))
     with listening(settings.server.host, settings.server.port) as listener, opened(settings) as service:
         config = uvicorn.Config(
             application(service, with_jobs=True),
@@ -42,6 +44,14 @@ def serve(settings: ServerSettings, *, tell: Callable[[Service, str], None]) -> 
         server.run(sockets=[listener])
         if not server.started:
             raise ServiceError("the service did not start; its log says why")
+
+
+def allow_files(wanted: int) -> None:
+    """Let this process open so many files, as far as the system lets it; `doctor` tells where it does not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def listening(host: str, port: int) -> socket.socket:
