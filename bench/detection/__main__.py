@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from . import tables
+from .claims import claims_table
 from .hourly import HOURLY, hourly_record, is_there
 from .judge import truth
 from .measure import LARGE, LINKED, STRICT, baseline_record, stillwatch_records, world_record
@@ -65,7 +66,7 @@ def report(records: Sequence[Record], baselines: Sequence[str]) -> str:
         tables.methods_table(records, baselines),
         tables.NOTES,
         tables.comparison(records, baselines),
-        f"## Common control\n\n{tables.control_table(records)}",
+        f"## Common control\n\n{tables.control_table(records)}\n\n{claims_table(records, baselines)}",
         f"## Campaigns\n\n{tables.campaigns_table(records)}\n\n{tables.split_lines(records)}",
         f"## Legitimate accounts accused per million, by language and script\n\n"
         f"{tables.languages_table(records, baselines)}",

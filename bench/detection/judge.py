@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class Truth:
     origin: Mapping[str, str]  # campaign of every hostile account
     segment: Mapping[str, str]  # population of every legitimate account
     folder: Path | None = None  # of the world
+    several: frozenset[str] = frozenset()  # legitimate accounts that one hand runs with others, posing as several
 
     @cached_property
     def people(self) -> Customers:
@@ -33,11 +34,19 @@ class Truth:
 
 def truth(path: Path) -> Truth:
     """The truth that `stillwatch simulate` wrote."""
-    columns = ["account_id", "is_hostile", "role", "campaign", "segment"]
-    rows = [row for row in pq.read_table(path, columns=columns).to_pylist() if row["role"] != "compromised"]
+    rows = [row for row in pq.read_table(path).to_pylist() if row["role"] != "compromised"]
     origin = {row["account_id"]: row["campaign"] or "unnamed" for row in rows if row["is_hostile"]}
     segment = {row["account_id"]: row["segment"] for row in rows if not row["is_hostile"]}
-    return Truth(origin, segment, path.parent)
+    controller = {row["account_id"]: row.get("controller") for row in rows}
+    runs = Counter(name for name in controller.values() if name is not None)
+    several = frozenset(account for account in segment if runs[controller[account]] > 1)
+    return Truth(origin, segment, path.parent, several)
+
+
+def without_several(known: Truth) -> Truth:
+    """The same, but legitimate accounts that one hand runs, posing as several customers, count neither way."""
+    strangers = {account: name for account, name in known.segment.items() if account not in known.several}
+    return replace(known, segment=strangers, several=frozenset())
 
 
 def accusation(known: Truth, accused: Collection[str]) -> tuple[Accusation, Share]:

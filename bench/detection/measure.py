@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stillwatch.evaluation import Evaluation, evaluate
-from stillwatch.evaluation.control import Control
+from stillwatch.evaluation.control import HOSTILE, Control
 from stillwatch.evaluation.customers import Wronged, owners
 from stillwatch.evaluation.measures import Accusation, Share
 
-from .judge import Truth, accusation, frontier, recalls, slices
+from .judge import Truth, accusation, frontier, recalls, slices, without_several
 from .record import WORLD, Record, WorldName, pairs, sliced
 from .world import World
 
@@ -88,9 +88,12 @@ def baseline_record(name: WorldName, baseline: ModuleType, world: World, known: 
         return Record(name, method, missed=len(known.origin), not_run="did not fit into memory")
     own_s = time.process_time() - began - (sum(world.cpu_s.values()) - spent)
     names = [world.account_ids[place] for place in np.flatnonzero(finding.accused)]
+    strangers = without_several(known)
     return Record(
         **_own_record(name, method, accusation(known, names)[0], slices(known, names), recalls(known, names)),
         frontier=frontier(known, world.account_ids, finding.rankings),
+        strangers=accusation(strangers, names)[0].wrong,
+        strangers_frontier=frontier(strangers, world.account_ids, finding.rankings),
         cpu_s=own_s + sum(world.cpu_s[part] for part in world.used),
         peak_memory_bytes=_peak_memory_bytes(resource.RUSAGE_SELF),
     )
@@ -118,7 +121,8 @@ def _own_record(
 
 def _control(claim: Control) -> dict[str, Any]:
     shares = {"control": claim.accounts, "one_hand": claim.campaigns}
-    return {name: (share.hits, share.total) for name, share in shares.items()}
+    strangers = sum(count for name, count in claim.wrong.items() if name != HOSTILE)
+    return {**{name: (share.hits, share.total) for name, share in shares.items()}, "strangers": strangers}
 
 
 def _exposure(found: Evaluation) -> dict[str, float | None]:

@@ -23,6 +23,7 @@ from stillwatch import ingest, linkage, pipeline, store
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.intake import Intake, intake
+from stillwatch.records import TEMPLATE_KINDS
 from stillwatch.settings import Settings
 from stillwatch.state import Kept, rolled
 
@@ -30,7 +31,7 @@ from .segments import segments
 from .shuffle import codes, dealt
 
 Verdicts = dict[str, int]  # campaigns by verdict
-UNMOVED = ("template",)  # kinds that are dealt with their exchanges
+UNMOVED = TEMPLATE_KINDS  # they are dealt with their exchanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
     rng = np.random.default_rng(seed)
     original, people = linkage.templated, pipeline._of_principals
 
-    def templated(content: IbisTable, engine: Engine, work: Path) -> IbisTable:
-        return _with_bearers(original(content, engine, work), of, rng)
+    def templated(content: IbisTable, engine: Engine, work: Path, leads: linkage.Leads) -> linkage.Templated:
+        found = original(content, engine, work, leads)
+        return found._replace(exchanges=_with_bearers(found.exchanges, of, rng))
 
     def traits(table: pa.Table, principals: Mapping[str, str]) -> pa.Table:
         return _with_holders(people(table, principals), of.segment, rng)
@@ -79,7 +81,7 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
 
 
 @contextmanager
-def _dealing(templated: Callable[..., IbisTable], traits: Callable[..., pa.Table]) -> Iterator[None]:
+def _dealing(templated: Callable[..., linkage.Templated], traits: Callable[..., pa.Table]) -> Iterator[None]:
     with mock.patch.object(linkage, "templated", templated), mock.patch.object(pipeline, "_of_principals", traits):
         yield
 

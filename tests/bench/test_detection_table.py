@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bench.detection.__main__ import BASELINES, main
+from bench.detection.claims import claims_table
 from bench.detection.components import Pairs, joined_at
 from bench.detection.hourly import HOURLY, exposure
-from bench.detection.judge import Truth, accusation, frontier, most_right, recalls, slices, truth
+from bench.detection.judge import Truth, accusation, frontier, most_right, recalls, slices, truth, without_several
+from bench.detection.measure import LINKED
 from bench.detection.record import Record, Records, WorldName
 from bench.detection.tables import HEADER, comparison, exposures
 from bench.detection.targets import targets
@@ -137,6 +139,40 @@ def test_the_oracle_is_asked_at_the_precision_of_stillwatch_in_the_same_world() 
     assert comparison([stillwatch(10, 0, 10), baseline], ["seat"]).endswith("at equal precision: yes.")
     assert comparison([stillwatch(9, 1, 11), baseline], ["seat"]).endswith("not on feb2026.")
     assert comparison([stillwatch(15, 5, 5), baseline], ["seat"]).endswith("not on feb2026.")
+
+
+def test_who_is_run_by_one_hand_and_poses_as_several_counts_neither_way_in_the_claim_of_control() -> None:
+    known = Truth({"h": "c"}, {"x": "s", "a1": "abusers", "a2": "abusers"}, several=frozenset({"a1", "a2"}))
+    found, _ = accusation(without_several(known), ["h", "x", "a1", "a2"])
+    assert (found.right, found.wrong) == (1, 1)
+
+
+def test_controllers_of_two_accounts_are_read_from_the_truth_and_truths_without_any_are_read_too(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "truth.parquet"
+    write_truth(tmp_path, hostile=["h"], legitimate=["a", "b", "x"], victims=["v"])
+    assert truth(path).several == frozenset()
+    hands = {"a": "hand", "b": "hand", "x": "alone", "h": "c"}
+    table = pq.read_table(path)
+    names = pa.array([hands.get(name) for name in table["account_id"].to_pylist()], pa.string())
+    pq.write_table(
+        table.drop_columns([n for n in table.column_names if n == "controller"]).append_column("controller", names),
+        path,
+    )
+    assert truth(path).several == {"a", "b"}
+
+
+def test_coordinated_stands_beside_each_baseline_at_its_own_precision() -> None:
+    world = WorldName("s", 1.0, 0, "built in")
+    own = Record(world, LINKED, right=6, wrong=9, missed=4, strangers=2)
+    baseline = Record(world, "fraudar", right=8, wrong=8, missed=2, strangers=8, strangers_frontier=((3, 1), (5, 6)))
+    unknown = Record(world, "mmd", right=8, wrong=8, missed=2)
+    table = claims_table([own, baseline, unknown], ["fraudar", "mmd"])
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    assert [row[1] for row in rows[:2]] == [LINKED, "fraudar"]
+    assert rows[0][2:] == ["8", "60.00 % (26.24 % to 87.84 %)", "75.00 %", "-"]
+    assert rows[1][4:] == ["50.00 %", "30.00 %"], "at 75 % it finds three; five would be as precise as 45 %"
 
 
 def test_hourly_exposure_is_read_from_the_table_of_its_own_command() -> None:

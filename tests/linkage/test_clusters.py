@@ -215,6 +215,15 @@ def test_a_newcomer_without_prompts_is_admitted_by_two_kinds_and_not_by_one() ->
     assert sets([*planted(0), exit_]) == [set(MEMBERS)]
 
 
+def test_of_a_cell_too_small_to_stand_two_who_pay_as_several_members_do_are_members() -> None:
+    pair, third = STRANGERS[:2], STRANGERS[2]
+    small = [row for name in ("z1", "z2") for row in holding([*pair, third], "template", name)]
+    assert sets([*planted(0), *small]) == [set(MEMBERS)]
+    assert sets([*planted(0), *small, *holding(pair, "payment", "x-card-0")]) == [{*MEMBERS, *pair}]
+    one_each = [row for at, name in enumerate(pair) for row in holding([name], "payment", f"x-card-{at}")]
+    assert sets([*planted(0), *small, *one_each]) == [set(MEMBERS)], "the owner of a stolen card shares nothing else"
+
+
 def test_a_card_that_strangers_hold_as_well_ties_nobody_to_the_campaign() -> None:
     newcomer = STRANGERS[0]
     rows = [*planted(0), (newcomer, "payment", "x-card-0"), (newcomer, "ip", "x-exit-0")]

@@ -10,6 +10,7 @@ from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.sizes import Sizes
 from stillwatch.campaigns.volume import Volume
+from stillwatch.records import INTENTS
 
 VERIFIED = ("business", "contract")  # levels at which somebody checked that the organisation exists
 
@@ -37,6 +38,10 @@ class TemplateUse:
     accounts: int
     items: int
     capability: str | None
+
+
+PRODUCT_INTENTS = ("step_by_step", "expert_persona")  # what ordinary products ask for as well
+ASK_SHARE = 0.1  # of the exchanges that show an intent, for the unit to ask for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,3 +206,14 @@ class Facts:
         """Chance that another member with template-bearing traffic sent the same item; null with fewer than two."""
         pairs = self.bearing.exchanges * (self.bearing.accounts - 1)
         return self.bearing.copies / pairs if pairs > 0 else None
+
+
+def seldom(usage: Usage) -> dict[str, int]:
+    """Exchanges with each intent that products seldom show."""
+    counts = zip(INTENTS, usage.intents, strict=True) if usage.intents else ()
+    return {name: n for name, n in counts if name not in PRODUCT_INTENTS}
+
+
+def asked(usage: Usage) -> tuple[str, ...]:
+    """The things products seldom ask for that at least ASK_SHARE of the exchanges ask for."""
+    return tuple(name for name, n in seldom(usage).items() if usage.exchanges and n >= ASK_SHARE * usage.exchanges)

@@ -23,13 +23,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.campaigns.coordination import TestResult
-from stillwatch.campaigns.facts import Declared, Facts, Usage
+from stillwatch.campaigns.facts import Declared, Facts, Usage, asked, seldom
 from stillwatch.campaigns.gather import Tables, facts, usage_by
 from stillwatch.campaigns.harvest import harvest
 from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.engines.base import Engine
-from stillwatch.records import INTENTS
 
 MIN_ACCOUNTS = 5  # of an organisation, active; fewer are a household or some partners
 MIN_BEARERS = 3  # accounts of an organisation that must send a wording before it is the organisation's own
@@ -37,10 +36,8 @@ MIN_SENT = 3  # exchanges with the tested wordings that make an account one of t
 MIN_SHARED = 2  # wordings in common with a campaign outside; one may have been picked up on a web page
 MIN_EXCHANGES = 30  # with these wordings
 STRANGERS_SHARE = 0.1  # of the holders of a wording in common that may be neither the organisation's nor the campaign's
-PRODUCT_INTENTS = ("step_by_step", "expert_persona")  # what ordinary products ask for as well
 ASKING_SHARE = 0.5  # of a template's exchanges that must ask for something else, to count as such a template
-MIN_ASKS = 3  # different things one account asks for, and each of them ASK_SHARE of the exchanges
-ASK_SHARE = 0.1
+MIN_ASKS = 3  # different things one account asks for
 MIN_PEERS = 10  # other organisations to compare with
 PEERS_SHARE = 0.1  # of them that may be as far out
 SAME_HARVEST_P_VALUE = 0.05  # of the part tested here, where the same wordings are proven a harvest outside
@@ -207,14 +204,9 @@ def _usages(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequen
 
 def _ask(usage: Usage | None) -> str | None:
     """The intent products seldom show that is in most of the exchanges, if there is one."""
-    counts = {} if usage is None else _seldom(usage)
+    counts = {} if usage is None else seldom(usage)
     most = max(counts, key=lambda name: counts[name], default=None)
     return most if usage and most and counts[most] >= ASKING_SHARE * usage.exchanges else None
-
-
-def _seldom(usage: Usage) -> dict[str, int]:
-    counts = zip(INTENTS, usage.intents, strict=True) if usage.intents else ()
-    return {name: n for name, n in counts if name not in PRODUCT_INTENTS}
 
 
 def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -> list[tuple[_Unit, Facts]]:
@@ -285,14 +277,13 @@ def _declared(
     unit: _Unit, one: Facts, accounts: int, accused: Sequence[Facts], peers: Sequence[float], bits: float
 ) -> Declared:
     campaigns = [accused[number] for number in unit.campaigns]
-    asks = tuple(name for name, n in _seldom(one.bearing).items() if n >= ASK_SHARE * one.bearing.exchanges)
     return Declared(
         organisation=unit.principal.removeprefix("organisation "),
         accounts=accounts,
         outside=tuple(tuple(campaign.account_ids) for campaign in campaigns),
         shared=len(unit.wordings) if campaigns else 0,
         pooled=sum((campaign.bearing for campaign in campaigns), one.bearing),
-        asks=asks,
+        asks=asked(one.bearing),
         peers=len(peers) - 1,
         peers_as_far=sum(other >= bits for other in peers) - 1,
     )

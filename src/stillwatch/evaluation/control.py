@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from stillwatch.evaluation.measures import Share
 
+HOSTILE = "hostile"  # what the accounts of campaigns are called among those wrongly called
 MOST = 0.5  # of a reported campaign's accounts that one controller must run for the campaign to be right
 
 
@@ -52,7 +53,7 @@ def control(called: Mapping[str, str], controller: Mapping[str, str | None], seg
     right = [a for a, campaign in known.items() if controller[a] is not None and runs[campaign, controller[a]] > 1]
     sizes = Counter(known.values())
     one_hand = {c for (c, name), n in runs.items() if name is not None and n > 1 and n >= MOST * sizes[c]}
-    wrong = Counter(segment.get(account, "hostile") for account in set(known) - set(right))
+    wrong = Counter(segment.get(account, HOSTILE) for account in set(known) - set(right))
     return Control(
         accounts=Share(len(right), len(known)),
         campaigns=Share(len(one_hand), len(sizes)),

@@ -79,7 +79,7 @@ def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     edge, mine = _shared(of, by.weighed.valid & (of.group != CONTENT), labels, common)
     telling = (mine >= 1) & (mine >= TIE_SHARE * np.maximum(of.holder_counts[of.held[edge]] - 1, 1))
     durable = np.isin(of.group[of.held[edge]], DURABLE)
-    crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds
+    crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds[of.accounts[edge]]
     crowd = _triples(of, edge[crowded], common)
     crowd[2] = CROWD
     return np.concatenate([_triples(of, edge[telling], common), distinct(crowd)], axis=1)

@@ -17,6 +17,8 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Chung & Lu, 
        share, as cards and devices do.
     4. What a cluster owns cuts it into new cells, and these merge again: whoever came along with a loose phrase but
        has no other tie to the rest leaves.
+    5. What is still too small to be a cluster gives way. Accounts of one cell that share a card, device or telephone
+       with one another go to the cluster of which several members share it too.
 
 Values an account holds besides are no evidence against it: mixing in other traffic does not help.
 """
@@ -27,7 +29,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
-from stillwatch.linkage.cells import components, durable_cells, wording_cells
+from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
@@ -63,7 +65,8 @@ def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsi
 
     `outsiders` can be no members, and count as strangers in everything they hold.
     """
-    labels = _labels(Linkable(of, weighed, starts, _insiders(of, outsiders)), seed)
+    nobody = np.zeros(of.account_count, dtype=bool)
+    labels = _labels(Linkable(of, weighed, starts, _insiders(of, outsiders), nobody), seed)
     return Clusters(labels, *_membership(of, weighed, labels), labels)
 
 
@@ -73,7 +76,8 @@ def clusters_of_bearers(
     """The same among the accounts that bear a lead; whom leads and wordings alone tie is dismissed."""
     bears = np.zeros(of.account_count, dtype=bool)
     bears[of.accounts[of.group[of.held] == PARTNER]] = True
-    by = Linkable(of, weighed, starts, bears & _insiders(of, outsiders))
+    nobody = np.zeros(of.account_count, dtype=bool)
+    by = Linkable(of, weighed, starts, bears & _insiders(of, outsiders), nobody)
     labels = _labels(by, seed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
@@ -106,18 +110,30 @@ def _labels(by: Linkable, seed: int) -> Ints:
     of, weighed, eligible = by.of, by.weighed, by.eligible
     labels = _swept(by, wording_cells(of, weighed, eligible, seed))
     rest = eligible & (labels < 0)
-    others = _swept(replace(by, eligible=rest, by_crowds=True), durable_cells(of, weighed, rest))
+    others = _swept(replace(by, eligible=rest, by_crowds=rest), durable_cells(of, weighed, rest))
     return numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
 
 
 def _swept(by: Linkable, cells: Ints) -> Ints:
-    """Clusters grown from cells: merged, settled, cut and merged again; steps 2 to 4 of the module summary."""
+    """Clusters grown from cells: merged, settled, cut and merged again; steps 2 to 5 of the module summary."""
     labels = cells
     for round_ in range(ROUNDS):
         labels, own = settled(by, merged(by, labels))
         if round_ + 1 < ROUNDS:
             labels = _recut(by, labels, own)
-    return _corroborated(by, labels)
+    labels = numbered(labels, least=SMALLEST)
+    free = replace(by, by_crowds=by.by_crowds | ((labels < 0) & _doubly_paired(by.of, cells)))
+    return _corroborated(by, settled(free, labels)[0])
+
+
+def _doubly_paired(of: Holdings, cells: Ints) -> Flags:
+    """Accounts that share a card, device or telephone with another one of their cell: (accounts,)."""
+    edge = np.flatnonzero((cells[of.accounts] >= 0) & np.isin(of.group[of.held], DURABLE))
+    name = cells[of.accounts[edge]] * len(of.values) + of.held[edge]
+    _, pair, holders = np.unique(name, return_inverse=True, return_counts=True)
+    paired = np.zeros(of.account_count, dtype=bool)
+    paired[of.accounts[edge[holders[pair] > 1]]] = True
+    return paired
 
 
 def _recut(by: Linkable, labels: Ints, own: Ints) -> Ints:

@@ -42,7 +42,7 @@ class Linkable:
     weighed: Weights
     starts: Starts
     eligible: Flags  # (accounts,)
-    by_crowds: bool = False  # a card or device of several members suffices, as where nothing else was logged
+    by_crowds: Flags  # (accounts,) whom a card or device of several members suffices to tie
 
 
 def merged(by: Linkable, labels: Ints) -> Ints:
