@@ -63,7 +63,7 @@ def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsi
 
     `outsiders` can be no members, and count as strangers in everything they hold.
     """
-    labels = _labels(Linkable(of, weighed, starts, _insiders(of, outsiders)), seed)
+    labels = _labels(Linkable(of, weighed, starts, insiders(of, outsiders)), seed)
     return Clusters(labels, *_membership(of, weighed, labels), labels)
 
 
@@ -73,7 +73,7 @@ def clusters_of_bearers(
     """The same among the accounts that bear a lead; whom leads and wordings alone tie is dismissed."""
     bears = np.zeros(of.account_count, dtype=bool)
     bears[of.accounts[of.group[of.held] == PARTNER]] = True
-    by = Linkable(of, weighed, starts, bears & _insiders(of, outsiders))
+    by = Linkable(of, weighed, starts, bears & insiders(of, outsiders))
     labels = _labels(by, seed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
@@ -98,7 +98,8 @@ def _tied(by: Linkable, labels: Ints) -> Ints:
     return np.where(sizes[labels] >= SMALLEST, labels, -1)
 
 
-def _insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
+def insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
+    """Which accounts may be members: (accounts,)."""
     return ~np.isin(np.array(of.account_ids, dtype=object), list(outsiders))
 
 
