@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from jsonschema import Draft202012Validator
 from bench.sharing.planted import KEY
 from bench.sharing.planted import planted as lies
 from bench.sharing.providers import Provider, api_root, form_group, hand_over
+from jsonschema import Draft202012Validator
 from tests import processes
 from tests.flow import planted, scans
 
