@@ -28,8 +28,8 @@ def record_verdict(out: Path, subject: str, verdict: str, because: str, *, autho
     kind = _kind(_campaigns(out), store.read_recognised(out), subject)
     if kind is None:
         raise InputError(
-            f"{subject} is no campaign of {out}, and no account in one or in recognised.json; see "
-            "`stillwatch campaigns list`"
+            f"{subject} is no campaign and no account in a campaign of {out}, and bears none that is recognised; see "
+            "`stillwatch campaigns list` and `stillwatch share recognised`"
         )
     row = {
         "subject": subject,
