@@ -60,10 +60,7 @@ def test_what_is_not_valid_or_cannot_be_compared_is_left_out(change: dict[str, A
 def test_the_most_trusted_come_first_and_a_value_of_two_is_theirs() -> None:
     other = {"campaign_ref": "campaign--0", "lead_id": "indicator--0", "precision": 0.3}
     sent = leads.sent(table(other, {}, {"value": "0000000000000001"}), KEYS, NOON)
-    assert list(zip(sent.leads.campaigns, sent.leads.precision, strict=True)) == [
-        ("campaign--1", 0.5),
-        ("campaign--0", 0.3),
-    ]
+    assert list(sent.leads.precision.items()) == [("campaign--1", 0.5), ("campaign--0", 0.3)]
     [received] = sent.leads.received
     assert received.campaign_of == {255: 0, 1: 0}
     numbers = np.array([7, -7], np.int64)

@@ -15,7 +15,13 @@ from stillwatch.records import TABLES, Column, Table
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "src" / "stillwatch" / "schemas"
 PUBLISHED = sorted(FOLDER.glob("*.schema.json"))
-WRITTEN_BY_HAND = {"campaigns", "known_campaigns", "policy", "run"}  # nested documents that no table describes
+WRITTEN_BY_HAND = {
+    "campaigns",
+    "known_campaigns",
+    "policy",
+    "recognised",
+    "run",
+}  # nested documents that no table describes
 TABLE_NAMES = sorted(table.name for table in TABLES)
 GENERATED = sorted([*TABLE_NAMES, "exported_objects"])
 

@@ -4,10 +4,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from tests.test_recognised import EVERYBODY, found
 
 from stillwatch import store
 from stillwatch.errors import InputError, StoreError
-from stillwatch.records import HOLDS
+from stillwatch.records import ACCOUNT_VERDICTS, HOLDS, LINKS, SEEN, arrow_schema
 from stillwatch.subjects import erase, read_holds, record_verdict
 
 TODAY = date(2026, 6, 30)
@@ -85,3 +86,22 @@ def test_the_hold_is_looked_at_before_anything_else(tmp_path: Path) -> None:
     path = holds(tmp_path, "account_id,reason,until\na,matter 1,\n")
     with pytest.raises(StoreError, match="under legal hold until further notice"):
         erase(tmp_path / "nowhere", "a", holds=read_holds(path), today=TODAY)
+
+
+def test_an_account_that_bears_a_recognised_campaign_can_be_judged_and_is_erased_from_it(tmp_path: Path) -> None:
+    run = {"counts": {}, "settings": {"tlp": "amber"}, "recognised": [], "not_judged": []}
+    store.write_json(tmp_path / store.RUN, run)
+    for name, table in ((store.ACCOUNTS, ACCOUNT_VERDICTS), (store.LINKS, LINKS), (store.SEEN, SEEN)):
+        store.write_table(tmp_path / name, arrow_schema(table).empty_table())
+    [one] = found(EVERYBODY[:6])
+    store.write_json(tmp_path / store.RECOGNISED, [one])
+    told = record_verdict(tmp_path, "a03", "innocent", "we asked", author="ada")
+    assert (told["subject"], told["subject_kind"]) == ("a03", "account")
+    with pytest.raises(InputError, match="bears none that is recognised"):
+        record_verdict(tmp_path, "campaign--1", "innocent", "we asked", author="ada")
+    assert erase(tmp_path, "a03", holds=None, today=TODAY)["recognised"] == 1
+    [left] = store.read_recognised(tmp_path)
+    assert left["account_ids"] == ["a00", "a01", "a02", "a04", "a05"]
+    page = (tmp_path / store.REPORT).read_text(encoding="utf-8")
+    assert "a04" in page
+    assert "a03" not in page

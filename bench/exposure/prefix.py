@@ -46,6 +46,7 @@ class Made:
     campaigns: tuple[tuple[str, frozenset[str]], ...]
     minimum_detectable: int | None
     named: frozenset[str]  # accounts that bear a lead of a partner
+    recognised: tuple[tuple[str, str, frozenset[str]], ...] = ()  # campaign of a partner, support, who bears it
 
     def reported(self, verdicts: frozenset[str]) -> Run:
         """What counts as reported."""
@@ -73,6 +74,10 @@ class Runs:
         """The accounts that bear a lead of a partner at the end of the hour."""
         return self._made(hour).named
 
+    def recognised(self, hour: int) -> tuple[tuple[str, str, frozenset[str]], ...]:
+        """Campaigns of partners that are recognised then, with what speaks for each and the accounts that bear it."""
+        return self._made(hour).recognised
+
     def _made(self, hour: int) -> Made:
         if hour not in self.made:
             self.made[hour] = self._run(self.starts_at + timedelta(hours=hour))
@@ -92,7 +97,8 @@ class Runs:
         shutil.rmtree(work)
         self.say(f"run as of {until:%Y-%m-%d %H}:00: {_told(result.campaigns)}")
         told = tuple((c["verdict"], frozenset(c["account_ids"])) for c in result.campaigns)
-        return Made(told, result.minimum_detectable, _named(result.links))
+        known = tuple((one["campaign_ref"], one["support"], frozenset(one["account_ids"])) for one in result.recognised)
+        return Made(told, result.minimum_detectable, _named(result.links), known)
 
 
 def _named(links: pa.Table) -> frozenset[str]:

@@ -3,14 +3,15 @@
 The first provider scans what it has up to the ban of the first pool, releases its campaigns through the gate, and
 pushes them over TAXII. The second pulls once, as the second pool begins. Then a run at the end of every hour is
 searched for the first that reports the campaign, without and with what was pulled; `python -m bench.exposure --help`
-says how. At the end the second provider is told lies: every kind of innocent customer is named as a campaign by a
-partner it trusts.
+says how. At the end the second provider is told of campaigns that are not here, and lies: every kind of innocent
+customer is named as a campaign by a partner it trusts.
 """
 
 import argparse
 import hashlib
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,17 +19,21 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from bench.exposure.campaigns import Report, TrueCampaign, reports, true_campaigns
+from bench.exposure.campaigns import FEW, Report, TrueCampaign, reports, true_campaigns
 from bench.exposure.prefix import Runs
+from bench.exposure.search import first_hour
 from stillwatch import ingest
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.intake import Intake, intake
+from stillwatch.intake import intake
+from stillwatch.leads import Sent
+from stillwatch.recognised import SUPPORTS
 from stillwatch.settings import Settings
 
-from .planted import planted
+from .planted import planted, unrelated
 from .providers import Provider, form_group, hand_over
-from .worlds import SECOND, Side, sides
+from .worlds import SECOND, Side, elsewhere, sides
 
+ELSEWHERE = 1_000  # added to a seed: the world of campaigns that are not here
 VERDICTS = {"distillation": frozenset({"distillation"}), "or coordinated": frozenset({"distillation", "coordinated"})}
 HEADER = (
     "seed",
@@ -46,6 +51,17 @@ HEADER = (
 
 NAMED = ("seed", "reworded", "hours after its start", "leaked", "at work", "of these named", "customers named")
 NAMED_AFTER_H = (6, 12, 24, 48)
+RECOGNISED = (
+    "seed",
+    "reworded",
+    "told that the partner's campaign is here",
+    "hours",
+    "leaked",
+    "of the exposure alone",
+    "accounts",
+    "customers",
+)
+FALSE = ("seed", "reworded", "leads of campaigns that are not here", "recognised", "lies", "recognised: support")
 LIES = ("seed", "reworded", "wrong leads", "innocents accused: without, with", "or coordinated: without, with")
 
 
@@ -61,26 +77,33 @@ class Row:
     innocents: int  # in campaigns reported at the told run, or at the end where there is none
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one world came to: by each rule, and the lines of the other tables."""
+
+    rows: Sequence[Row]
+    recognised: Sequence[str]
+    named: Sequence[str]
+    false: Sequence[str]
+    lies: Sequence[str]
+
+
 def main() -> None:
-    """Print three tables on standard output; progress goes to standard error."""
+    """Print five tables on standard output; progress goes to standard error."""
     wanted = _arguments()
     rows: list[Row] = []
-    named: list[str] = []
-    lies: list[str] = []
+    tables: dict[str, list[str]] = {"recognised": [], "named": [], "false": [], "lies": []}
     for seed in wanted.seed:
         for reworded in wanted.reworded:
             with tempfile.TemporaryDirectory(prefix="bench-sharing-") as scratch:
-                made, borne, told = _world(wanted, seed, reworded, Path(scratch))
-                rows += made
-                named += [f"| {seed} | {reworded:.0%} | {one} |" for one in borne]
-                lies.append(f"| {seed} | {reworded:.0%} | {told} |")
+                made = _world(wanted, seed, reworded, Path(scratch))
+                rows += made.rows
+                for name, lines in tables.items():
+                    lines += [f"| {seed} | {reworded:.0%} | {one} |" for one in getattr(made, name)]
     print(markdown(rows))
-    print()
-    print("| " + " | ".join(NAMED) + " |\n|---|---|---:|---:|---:|---:|---:|")
-    print("\n".join(named))
-    print()
-    print("| " + " | ".join(LIES) + " |\n|---|---|---:|---:|---:|")
-    print("\n".join(lies))
+    for header, lines in zip((RECOGNISED, NAMED, FALSE, LIES), tables.values(), strict=True):
+        print("\n| " + " | ".join(header) + " |\n|---|---|" + "---:|" * (len(header) - 2))
+        print("\n".join(lines))
 
 
 def _arguments() -> argparse.Namespace:
@@ -104,7 +127,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _world(wanted: argparse.Namespace, seed: int, reworded: float, scratch: Path) -> tuple[list[Row], list[str], str]:
+def _world(wanted: argparse.Namespace, seed: int, reworded: float, scratch: Path) -> Measured:
     extra = [
         word
         for flag, value in (("--prompts", wanted.prompts), ("--timing", wanted.timing))
@@ -128,7 +151,58 @@ def _world(wanted: argparse.Namespace, seed: int, reworded: float, scratch: Path
         alone = Runs(taken, engine, settings, second.starts_at, frozenset(), say=_say)
         told = Runs(taken, engine, settings, second.starts_at, frozenset(), say=_say, sent=two.received())
         rows = [row for name in VERDICTS for row in _rows(seed, reworded, name, campaign, (alone, told), second)]
-        return rows, _named(campaign, told, second), _lied_to(taken, alone, second)
+        other = elsewhere(scratch / "elsewhere", seed=seed + ELSEWHERE, scale=wanted.scale / 2, extra=extra)
+        unheard = _unrelated(replace(settings, logs=(str(other / "exchanges" / "*.parquet"),)), other, scratch, key)
+        lied = replace(alone, sent=planted(taken.signals, second.truth), made={})
+        return Measured(
+            rows,
+            _recognised(campaign, told, second, rows[-1].alone.leaked),
+            _named(campaign, told, second),
+            [_falsely(replace(alone, sent=unheard, made={}), lied, second)],
+            [_lied_to(alone, lied, second)],
+        )
+
+
+def _unrelated(settings: Settings, world: Path, scratch: Path, key: ingest.Key) -> Sent:
+    """True leads of the campaigns of another world."""
+    settings = replace(settings, accounts=world / "accounts.parquet")
+    with EmbeddedEngine(scratch / "elsewhere-tables", memory_limit="4GB", threads=settings.threads) as engine:
+        work = scratch / "elsewhere-tables"
+        taken = intake(settings, engine, key=key, work=work, progress=lambda stage, done, total: None)
+        return unrelated(taken.signals, world / "truth.parquet")
+
+
+def _recognised(campaign: TrueCampaign, told: Runs, side: Side, alone: float) -> list[str]:
+    """When it is first told that the partner's campaign is here, and when what is seen here first speaks for that."""
+    start = int((campaign.exchanges_us[0] / 1e6 - side.starts_at.timestamp()) // 3600)
+    lines = []
+    for what, supports in (("recognised", SUPPORTS), ("and supported here", SUPPORTS[:2])):
+
+        def is_so(hour: int, supports: Sequence[str] = supports) -> bool:
+            found = told.recognised(hour)
+            return any(len(who & campaign.members) >= FEW and support in supports for _, support, who in found)
+
+        hour = first_hour(is_so, start, side.days * 24)
+        if hour is None:
+            lines.append(f"{what} | never | 100.0% | | | ")
+            continue
+        leaked = campaign.share_before(round((side.starts_at.timestamp() + hour * 3600) * 1e6))
+        bearing = frozenset().union(*(who for _, _, who in told.recognised(hour)))
+        counts = (len(bearing & campaign.members), len(_innocents(bearing, side)))
+        lines.append(" | ".join(map(str, (what, hour - start, f"{leaked:.1%}", f"{leaked / alone:.2f}", *counts))))
+    return lines
+
+
+def _falsely(unheard: Runs, lied: Runs, side: Side) -> str:
+    """How many true leads of campaigns that are not here, and how many lies, are recognised at the window's end."""
+    supports = Counter(support for _, support, _ in lied.recognised(side.days * 24))
+    told = ", ".join(f"{count} {support}" for support, count in sorted(supports.items())) or "0"
+    counts = (
+        len(unheard.sent.leads.campaigns),
+        len(unheard.recognised(side.days * 24)),
+        len(lied.sent.leads.campaigns),
+    )
+    return " | ".join(map(str, (*counts, told)))
 
 
 def _until_the_ban(first: Side, folder: Path) -> Path:
@@ -174,11 +248,9 @@ def _innocents(accused: frozenset[str], side: Side) -> frozenset[str]:
     return accused & {row["account_id"] for row in rows if row["campaign"] is None}
 
 
-def _lied_to(taken: Intake, runs: Runs, side: Side) -> str:
+def _lied_to(runs: Runs, lied: Runs, side: Side) -> str:
     """How many innocents are accused at the end of the window, without and with the wrong leads, by verdict."""
-    sent = planted(taken.signals, side.truth)
-    lied = replace(runs, sent=sent, made={})
-    cells = [str(len(sent.leads.campaigns))]
+    cells = [str(len(lied.sent.leads.campaigns))]
     for verdicts in VERDICTS.values():
         counts = [
             len(_innocents(replace(one, verdicts=verdicts).at(side.days * 24).accused, side)) for one in (runs, lied)

@@ -5,6 +5,7 @@ one of these is distillation, and knows exactly which fingerprints these custome
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +28,17 @@ KEY = GroupKey("g-planted", 1, bytes(32))
 def planted(signals: IbisTable, truth: Path) -> leads.Sent:
     """One wrong lead for each segment of innocent customers that shares any wordings."""
     rows = pq.read_table(truth, columns=["account_id", "segment", "is_hostile"]).to_pylist()
-    segment = {row["account_id"]: row["segment"] for row in rows if not row["is_hostile"]}
+    return _sent(signals, {row["account_id"]: row["segment"] for row in rows if not row["is_hostile"]})
+
+
+def unrelated(signals: IbisTable, truth: Path) -> leads.Sent:
+    """A true lead for each campaign of a world, to be sent where none of them is."""
+    rows = pq.read_table(truth, columns=["account_id", "campaign"]).to_pylist()
+    return _sent(signals, {row["account_id"]: row["campaign"] for row in rows if row["campaign"]})
+
+
+def _sent(signals: IbisTable, segment: Mapping[str, str]) -> leads.Sent:
+    """A lead for each segment: the wordings that its accounts use and hardly anybody else."""
     shown = signals.filter(signals.sketch.notnull()).select("account_id", fingerprint=signals.sketch.unnest())
     pairs = shown.filter(shown.fingerprint != 0).distinct().to_pyarrow()
     holders: dict[int, list[str]] = defaultdict(list)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 FIRST, SECOND = "pool-1", "pool-2"
-SCENARIO = "two-pools"
+SCENARIO, OTHER_SCENARIO = "two-pools", "feb2026"
 TIMES = ("started_at", "created_at", "verified_at")
 
 
@@ -56,8 +56,13 @@ def sides(folder: Path, *, seed: int, scale: float, reworded: float, extra: Sequ
     return _side(plain, folder / "first", FIRST), _side(other, folder / "second", SECOND)
 
 
-def _simulated(folder: Path, seed: int, scale: float, extra: Sequence[str]) -> Path:
-    command = [sys.executable, "-m", "stillwatch", "simulate", str(folder), "--scenario", SCENARIO]
+def elsewhere(folder: Path, *, seed: int, scale: float, extra: Sequence[str] = ()) -> Path:
+    """A world of other campaigns, that have nothing to do with those of the two sides."""
+    return _simulated(folder, seed, scale, extra, scenario=OTHER_SCENARIO)
+
+
+def _simulated(folder: Path, seed: int, scale: float, extra: Sequence[str], *, scenario: str = SCENARIO) -> Path:
+    command = [sys.executable, "-m", "stillwatch", "simulate", str(folder), "--scenario", scenario]
     command += ["--scale", str(scale), "--seed", str(seed), *extra]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder

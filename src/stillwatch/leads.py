@@ -25,9 +25,8 @@ class Sent:
     @property
     def harvests(self) -> dict[str, float]:
         """Of campaigns that their senders found to be distillation: how often the sender proved right."""
-        trust = dict(zip(self.leads.campaigns, self.leads.precision, strict=True))
         told = zip(self.rows["campaign_ref"].to_pylist(), self.rows["sender_verdict"].to_pylist(), strict=True)
-        return {name: trust[name] for name, verdict in told if verdict == "distillation"}
+        return {name: self.leads.precision[name] for name, verdict in told if verdict == "distillation"}
 
 
 NOTHING_SENT = Sent(arrow_schema(LEADS).empty_table(), NO_LEADS)
@@ -65,13 +64,13 @@ def _leads(rows: pa.Table, keys: GroupKeys) -> Leads:
     received = [
         Received(partial(keyed, kind=KIND, key=keys[name]), campaign_of) for name, campaign_of in sorted(under.items())
     ]
-    return Leads(names, [trust[name] for name in names], received)
+    return Leads({name: trust[name] for name in names}, received)
 
 
 def matches(of: Sent, templated: IbisTable, campaigns: Sequence[Mapping[str, Any]], engine: Engine) -> pa.Table:
     """Which campaigns bear which leads, and how many accounts in none; columns as in `records.LEAD_MATCHES`."""
     schema = arrow_schema(LEAD_MATCHES)
-    if not of.leads.campaigns:
+    if not of.leads.precision:
         return schema.empty_table()
     members = [(account, c["campaign_id"], c["verdict"]) for c in campaigns for account in c["account_ids"]]
     names = ("account_id", "campaign_id", "verdict")

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from stillwatch import campaigns as campaign_stage
 from stillwatch import decisions, ingest, leads, linkage, rollups
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.records import TEMPLATE_KINDS, TRAITS, arrow_schema
+from stillwatch.recognised import Recognised, Witness, recognised
+from stillwatch.records import LEAD_KIND, TEMPLATE_KINDS, TRAITS, arrow_schema
 from stillwatch.seen import seen
 from stillwatch.settings import Settings
 from stillwatch.state import Kept
@@ -52,6 +53,7 @@ class Linked:
     alone: linkage.Findings
     precision: Mapping[str, float]
     minimum_detectable: int | None
+    shared: pa.Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Found:
     """Campaigns with recommended decisions, the links that hold them together, and every account that was seen.
 
     `known` are the campaigns that the next run should know, dormant ones too; by the `vocabulary` later exchanges are
-    recognised.
+    recognised. `recognised` are campaigns of partners, as in `recognised`.
     """
 
     campaigns: list[Campaign]
@@ -68,6 +70,7 @@ class Found:
     seen: pa.Table
     vocabulary: pa.Table
     lead_matches: pa.Table
+    recognised: list[Recognised]
     account_count: int
     minimum_detectable: int | None
 
@@ -89,7 +92,7 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
     """Everything after the rollups: linkage, campaigns, decisions."""
     linked, pardoned = _linked(kept, engine, settings, earlier.sent, progress), _pardoned(earlier)
     progress("campaigns", 0, 0)
-    if earlier.sent.leads.campaigns:
+    if pc.any(pc.equal(linked.traits["kind"], LEAD_KIND)).as_py():
         linked = _with_leads(linked, earlier.sent.leads, engine, kept.work, pardoned)
     before = _past(linked, engine, earlier)
     borne = _bearing(linked, engine, kept.work / "bearing.parquet")
@@ -108,13 +111,19 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
         campaign["recommended_decisions"] = decisions.recommended_decisions(
             campaign, people, policy, analyst_verdict=on_campaigns.get(campaign["campaign_id"])
         )
+    matches = leads.matches(earlier.sent, linked.templated, judged, engine)
     return Found(
         campaigns=judged,
         known=[campaign_stage.known_json(campaign) for campaign in campaign_stage.remembered(judged, before)],
         links=linked.links,
         seen=_seen(linked, borne, members),
         vocabulary=engine.read(kept.work / linkage.VOCABULARY).to_pyarrow(),
-        lead_matches=leads.matches(earlier.sent, linked.templated, judged, engine),
+        lead_matches=matches,
+        recognised=recognised(
+            Witness(earlier.sent, linked.traits, matches, linked.shared, linked.accounts, linked.principals),
+            judged,
+            cleared=pardoned,
+        ),
         account_count=len(linked.exposure),
         minimum_detectable=linked.minimum_detectable,
     )
@@ -170,6 +179,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
         alone=tied,
         precision=sent.harvests,
         minimum_detectable=tied.minimum_detectable,
+        shared=tied.shared,
     )
 
 
@@ -180,7 +190,7 @@ def _with_leads(linked: Linked, received: linkage.Leads, engine: Engine, work: P
     ordinary = campaign_stage.ordinary(campaign_stage.ordinary_usage(tables, engine))
     tied = linkage.findings_with_leads(
         linked.traits,
-        dict(zip(received.campaigns, received.precision, strict=True)),
+        received.precision,
         linked.known,
         alone=linked.alone,
         standing=campaign_stage.judged_accounts(clusters, ordinary),
@@ -191,6 +201,7 @@ def _with_leads(linked: Linked, received: linkage.Leads, engine: Engine, work: P
         members=_accounts_only(tied.members, linked.exposure),
         evidence=tied.evidence,
         cohesion=tied.cohesion,
+        shared=tied.shared,
     )
 
 

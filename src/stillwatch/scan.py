@@ -21,6 +21,7 @@ from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.errors import SettingsError
 from stillwatch.intake import Intake, account_rows, intake, too_many_rejected
 from stillwatch.pipeline import Campaign, Earlier, Found, found
+from stillwatch.recognised import sentence
 from stillwatch.records import ACCOUNT_VERDICTS, arrow_schema
 from stillwatch.report import report
 from stillwatch.settings import Settings, checked, groups_path, key_path, key_secret
@@ -176,7 +177,7 @@ def _written(settings: Settings, kept: Kept, result: Found, clock: "_Clock") -> 
     now = datetime.now(UTC)
     run = _run(settings, kept, result, clock, now)
     bundle = sharing.bundle(result.campaigns, now=now, tlp=settings.tlp, key_id=kept.key.key_id)
-    text = report(result.campaigns, links=result.links, accounts=verdicts, run=run)
+    text = report(result.campaigns, links=result.links, accounts=verdicts, run=run, recognised=result.recognised)
     store.write_json(out / store.CAMPAIGNS, result.campaigns)
     store.write_json(out / store.KNOWN, result.known)
     store.write_table(out / store.ACCOUNTS, verdicts)
@@ -184,6 +185,7 @@ def _written(settings: Settings, kept: Kept, result: Found, clock: "_Clock") -> 
     store.write_table(out / store.SEEN, result.seen)
     store.write_table(out / store.VOCABULARY, result.vocabulary)
     store.write_table(out / store.LEAD_MATCHES, result.lead_matches)
+    store.write_json(out / store.RECOGNISED, result.recognised)
     store.write_text(out / store.BUNDLE, bundle)
     store.write_text(out / store.REPORT, text)
     run["seconds"] = clock.seconds()
@@ -214,6 +216,7 @@ def _run(settings: Settings, kept: Kept, result: Found, clock: "_Clock", now: da
             "campaigns_by_verdict": dict(Counter(campaign["verdict"] for campaign in result.campaigns)),
         },
         "not_judged": _not_judged(kept, result),
+        "recognised": [sentence(one) for one in result.recognised],
         "minimum_detectable_campaign": None
         if result.minimum_detectable is None
         else {
@@ -246,7 +249,7 @@ def _not_judged(kept: Kept, result: Found) -> list[str]:
         told.append("The input holds no exchanges.")
     if result.minimum_detectable is None and kept.exchanges:
         told.append("With so few accounts no campaign, however large, would stand out from chance.")
-    told += _named_by_partners(result.lead_matches)
+    told += [] if result.recognised else _named_by_partners(result.lead_matches)
     missing = {f"Some campaigns: {text}." for campaign in result.campaigns for text in campaign["missing"]}
     return told + sorted(missing)
 
@@ -257,8 +260,8 @@ def _named_by_partners(lead_matches: pa.Table) -> list[str]:
     if not bearing:
         return []
     return [
-        f"{bearing:,} accounts in no campaign bear one lead of a partner: what they share here does not suffice for a "
-        f"verdict, and a lead is none. {store.LINKS} names them, under the kind lead."
+        f"{bearing:,} accounts in no campaign bear one lead of a partner, too few or too seldom for its campaign to be "
+        f"recognised. {store.LINKS} names those that bear it steadily, under the kind lead."
     ]
 
 

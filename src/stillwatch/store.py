@@ -5,6 +5,7 @@ known_campaigns.json (campaigns the next scan should know, dormant ones too)
 vocabulary.parquet (fingerprints by which later exchanges are recognised, without accounts)
 leads.parquet (what partners sent: `stillwatch share pull` writes it, the next scan reads it)
 lead_matches.parquet (which campaigns bear what partners sent)
+recognised.json (campaigns of partners that go on here, and who bears them)
 verdicts.jsonl (what analysts said; the next scan reads it)
 .work (intermediate tables; removed at the end, and at the start when a run was killed)
 """
@@ -29,7 +30,7 @@ from stillwatch.records import VERDICT_RECORDS, arrow_schema
 
 CAMPAIGNS, ACCOUNTS, LINKS, REJECTED = "campaigns.json", "accounts.parquet", "links.parquet", "rejected.parquet"
 SEEN, BUNDLE, REPORT, VOCABULARY = "seen.parquet", "bundle.json", "report.html", "vocabulary.parquet"
-LEADS, LEAD_MATCHES = "leads.parquet", "lead_matches.parquet"
+LEADS, LEAD_MATCHES, RECOGNISED = "leads.parquet", "lead_matches.parquet", "recognised.json"
 RUN, VERDICTS, KNOWN = "run.json", "verdicts.jsonl", "known_campaigns.json"
 _NOT_ASCII = re.compile(r"[^\n -~]")
 _PARTIAL = ".partial"  # ends the hidden name of a file that is being written
@@ -113,6 +114,15 @@ def read_known(out: Path) -> list[dict[str, Any]]:
         StoreError: the file is damaged.
     """
     return list(_read_json(out / KNOWN, []))
+
+
+def read_recognised(out: Path) -> list[dict[str, Any]]:
+    """The campaigns of partners that the last scan recognised, as `recognised.schema.json` says; empty without any.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    return list(_read_json(out / RECOGNISED, []))
 
 
 def read_seen(out: Path) -> pa.Table:

@@ -20,16 +20,16 @@ def record_verdict(out: Path, subject: str, verdict: str, because: str, *, autho
     """Record that an analyst found an account or campaign guilty or innocent; the newest verdict counts.
 
     Raises:
-        InputError: the subject is in no campaign of the last scan, or no grounds are given.
+        InputError: the subject is in no campaign of the last scan and bears no recognised one, or no grounds are given.
         StoreError: there was no scan.
     """
     if not because.strip():
         raise InputError("--because is empty: say what the verdict rests on; it is shown on appeal")
-    campaigns = _campaigns(out)
-    kind = _kind(campaigns, subject)
+    kind = _kind(_campaigns(out), store.read_recognised(out), subject)
     if kind is None:
         raise InputError(
-            f"{subject} is no campaign and no account in a campaign of {out}; see `stillwatch campaigns list`"
+            f"{subject} is no campaign and no account in a campaign of {out}, and bears none that is recognised; see "
+            "`stillwatch campaigns list` and `stillwatch share recognised`"
         )
     row = {
         "subject": subject,
@@ -67,16 +67,19 @@ def erase(
         accounts, removed["accounts"] = _without(out, store.ACCOUNTS, account_id)
         links, removed["links"] = _without(out, store.LINKS, account_id)
         seen, removed["seen"] = _without(out, store.SEEN, account_id)
+        recognised, removed["recognised"] = _erase_from_recognised(store.read_recognised(out), account_id)
         removed["verdicts"] = _erase_verdicts(out, account_id)
         run = store.read_run(out)
         store.write_json(out / store.CAMPAIGNS, campaigns)
         store.write_json(out / store.KNOWN, known)
+        store.write_json(out / store.RECOGNISED, recognised)
         store.write_table(out / store.ACCOUNTS, accounts)
         store.write_table(out / store.LINKS, links)
         store.write_table(out / store.SEEN, seen)
         bundle = sharing.bundle(campaigns, now=datetime.now(UTC), tlp=run["settings"]["tlp"], key_id=run.get("key_id"))
         store.write_text(out / store.BUNDLE, bundle)
-        store.write_text(out / store.REPORT, report(campaigns, links=links, accounts=accounts, run=run))
+        page = report(campaigns, links=links, accounts=accounts, run=run, recognised=recognised)
+        store.write_text(out / store.REPORT, page)
     return {**removed, **kept}
 
 
@@ -122,10 +125,11 @@ def _campaigns(out: Path) -> list[dict[str, Any]]:
     return store.read_campaigns(out)
 
 
-def _kind(campaigns: list[dict[str, Any]], subject: str) -> str | None:
+def _kind(campaigns: list[dict[str, Any]], recognised: list[dict[str, Any]], subject: str) -> str | None:
+    """What the subject is. A partner's campaign is none of ours; the accounts that bear it can be judged one by one."""
     if any(campaign["campaign_id"] == subject for campaign in campaigns):
         return "campaign"
-    return "account" if any(subject in campaign["account_ids"] for campaign in campaigns) else None
+    return "account" if any(subject in one["account_ids"] for one in (*campaigns, *recognised)) else None
 
 
 def _erase_from_campaigns(campaigns: list[dict[str, Any]], account_id: str) -> int:
@@ -140,6 +144,14 @@ def _erase_from_campaigns(campaigns: list[dict[str, Any]], account_id: str) -> i
         campaign["recommended_decisions"] = [d for d in campaign["recommended_decisions"] if d["account_ids"]]
     campaigns[:] = [campaign for campaign in campaigns if len(campaign["account_ids"]) > 1]
     return len(touched)
+
+
+def _erase_from_recognised(recognised: list[dict[str, Any]], account_id: str) -> tuple[list[dict[str, Any]], int]:
+    """What is recognised, without the account; the counts stay those of the scan."""
+    kept = [
+        {**one, "account_ids": [other for other in one["account_ids"] if other != account_id]} for one in recognised
+    ]
+    return [one for one in kept if one["account_ids"]], sum(account_id in one["account_ids"] for one in recognised)
 
 
 def _erase_from_known(known: list[dict[str, Any]], account_id: str) -> tuple[list[dict[str, Any]], int]:

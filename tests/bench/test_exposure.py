@@ -169,7 +169,7 @@ def test_runs_are_made_once_per_hour_and_the_last_sees_everything(world: Path, t
         starts_at = datetime.fromisoformat(json.loads((world / "world.json").read_text("utf-8"))["starts_at"])
         verdicts = frozenset({"distillation", "coordinated", "explained", "insufficient_data"})
         runs = Runs(whole, engine, settings, starts_at, verdicts, said.append)
-        assert runs.at(72) is runs.at(72)
+        assert runs.at(72) == runs.at(72)
         assert runs.at(1).members == ()
         [found] = true_campaigns(world / "truth.parquet", whole.signals)
     assert len(said) == 2

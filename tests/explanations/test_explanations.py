@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from tests.linkage import planted
+from tests.test_recognised import EVERYBODY, found
 
 from stillwatch import linkage
 from stillwatch.explanations import Output, explanation, text
@@ -346,3 +347,16 @@ def test_lines_fit_a_terminal_and_sections_stand_apart() -> None:
     assert max(map(len, lines)) <= 100
     assert lines[0] == f"Account {MEMBERS[0]}"
     assert "" in lines
+
+
+def test_what_a_partner_says_is_told_without_its_names_and_holds_nothing_against_the_account() -> None:
+    [one] = found(EVERYBODY[:6])
+    of = output(seen=seen(*EVERYBODY, bearing_exchanges=None), recognised=[one])
+    lines = told("a03", of)
+    assert "It is in no campaign, and nothing is recommended for it." in lines
+    assert "Nothing is held against the account for this" in lines
+    assert "as 5 other accounts here; the first did on 2 Mar 2026" in lines
+    assert "50% of that provider's leads are taken to prove right" in lines
+    assert "Were it a text that anybody can come upon" in lines
+    assert "campaign--1" not in lines + str(explanation("a03", of))
+    assert "What another provider says" not in told("a09", of)

@@ -172,6 +172,7 @@ def test_nothing_but_the_results_is_left_in_the_folder(scanned: Done) -> None:
         "rejected.parquet",
         "vocabulary.parquet",
         "lead_matches.parquet",
+        "recognised.json",
     }
     results |= {"bundle.json", "report.html", "run.json", ".lock"}
     assert {path.name for path in scanned[0].iterdir()} == results

@@ -19,6 +19,7 @@ import pytest
 from bench.sharing.planted import KEY
 from bench.sharing.planted import planted as lies
 from bench.sharing.providers import Provider, api_root, form_group, hand_over
+from jsonschema import Draft202012Validator
 from tests import processes
 from tests.flow import planted, scans
 
@@ -26,6 +27,8 @@ from stillwatch import store
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.ingest import Key
 from stillwatch.intake import intake
+from stillwatch.recognised import sentence
+from stillwatch.schemas.published import schema
 from stillwatch.settings import Settings
 from stillwatch.sharing.groups import group, write_group
 
@@ -138,6 +141,16 @@ def test_told_of_it_the_second_provider_sees_the_campaign_that_it_cannot_see_alo
     matches = store.read_table(second.out, store.LEAD_MATCHES).to_pylist()
     assert {row["campaign_id"] for row in matches} == {told[0]["campaign_id"]}
     assert max(row["accounts"] for row in matches) == NEWCOMERS
+    [recognised] = store.read_recognised(second.out)
+    Draft202012Validator(schema("recognised")).validate([recognised])
+    assert recognised["account_ids"] == told[0]["account_ids"]
+    assert recognised["in_campaigns"][0] == {
+        "campaign_id": told[0]["campaign_id"],
+        "verdict": told[0]["verdict"],
+        "accounts": NEWCOMERS,
+    }
+    assert (recognised["support"], recognised["outside"], recognised["if_public"]["passers_by"]) == ("confirmed", 0, 0)
+    assert "Recognised from partners" in (second.out / store.REPORT).read_text(encoding="utf-8")
 
 
 def test_what_came_of_it_goes_back_to_the_sender(first: Provider, second: Provider) -> None:
@@ -177,8 +190,12 @@ def test_lies_about_every_innocent_population_accuse_nobody(
     done = scans.scan(folder, out, groups=tmp_path / "groups")
     found = scans.verdicts(done.campaigns)
     matches = store.read_table(out, store.LEAD_MATCHES).to_pylist()
-    outside = max(row["accounts"] for row in matches if row["campaign_id"] is None)
-    assert any(told.startswith(f"{outside:,} accounts in no campaign bear") for told in done.run["not_judged"])
+    assert {row["campaign_id"] for row in matches} > {None}
+    recognised = store.read_recognised(out)
+    Draft202012Validator(schema("recognised")).validate(recognised)
+    assert {one["campaign_ref"] for one in recognised} >= {"campaign--class"}  # a lie is recognised like the truth
+    assert not {"confirmed"} & {one["support"] for one in recognised}
+    assert done.run["recognised"] == [sentence(one) for one in recognised]
     assert set(found) <= {"explained", "coordinated"}
     assert set(found.get("coordinated", ())) <= {"newcomer"}
     explained = [sorted(one["account_ids"]) for one in alone if one["verdict"] == "explained"]

@@ -46,7 +46,7 @@ def keyed_with(mask: int) -> Callable[[np.ndarray], np.ndarray]:
 def leads(mask: int = 0xABCD, precision: float = 0.5) -> Leads:
     keyed = keyed_with(mask)
     values = keyed(np.array(THEIRS, np.int64)).tolist()
-    return Leads(NAMES, [precision, precision], [Received(keyed, dict.fromkeys(values, 0))])
+    return Leads(dict.fromkeys(NAMES, precision), [Received(keyed, dict.fromkeys(values, 0))])
 
 
 def sketches(*prompts: list[int]) -> pa.Array:
@@ -60,7 +60,7 @@ def test_a_prompt_bears_a_lead_by_enough_of_its_wordings_and_no_others() -> None
 
 
 def test_wordings_under_another_key_are_nobodys() -> None:
-    other = Leads(NAMES, [0.5, 0.5], [Received(keyed_with(0x1234), leads().received[0].campaign_of)])
+    other = Leads(dict.fromkeys(NAMES, 0.5), [Received(keyed_with(0x1234), leads().received[0].campaign_of)])
     assert Recognition(other).leads(sketches(THEIRS)).to_pylist() == [None]
     assert Recognition(Leads()).leads(sketches(THEIRS)).to_pylist() == [None]
 

@@ -1,5 +1,7 @@
 """Commands between partners: from an export here to leads there, with the words and exit codes a script can trust."""
 
+import csv
+import io
 import json
 import re
 import sys
@@ -12,6 +14,7 @@ import pyarrow as pa
 import pytest
 from tests.partners.conftest import Medallion, Scripted
 from tests.partners.world import COLLECTION, NORTH, Object, indicator, lead, object_of, uid
+from tests.test_recognised import EVERYBODY, found
 
 from stillwatch import cli, sharing, store
 from stillwatch.partners import Inbox
@@ -317,3 +320,13 @@ def test_wrong_usage_ends_with_two_and_says_what_to_do(run: Run, scanned: Path, 
     assert run("share", "leads", tmp_path / "missing")[0] == 2
     code, out, _ = run("share", "leads", scanned)
     assert (code, out) == (0, "Leads: none\n")
+
+
+def test_what_is_recognised_is_listed_and_json_names_who_bears_it(run: Run, scanned: Path) -> None:
+    [one] = found(EVERYBODY[:6])
+    store.write_json(scanned / store.RECOGNISED, [one])
+    code, out, _ = run("share", "recognised", scanned, "--format", "json")
+    assert (code, json.loads(out)) == (0, [one])
+    code, out, _ = run("share", "recognised", scanned, "--format", "csv")
+    [row] = csv.DictReader(io.StringIO(out))
+    assert (row["campaign of partner"], row["accounts"], row["support"]) == ("campaign--1", "6", "supported")

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from tests.report.conftest import samples
+from tests.test_recognised import EVERYBODY, found
 
 from stillwatch.records import ACCOUNT_VERDICTS, LINKS, arrow_schema
 from stillwatch.report import report
@@ -302,3 +303,22 @@ def test_a_thousand_large_campaigns_stay_one_readable_page(
     assert len(html) < 2_500_000
     assert f"The first {MOST_ACCOUNTS} of 2,000. All of them stand in accounts.parquet." in page.text
     assert "And 480 more in campaigns.json" in page.text
+
+
+def test_what_is_recognised_has_a_section_that_accuses_nobody(
+    campaigns: Campaigns, links: Tables, accounts: Tables, run: dict[str, Any]
+) -> None:
+    [one] = found(EVERYBODY[:6])
+    many = [{**one, "campaign_ref": f"campaign--{n}"} for n in range(MOST_DETAILED + 3)]
+    html = report(campaigns, links=links(campaigns), accounts=accounts(campaigns), run=run, recognised=many)
+    page = " ".join(assert_inert(html).texts)
+    assert "Nobody is accused by that, and no decision rests on it" in page
+    assert one["because"] in page
+    assert one["innocent"] in page
+    assert "And 3 more in recognised.json." in page
+    hostile = {**one, "account_ids": [*HOSTILE, "a", "b"]}
+    assert_inert(report(campaigns, links=links(campaigns), accounts=accounts(campaigns), run=run, recognised=[hostile]))
+
+
+def test_without_anything_recognised_there_is_no_such_section(html: str) -> None:
+    assert "Recognised from partners" not in html

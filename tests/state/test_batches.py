@@ -113,6 +113,7 @@ def test_batches_by_day_newest_first_give_the_campaigns_of_one_scan(
     assert names == {
         *("campaigns.json", "known_campaigns.json", "accounts.parquet", "links.parquet", "seen.parquet"),
         *("rejected.parquet", "vocabulary.parquet", "lead_matches.parquet", "bundle.json", "report.html", "run.json"),
+        "recognised.json",
     }
 
 

@@ -59,8 +59,7 @@ def campaigns(
 
 def accused(facts: Sequence[Facts], ordinary: Ordinary) -> list[Facts]:
     """The clusters whose verdict accuses somebody, in their order."""
-    verdicts = [_judged(cluster, found) for cluster, found in zip(facts, harvests(facts, ordinary), strict=True)]
-    return [cluster for cluster, found in zip(facts, verdicts, strict=True) if found and found.verdict in ACCUSING]
+    return [cluster for cluster, found in _each_judged(facts, ordinary) if found and found.verdict in ACCUSING]
 
 
 def judged_accounts(facts: Sequence[Facts], ordinary: Ordinary) -> set[str]:
@@ -68,9 +67,7 @@ def judged_accounts(facts: Sequence[Facts], ordinary: Ordinary) -> set[str]:
 
     That others send the same explains nothing here: these others may be the rest of a campaign.
     """
-    found = zip(facts, harvests(facts, ordinary), strict=True)
-    judged = [(cluster, _judged(cluster, harvested)) for cluster, harvested in found]
-    known = [cluster for cluster, one in judged if one and _is_known(one)]
+    known = [cluster for cluster, found in _each_judged(facts, ordinary) if found and _is_known(found)]
     return {account_id for cluster in known for account_id in cluster.account_ids}
 
 
@@ -100,12 +97,15 @@ def _is_known(judged: _Judged) -> bool:
 
 def _all_judged(facts: Sequence[Facts], ordinary: Ordinary) -> list[tuple[Facts, _Judged | None]]:
     """Every cluster, then every organisation: the verdict on one rests on the verdict on the campaign outside."""
-    linked = [one for one in facts if one.declared is None]
-    harvested = harvests(linked, ordinary)
-    clusters = [(one, _judged(one, found)) for one, found in zip(linked, harvested, strict=True)]
+    clusters = _each_judged([one for one in facts if one.declared is None], ordinary)
     verdicts = {tuple(one.account_ids): judged.verdict for one, judged in clusters if judged}
     units = [(one, one.declared) for one in facts if one.declared is not None]
     return clusters + [(one, _judged_unit(one, declared, ordinary, verdicts)) for one, declared in units]
+
+
+def _each_judged(facts: Sequence[Facts], ordinary: Ordinary) -> list[tuple[Facts, _Judged | None]]:
+    """Every cluster with its verdict, harvests corrected for one another."""
+    return [(one, _judged(one, found)) for one, found in zip(facts, harvests(facts, ordinary), strict=True)]
 
 
 def _judged_unit(

@@ -143,7 +143,7 @@ def say_summary(run: Mapping[str, Any], out: Path) -> None:
         say(f"{counts['duplicates']:,} duplicate exchanges were dropped.")
     if counts["rejected"]:
         say(f"{counts['rejected']:,} rows were rejected; {out / 'rejected.parquet'} says which and why.")
-    for text in run["not_judged"]:
+    for text in (*run.get("recognised", ()), *run["not_judged"]):
         say(text)
     if run["minimum_detectable_campaign"]:
         say(f"Smallest campaign this traffic would show: {run['minimum_detectable_campaign']['accounts']} accounts.")

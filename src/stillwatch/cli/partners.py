@@ -153,6 +153,30 @@ def _sender_row(one: "Sender", refused: dict[str, int]) -> list[Any]:
     ]
 
 
+RECOGNISED = ("campaign of partner", "sender", "precision", "accounts", "in no campaign", "support", "first seen")
+
+
+@share_app.command("recognised")
+def share_recognised(folder: Folder, output: As = Format.table) -> None:
+    """List the campaigns of partners that the last scan recognised here. It is a lead: nobody is accused by it.
+
+    JSON has everything, with the accounts that bear each. Example: stillwatch share recognised out --format json
+    """
+    from stillwatch.store import json_text, read_recognised
+
+    found = read_recognised(folder)
+    if output is Format.json:
+        typer.echo(json_text(found))
+        return
+    _print("Recognised", (*RECOGNISED, WORDS_COLUMN), [_recognised_row(one) for one in found], output)
+
+
+def _recognised_row(one: dict[str, Any]) -> list[Any]:
+    counts = (round(one["precision"], 3), len(one["account_ids"]), one["outside"])
+    told = f"{one['because']} {one['innocent']}"
+    return [one["campaign_ref"], one["sender"], *counts, one["support"], one["first_seen_at"][:16], told]
+
+
 @share_app.command("feedback")
 def share_feedback(
     folder: Folder,

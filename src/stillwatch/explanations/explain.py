@@ -12,7 +12,16 @@ import pyarrow.compute as pc
 
 from stillwatch import store
 from stillwatch.errors import InputError
-from stillwatch.explanations.facts import Activity, Continued, Explanation, Membership, Opinion, Recommended, Test
+from stillwatch.explanations.facts import (
+    Activity,
+    Borne,
+    Continued,
+    Explanation,
+    Membership,
+    Opinion,
+    Recommended,
+    Test,
+)
 from stillwatch.explanations.readings import readings
 from stillwatch.explanations.ties import Held, held, nearest, shared, ties
 from stillwatch.explanations.words import day_words
@@ -24,13 +33,17 @@ _ANOTHER = "(another account)"
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a scan wrote, as tables; columns as in `records`, campaigns as in their schema, `run` as in run.json."""
+    """What a scan wrote, as tables; columns as in `records`, `run` as in run.json.
+
+    Campaigns, and those of partners that were recognised, as in their schemas.
+    """
 
     campaigns: Sequence[Campaign]
     links: pa.Table
     seen: pa.Table
     verdicts: pa.Table
     run: Mapping[str, Any]
+    recognised: Sequence[Mapping[str, Any]] = ()
 
 
 def explain(out: Path, account_id: str) -> Explanation:
@@ -44,7 +57,7 @@ def explain(out: Path, account_id: str) -> Explanation:
     if not run:
         raise InputError(f"there was no scan in {out}; run `stillwatch scan LOGS --out {out}` first")
     tables = (store.read_table(out, store.LINKS), store.read_table(out, store.SEEN), store.read_verdicts(out))
-    explained = explanation(account_id, Output(store.read_campaigns(out), *tables, run))
+    explained = explanation(account_id, Output(store.read_campaigns(out), *tables, run, store.read_recognised(out)))
     if explained is None:
         raise InputError(
             f"the last scan in {out} saw no account {account_id}. {_earlier(account_id, store.read_known(out))}"
@@ -82,7 +95,13 @@ def explanation(account_id: str, of: Output) -> Explanation | None:
         nearest=None if campaign else nearest(traits, of.campaigns, account_count=account_count),
         opinions=_opinions(account_id, campaign, of),
         not_judged=[told for told in of.run["not_judged"] if not told.startswith("Some campaigns:")],
+        borne=[_borne(one) for one in of.recognised if account_id in one["account_ids"]],
     )
+
+
+def _borne(one: Mapping[str, Any]) -> Borne:
+    told = {name: one[name] for name in ("precision", "support", "because", "innocent")}
+    return Borne(others=len(one["account_ids"]) - 1, first_seen_on=_day(one["first_seen_at"]), **told)
 
 
 def _activity(row: Mapping[str, Any]) -> Activity:

@@ -142,8 +142,27 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
+class Borne:
+    """A campaign of a partner that was recognised here and whose wordings the account bears, as `others` do.
+
+    It is not named: what partners send may be for our eyes only.
+    `support` is what our own logs say of it, `because` in words, and `innocent` the innocent reading.
+    """
+
+    others: int
+    first_seen_on: date
+    precision: float
+    support: str
+    because: str
+    innocent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one account is in a campaign (`membership`), or in none (`shared` and `nearest`)."""
+    """Why one account is in a campaign (`membership`), or in none (`shared` and `nearest`).
+
+    `borne` are campaigns of partners whose wordings it bears; nothing is held against it for them.
+    """
 
     account_id: str
     activity: Activity
@@ -152,3 +171,4 @@ class Explanation:
     nearest: Nearest | None
     opinions: Sequence[Opinion]
     not_judged: Sequence[str]
+    borne: Sequence[Borne] = ()

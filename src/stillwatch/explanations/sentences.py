@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from stillwatch.explanations.facts import (
     Activity,
+    Borne,
     Explanation,
     Membership,
     Nearest,
@@ -33,6 +34,7 @@ from stillwatch.neutral import terminal
 
 WIDTH = 100  # columns
 CONTENT = "content"  # the group of prompts and software
+BORNE = "What another provider says"
 
 Section = tuple[str, list[str]]
 
@@ -54,6 +56,7 @@ def _member(of: Explanation, campaign: Membership) -> Iterator[Section]:
     yield "What it shares with the other accounts of the campaign", _tie_rows(campaign.ties, campaign.bits)
     yield "What was found about the campaign as a whole", _whole(campaign)
     yield "Innocent readings", _reading_rows(campaign.readings)
+    yield BORNE, _borne_rows(of.borne)
     yield "What analysts found", _opinion_rows(of.opinions)
     yield "What is recommended for this account", _recommended(campaign)
     yield "What would change this", _changes(campaign, of.opinions)
@@ -159,6 +162,23 @@ def _reading_row(reading: Reading) -> str:
     return f"- {reading.name}: {'holds' if reading.survives else 'fell'}, {plain(reading.because)}"
 
 
+def _borne_rows(borne: Sequence[Borne]) -> list[str]:
+    """What is recognised, with how sure and what would be innocent; that it decides nothing comes first."""
+    if not borne:
+        return []
+    rows = [
+        "Another provider may be mistaken. Nothing is held against the account for this, and nothing follows from it."
+    ]
+    for one in borne:
+        rows += [
+            f"It sends wordings that another provider saw in a campaign of its own, as "
+            f"{counted(one.others, 'other account')} here; the first did on {day_words(one.first_seen_on)}.",
+            f"How sure: {one.because} {one.precision:.0%} of that provider's leads are taken to prove right.",
+            one.innocent,
+        ]
+    return rows
+
+
 def _opinion_rows(opinions: Sequence[Opinion]) -> list[str]:
     return [f"On {day_words(o.decided_on)} the {o.about} was found {o.verdict}: {o.because}" for o in opinions]
 
@@ -228,6 +248,7 @@ def _outsider(of: Explanation) -> Iterator[Section]:
     else:
         yield "What it shares with other accounts, beyond what chance explains", _shared_rows(of.shared)
         yield "How far it is from being in a campaign", _distance(of.nearest)
+    yield BORNE, _borne_rows(of.borne)
     yield "What analysts found", _opinion_rows(of.opinions)
     yield "What could not be judged", list(of.not_judged)
 

@@ -66,7 +66,7 @@ def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsi
     `outsiders` can be no members, and count as strangers in everything they hold.
     """
     nobody = np.zeros(of.account_count, dtype=bool)
-    labels = _labels(Linkable(of, weighed, starts, _insiders(of, outsiders), nobody), seed)
+    labels = _labels(Linkable(of, weighed, starts, insiders(of, outsiders), nobody), seed)
     return Clusters(labels, *_membership(of, weighed, labels), labels)
 
 
@@ -77,7 +77,7 @@ def clusters_of_bearers(
     bears = np.zeros(of.account_count, dtype=bool)
     bears[of.accounts[of.group[of.held] == PARTNER]] = True
     nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, starts, bears & _insiders(of, outsiders), nobody)
+    by = Linkable(of, weighed, starts, bears & insiders(of, outsiders), nobody)
     labels = _labels(by, seed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
@@ -102,7 +102,8 @@ def _tied(by: Linkable, labels: Ints) -> Ints:
     return np.where(sizes[labels] >= SMALLEST, labels, -1)
 
 
-def _insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
+def insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
+    """Which accounts may be members: (accounts,)."""
     return ~np.isin(np.array(of.account_ids, dtype=object), list(outsiders))
 
 

@@ -14,12 +14,13 @@ Source: own.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stillwatch.linkage.bearers import SHARED_SCHEMA, shared_by_bearers
 from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers
 from stillwatch.linkage.evidence import Step, cohesion, evidence, links, members, steps
 from stillwatch.linkage.holdings import CONTENT, GROUPS, Holdings, holdings
@@ -32,7 +33,10 @@ from stillwatch.records import LEAD_KIND, TEMPLATE_KINDS
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Links, members, evidence and cohesion as in `evidence`; the size of campaign that could be found at all."""
+    """Links, members, evidence and cohesion as in `evidence`; the size of campaign that could be found at all.
+
+    `shared` is what those who bear a lead share beside it, as in `bearers`; empty where nothing was sent.
+    """
 
     links: pa.Table
     members: pa.Table
@@ -40,6 +44,7 @@ class Findings:
     cohesion: pa.Table
     clusters: Clusters
     minimum_detectable: int | None
+    shared: pa.Table = field(default_factory=SHARED_SCHEMA.empty_table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ def findings_with_leads(
         pa.concat_tables([_without(alone.cohesion, given_up), _after(apart, count)]),
         alone.clusters,
         alone.minimum_detectable,
+        shared_by_bearers(of, known.starts, outsiders=known.outsiders),
     )
 
 

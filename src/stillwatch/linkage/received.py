@@ -12,7 +12,7 @@ that they share here. What it can do is `merging` and `belonging` to say.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import ibis
 import numpy as np
@@ -41,11 +41,15 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Leads:
-    """What was received: campaigns by number, the share of their senders' leads that proved right, and wordings."""
+    """What was received: how often each campaign's sender proved right, in order of their numbers; and wordings."""
 
-    campaigns: Sequence[str] = ()
-    precision: Sequence[float] = ()
+    precision: Mapping[str, float] = field(default_factory=dict)
     received: Sequence[Received] = ()
+
+    @property
+    def campaigns(self) -> list[str]:
+        """The campaigns by number."""
+        return list(self.precision)
 
 
 NO_LEADS = Leads()

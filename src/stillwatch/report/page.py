@@ -20,11 +20,17 @@ from stillwatch.report.picture import short
 
 
 def report(
-    campaigns: Sequence[Mapping[str, Any]], *, links: pa.Table, accounts: pa.Table, run: Mapping[str, Any]
+    campaigns: Sequence[Mapping[str, Any]],
+    *,
+    links: pa.Table,
+    accounts: pa.Table,
+    run: Mapping[str, Any],
+    recognised: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The campaigns as one self-contained HTML page.
 
-    `links` and `accounts` are tables of `records` (LINKS, ACCOUNT_VERDICTS), `run` is what run.json holds.
+    `links` and `accounts` are tables of `records` (LINKS, ACCOUNT_VERDICTS), `run` is what run.json holds; `recognised`
+    are campaigns of partners as in recognised.json.
     """
     order = view.ranked(campaigns)
     shown = view.details(order, links=links, accounts=accounts)
@@ -39,6 +45,7 @@ def report(
             details=shown,
             further=further,
             unlisted=len(rest) - len(further),
+            recognised=list(recognised),
             run=run,
             inputs=list(run.get("inputs") or ()),
             gaps=view.unjudged(order, run),
@@ -115,6 +122,8 @@ def _environment() -> jinja2.Environment:
         "most_traits": view.MOST_TRAITS,
         "most_templates": view.MOST_TEMPLATES,
         "most_accounts": view.MOST_ACCOUNTS,
+        "most_recognised": view.MOST_DETAILED,
+        "support_names": wording.SUPPORT_NAMES,
         "strongest": _strongest,
         "models": _models,
         "main_pivots": charts.main_pivots,

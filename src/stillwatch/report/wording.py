@@ -10,6 +10,12 @@ VERDICT_NAMES: Final = {
     "explained": "Explained",
     "insufficient_data": "Not enough data",
 }
+SUPPORT_NAMES: Final = {
+    "confirmed": "Confirmed here",
+    "supported": "Supported here",
+    "unsupported": "Only the partner's word",
+    "contradicted": "Contradicted here",
+}
 RESULT_NAMES: Final = {"proven": "Proven", "not_proven": "Not proven", "not_tested": "Not tested"}
 _SCALES = ((1e12, "T"), (1e9, "bn"), (1e6, "M"), (1e3, "k"))
 _SMALL_NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")

@@ -23,6 +23,7 @@ from stillwatch.server.decisions import brakes, fast
 from stillwatch.server.decisions import jobs as decision_jobs
 from stillwatch.server.decisions import routes as decision_routes
 from stillwatch.server.detection import jobs as detection_jobs
+from stillwatch.server.detection import recognised_routes
 from stillwatch.server.detection import routes as detection_routes
 from stillwatch.server.gateways import routes as gateway_routes
 from stillwatch.server.intake import jobs as intake_jobs
@@ -53,6 +54,7 @@ PARTS: tuple[ModuleType, ...] = (
     brakes,
     fast,
     detection_routes,  # before the accounts, whose ids may hold slashes
+    recognised_routes,
     detection_jobs,
     account_routes,
     account_jobs,

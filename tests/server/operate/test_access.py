@@ -73,7 +73,7 @@ def test_what_is_asked_of_an_account_reaches_its_own_route_whatever_the_id_holds
     assert answers == {
         "": "There is no such account.",
         "/explanation": "The last detection saw no such account, or there was none yet.",
-        "/verdict": "No campaign has or had this account.",
+        "/verdict": "No campaign has or had this account, and it bears no recognised one.",
         "/erase": "done",
     }
 

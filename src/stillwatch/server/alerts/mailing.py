@@ -12,6 +12,8 @@ TIMEOUT_S = 10.0
 _TITLES = {
     "campaign.opened": "A campaign was found",
     "campaign.grew": "A campaign grew",
+    "recognised.found": "A campaign of a partner is recognised here; nobody is accused",
+    "recognised.grew": "A recognised campaign of a partner grew; nobody is accused",
     "verification.appealed": "A customer appeals against the result of a check",
 }
 

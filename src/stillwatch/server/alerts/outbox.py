@@ -17,6 +17,8 @@ from stillwatch.server.tables import outbox
 KINDS = (
     "campaign.opened",
     "campaign.grew",
+    "recognised.found",
+    "recognised.grew",
     "verification.required",
     "verification.passed",
     "verification.failed",
@@ -73,7 +75,9 @@ def tell(
 
 def _queue(connection: sa.Connection, kind: str, subject: str, facts: Mapping[str, Any], now: datetime) -> None:
     row = {"message_id": f"msg_{uuid4().hex}", "kind": kind, "subject": subject[:_SUBJECT_CHARS], "at": now}
-    is_of_campaign = kind.startswith("campaign.") or (kind == "decision.made" and "account_id" not in facts)
+    is_of_campaign = kind.startswith(("campaign.", "recognised.")) or (
+        kind == "decision.made" and "account_id" not in facts
+    )
     about = "campaign" if is_of_campaign else "account"
     connection.execute(outbox.insert().values(**row, subject_kind=about, facts=plain(facts), is_routed=False))
 

@@ -14,7 +14,7 @@ from stillwatch.server.settings import Telling
 
 LEAST_SECRET_BYTES = 24  # of the Standard Webhooks specification
 # What people are mailed: what they have to look at. Programs are told the rest.
-MAILED = frozenset(("campaign.opened", "campaign.grew", "verification.appealed"))
+MAILED = frozenset(("campaign.opened", "campaign.grew", "recognised.found", "recognised.grew", "verification.appealed"))
 _PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 
 

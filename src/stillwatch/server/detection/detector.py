@@ -25,7 +25,7 @@ from stillwatch.decisions import load_policy
 from stillwatch.errors import ServiceError, StillwatchError
 from stillwatch.server import metrics
 from stillwatch.server.accounts.rows import account_rows
-from stillwatch.server.detection import findings, runs
+from stillwatch.server.detection import findings, recognised, runs
 from stillwatch.server.detection.hands import Hands
 from stillwatch.server.service import Service
 from stillwatch.server.settings import DETECTIONS, ServerSettings
@@ -151,6 +151,7 @@ class Detector:
         }
         with service.database.write() as connection:
             findings.record(connection, found, number=number, now=now)
+            recognised.record(connection, found.recognised, number=number, now=now)
             self._hands.reconcile(connection, found.campaigns, now=now, policy_name=f"{policy.name} {policy.version}")
             runs.ended(connection, number, "done", now=now, **told)
         service.log.info("detection_done", number=number, **told)
@@ -167,9 +168,10 @@ class Detector:
     def _tell(self) -> None:
         """Queue what is news, once; what cannot be queued now is after the next detection."""
         with self._service.database.write() as connection:
-            for news in findings.news(connection):
-                self._hands.tell(connection, news.kind, news.campaign_id, news.facts, now=self._service.now())
-                findings.told(connection, news)
+            for of in (findings, recognised):
+                for news in of.news(connection):
+                    self._hands.tell(connection, news.kind, news.campaign_id, news.facts, now=self._service.now())
+                    of.told(connection, news)
 
 
 def output_folder(settings: ServerSettings) -> Path:

@@ -23,15 +23,16 @@ _CHUNK = 500  # accounts in one statement
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a detection wrote: campaigns as in campaigns.json, and the record of the run."""
+    """What a detection wrote: campaigns as in campaigns.json, the record of the run, campaigns of partners."""
 
     campaigns: Sequence[Mapping[str, Any]]
     run: Mapping[str, Any]
+    recognised: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Something about a campaign that people are to be told."""
+    """Something about a campaign, ours or recognised, that people are to be told."""
 
     kind: str
     campaign_id: str
@@ -44,7 +45,7 @@ def output_of(out: Path) -> Output:
     Raises:
         StoreError: a file is damaged.
     """
-    return Output(store.read_campaigns(out), store.read_run(out))
+    return Output(store.read_campaigns(out), store.read_run(out), store.read_recognised(out))
 
 
 def record(connection: sa.Connection, found: Output, *, number: int, now: datetime) -> None:
@@ -128,15 +129,16 @@ def _document(campaign: Mapping[str, Any]) -> Any:
     decisions = campaign["recommended_decisions"]
     counted = [{**one, "account_ids": None, "accounts": len(one["account_ids"])} for one in decisions]
     kept["recommended_decisions"] = [{k: v for k, v in one.items() if k != "account_ids"} for one in counted]
-    return _holdable(kept)
+    return holdable(kept)
 
 
-def _holdable(value: Any) -> Any:
+def holdable(value: Any) -> Any:
+    """The document without the one character that PostgreSQL keeps in no text."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd")
     if isinstance(value, Mapping):
-        return {_holdable(name): _holdable(inner) for name, inner in value.items()}
-    return [_holdable(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {holdable(name): holdable(inner) for name, inner in value.items()}
+    return [holdable(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _write_accounts(connection: sa.Connection, campaign: Mapping[str, Any], *, now: datetime) -> None:

@@ -41,7 +41,7 @@ class Tell(Protocol):
     def __call__(
         self, connection: sa.Connection, kind: str, subject: str, facts: dict[str, Any], /, *, now: datetime
     ) -> object:
-        """Kinds are campaign.opened and campaign.grew; the subject is the campaign's id."""
+        """Kinds are campaign.opened and .grew, recognised.found and .grew; the subject is the campaign's id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import AfterValidator, BaseModel, Field
 
-from stillwatch import explanations
+from stillwatch import explanations, store
 from stillwatch.errors import InputError
 from stillwatch.records import VERDICTS
 from stillwatch.server import audit
@@ -62,7 +62,7 @@ def campaigns_list(
         wanted = wanted.where(campaigns.c.verdict == verdict)
     if state is not None:
         wanted = wanted.where(campaigns.c.state == state)
-    with _service(request).database.read() as connection:
+    with service_of(request).database.read() as connection:
         if after is not None:
             last = _campaign(connection, after)
             at, name = campaigns.c.last_seen_at, campaigns.c.campaign_id
@@ -75,7 +75,7 @@ def campaigns_list(
 @router.get("/campaigns/{campaign_id}")
 def campaign_show(request: Request, campaign_id: Text, _: Analyst) -> dict[str, Any]:
     """A campaign with everything it rests on, and what analysts said of it."""
-    with _service(request).database.read() as connection:
+    with service_of(request).database.read() as connection:
         row = _campaign(connection, campaign_id)
         said = _verdicts(connection, "campaign", campaign_id)
     told = {column.name: getattr(row, column.name) for column in _SHOWN}
@@ -89,7 +89,7 @@ def campaign_members(
     """Accounts that are or were members, by id; `left_at` is null for those that are."""
     mine = campaign_accounts.c.campaign_id == campaign_id
     wanted = sa.select(campaign_accounts).where(mine, campaign_accounts.c.account_id > after)
-    with _service(request).database.read() as connection:
+    with service_of(request).database.read() as connection:
         _campaign(connection, campaign_id)
         rows = connection.execute(wanted.order_by(campaign_accounts.c.account_id).limit(limit + 1)).all()
     told = [
@@ -107,7 +107,7 @@ def campaign_members(
 @router.post("/campaigns/{campaign_id}/verdict", status_code=201)
 def campaign_verdict(request: Request, campaign_id: Text, body: AnalystVerdict, principal: Analyst) -> dict[str, Any]:
     """An analyst's verdict on a campaign; a detection reads it at once."""
-    service = _service(request)
+    service = service_of(request)
     with service.database.write() as connection:
         _campaign(connection, campaign_id)
         return _judged(connection, "campaign", campaign_id, body, principal, service.now())
@@ -115,12 +115,16 @@ def campaign_verdict(request: Request, campaign_id: Text, body: AnalystVerdict, 
 
 @router.post("/accounts/{account_id:path}/verdict", status_code=201)
 def account_verdict(request: Request, account_id: Text, body: AnalystVerdict, principal: Analyst) -> dict[str, Any]:
-    """An analyst's verdict on an account that is or was in a campaign; a detection reads it at once."""
-    service, named = _service(request), principal.account_id(account_id)
+    """An analyst's verdict on an account that is or was in a campaign, or bears a recognised one of a partner.
+
+    A detection reads it at once.
+    """
+    service, named = service_of(request), principal.account_id(account_id)
     with service.database.write() as connection:
         mine = campaign_accounts.c.account_id == named
-        if connection.execute(sa.select(campaign_accounts.c.campaign_id).where(mine)).first() is None:
-            raise HTTPException(404, "No campaign has or had this account.")
+        is_member = connection.execute(sa.select(campaign_accounts.c.campaign_id).where(mine)).first() is not None
+        if not is_member and not _bears(service, named):
+            raise HTTPException(404, "No campaign has or had this account, and it bears no recognised one.")
         return _judged(connection, "account", named, body, principal, service.now())
 
 
@@ -128,7 +132,7 @@ def account_verdict(request: Request, account_id: Text, body: AnalystVerdict, pr
 def account_explanation(request: Request, account_id: Text, principal: Analyst) -> dict[str, Any]:
     """Why an account is in a campaign or in none, in words that can be shown to its holder."""
     try:
-        explained = explanations.explain(output_folder(_service(request).settings), principal.account_id(account_id))
+        explained = explanations.explain(output_folder(service_of(request).settings), principal.account_id(account_id))
     except InputError as error:
         raise HTTPException(404, "The last detection saw no such account, or there was none yet.") from error
     return {**asdict(explained), "text": explanations.text(explained)}
@@ -139,14 +143,14 @@ def detections_list(request: Request, _: Analyst, limit: Rows = 100) -> dict[str
     """Detections, newest first."""
     shown = [column for column in detections.c if column.name != "inputs"]
     wanted = sa.select(*shown).order_by(detections.c.number.desc()).limit(limit)
-    with _service(request).database.read() as connection:
+    with service_of(request).database.read() as connection:
         return {"detections": [dict(row) for row in connection.execute(wanted).mappings()]}
 
 
 @router.post("/detections", status_code=202)
 def detection_request(request: Request, principal: Admin) -> dict[str, Any]:
     """Have a detection run as soon as none does."""
-    service = _service(request)
+    service = service_of(request)
     with service.database.write() as connection:
         return {"number": runs.requested(connection, by=principal.name, now=service.now()), "outcome": "requested"}
 
@@ -170,6 +174,11 @@ def _judged(
     return row
 
 
+def _bears(service: Service, account_id: str) -> bool:
+    """Whether the account bears a campaign of a partner that the last detection recognised."""
+    return any(account_id in one["account_ids"] for one in store.read_recognised(output_folder(service.settings)))
+
+
 def _campaign(connection: sa.Connection, campaign_id: str) -> Any:
     row = connection.execute(sa.select(campaigns).where(campaigns.c.campaign_id == campaign_id)).first()
     if row is None:
@@ -184,6 +193,7 @@ def _verdicts(connection: sa.Connection, kind: str, subject: str) -> list[dict[s
     return [dict(row) for row in rows.mappings()]
 
 
-def _service(request: Request) -> Service:
+def service_of(request: Request) -> Service:
+    """What the application holds."""
     held: Service = request.app.state.service
     return held

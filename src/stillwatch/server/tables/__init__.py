@@ -6,7 +6,13 @@ from stillwatch.server.tables.alerts import deliveries, outbox
 from stillwatch.server.tables.audit import audit
 from stillwatch.server.tables.base import Moment, metadata
 from stillwatch.server.tables.decisions import approvals, brakes, changes, decisions
-from stillwatch.server.tables.detection import analyst_verdicts, campaign_accounts, campaigns, detections
+from stillwatch.server.tables.detection import (
+    analyst_verdicts,
+    campaign_accounts,
+    campaigns,
+    detections,
+    recognised_campaigns,
+)
 from stillwatch.server.tables.holds import holds
 from stillwatch.server.tables.leases import leases
 from stillwatch.server.tables.psi import psi_inputs, psi_sessions, psi_sets
@@ -42,6 +48,7 @@ __all__ = [
     "psi_inputs",
     "psi_sessions",
     "psi_sets",
+    "recognised_campaigns",
     "releases",
     "sent_objects",
     "taxii_collections",

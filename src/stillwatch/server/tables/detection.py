@@ -72,3 +72,25 @@ analyst_verdicts = Table(
     Column("decided_at", Moment, nullable=False),
     info=kept(None),
 )
+
+# One row per campaign of a partner that was ever recognised here. `document` is what `recognised.json` says of it,
+# without any account id: who bears it stands in that file. `state` is open while the last detection recognised it, else
+# dormant. What was told of it, null when nothing was, says when there is more to tell.
+recognised_campaigns = Table(
+    "recognised_campaigns",
+    metadata,
+    Column("campaign_ref", String(100), primary_key=True),
+    Column("sender", String(100), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("support", String(20), nullable=False),
+    Column("document", Document, nullable=False),
+    Column("first_seen_at", Moment, nullable=False),
+    Column("last_seen_at", Moment, nullable=False),
+    Column("accounts", BigInteger, nullable=False),
+    Column("exchanges", BigInteger, nullable=False),
+    Column("detected_at", Moment, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("told_support", String(20)),
+    Column("told_accounts", BigInteger),
+    info=kept("decisions_days", "last_seen_at"),
+)
