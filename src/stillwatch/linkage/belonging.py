@@ -67,6 +67,15 @@ def tied_otherwise(by: Linkable, labels: Ints) -> Ints:
     return _strongest(by.of, _with_timing(ties[:, ties[2] != PARTNER], Steps(by.starts), labels)).home
 
 
+def tying(by: Linkable, labels: Ints) -> Ints:
+    """Edges of members to values, neither content nor leads, that tie them to their own cluster."""
+    of, common = by.of, commonest(by.of, labels)
+    apart = by.weighed.valid & (of.group != CONTENT) & (of.group != PARTNER)
+    edge, mine = _shared(of, apart, labels, common)
+    at_home = (labels[of.accounts[edge]] >= 0) & (labels[of.accounts[edge]] == common[0][of.held[edge]])
+    return edge[at_home & _is_mostly_theirs(of, edge, mine)]
+
+
 # Ties are triples (3, ties): account, cluster, group; each once.
 
 
@@ -77,7 +86,7 @@ def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     """
     of = by.of
     edge, mine = _shared(of, by.weighed.valid & (of.group != CONTENT), labels, common)
-    telling = (mine >= 1) & (mine >= TIE_SHARE * np.maximum(of.holder_counts[of.held[edge]] - 1, 1))
+    telling = _is_mostly_theirs(of, edge, mine)
     durable = np.isin(of.group[of.held[edge]], DURABLE)
     crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds[of.accounts[edge]]
     crowd = _triples(of, edge[crowded], common)
@@ -108,6 +117,11 @@ def _shared(of: Holdings, usable: Flags, labels: Ints, common: tuple[Ints, Ints]
     edge = np.flatnonzero(usable[of.held])
     value = of.held[edge]
     return edge, inside[value] - (labels[of.accounts[edge]] == home[value])
+
+
+def _is_mostly_theirs(of: Holdings, edge: Ints, mine: Ints) -> Flags:
+    """Whether the other holders of the value of each edge are mostly in one cluster."""
+    return (mine >= 1) & (mine >= TIE_SHARE * np.maximum(of.holder_counts[of.held[edge]] - 1, 1))
 
 
 def _triples(of: Holdings, edge: Ints, common: tuple[Ints, Ints]) -> Ints:

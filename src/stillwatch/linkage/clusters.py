@@ -34,6 +34,7 @@ from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdin
 from stillwatch.linkage.labels import commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.merging import Flags, Linkable, merged
+from stillwatch.linkage.reach import within_reach
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
 from stillwatch.records import TEMPLATE_KINDS
@@ -66,7 +67,8 @@ def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsi
     `outsiders` can be no members, and count as strangers in everything they hold.
     """
     nobody = np.zeros(of.account_count, dtype=bool)
-    labels = _labels(Linkable(of, weighed, starts, insiders(of, outsiders), nobody), seed)
+    by = Linkable(of, weighed, starts, insiders(of, outsiders), nobody)
+    labels = _corroborated(by, within_reach(by, _labels(by, seed)))
     return Clusters(labels, *_membership(of, weighed, labels), labels)
 
 

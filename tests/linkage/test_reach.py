@@ -1,0 +1,59 @@
+"""Strangers who use the wording of a class, a team or an abuser are not charged with what these share."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from tests.linkage.planted import Row, account, background, found_in, member_sets
+
+ACCOUNTS = 600
+STUDENTS = [account(i) for i in range(100, 140)]
+ABUSED = [account(i) for i in range(200, 220)]
+PUBLIC = [account(i) for i in range(300, 345)]
+
+
+def a_class(students: list[str], name: str) -> list[Row]:
+    """One sheet, one campus, one domain of mail."""
+    rows = [(one, "template", f"{name}-sheet-{t}") for one in students for t in range(2)]
+    rows += [(one, "ip", f"{name}-campus-{(place + i) % 8}") for place, one in enumerate(students) for i in range(3)]
+    return rows + [(one, "email_domain", name) for one in students]
+
+
+def free_credit(accounts: list[str], name: str) -> list[Row]:
+    """One device and one address for nearly all of them, and a small application."""
+    rows = [(one, "template", f"{name}-app-{t}") for one in accounts for t in range(2)]
+    rows += [(one, "device", f"{name}-device") for place, one in enumerate(accounts) if place % 10]
+    return rows + [(one, "ip", f"{name}-home") for place, one in enumerate(accounts) if place % 10 != 1]
+
+
+def said_by(accounts: list[str], *kinds: str) -> list[Row]:
+    return [(one, kind, "everybody-says-so") for kind in kinds for one in accounts]
+
+
+def sets(rows: list[Row], seed: int = 0) -> list[set[str]]:
+    of, _, found = found_in(background(np.random.default_rng(seed), ACCOUNTS) + rows, ACCOUNTS)
+    return member_sets(of, found)
+
+
+@pytest.mark.parametrize(("group", "accounts"), [(a_class, STUDENTS), (free_credit, ABUSED)], ids=["class", "abuser"])
+def test_users_of_a_public_prompt_are_not_in_the_cluster_of_a_group_that_uses_it_too(
+    group: Callable[[list[str], str], list[Row]], accounts: list[str]
+) -> None:
+    """One cell holds everybody; of the public at most one has an address of a member by chance."""
+    (found,) = sets(group(accounts, "x") + said_by(accounts + PUBLIC, "template", "rewording"))
+    assert found >= set(accounts)
+    assert len(found - set(accounts)) <= 1
+
+
+def test_two_classes_that_one_wording_brings_together_are_two_clusters() -> None:
+    both = a_class(STUDENTS[:22], "x") + a_class(STUDENTS[22:], "y") + said_by(STUDENTS, "template")
+    assert sets(both) == [set(STUDENTS[:22]), set(STUDENTS[22:])]
+
+
+def test_members_of_a_campaign_who_share_wordings_only_stay_where_its_hygiene_is_good() -> None:
+    """Half of the accounts are caught by each of two groups, so that a quarter is caught by none."""
+    members = [account(i) for i in range(100, 160)]
+    rows = [(one, "template", f"x-{t}") for one in members for t in range(3)]
+    rows += [(one, "device", f"x-{place % 4 // 2}") for place, one in enumerate(members) if place % 2]
+    rows += [(one, "payment", f"x-{place % 3}") for place, one in enumerate(members) if place % 4 < 2]
+    assert sets(rows) == [set(members)]
