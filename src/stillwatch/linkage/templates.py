@@ -157,8 +157,8 @@ def vocabulary(signals: IbisTable, accounts: pa.Table, engine: Engine, work: Pat
 
 
 def numbered_accounts(signals: IbisTable) -> pa.Table:
-    """Every account with a number of its own: `account_id`, `number`."""
-    names = signals.select("account_id").distinct().to_pyarrow()["account_id"]
+    """Every account with a number of its own: `account_id`, `number`; both ascend."""
+    names = signals.select("account_id").distinct().to_pyarrow().sort_by("account_id")["account_id"]
     return pa.table({"account_id": names.cast(pa.string()), "number": pa.array(np.arange(len(names), dtype=np.int32))})
 
 

@@ -285,6 +285,9 @@ def test_so_many_read_the_snapshot_at_once_and_room_comes_back_however_they_end(
     for _ in range(2):  # one that was begun, and one that never was
         held.pop()
         assert [client.get(path, headers=key).status_code for _ in range(3)] == [200] * 3
+    spent = [read_by_one(service.snapshot, b"")[1] for _ in range(2)]
+    assert [len(list(lines)) for lines in spent] == [2, 2]  # read to their end, and still held by somebody
+    assert [client.get(path, headers=key).status_code for _ in range(3)] == [200] * 3
     monkeypatch.setattr(service.snapshot, "whole", None)
     for _ in range(3):
         with pytest.raises(TypeError):

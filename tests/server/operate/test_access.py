@@ -166,6 +166,7 @@ def test_keys_are_made_listed_and_revoked_and_the_audit_log_knows(run: Callable[
 
 
 def test_a_key_that_does_not_exist_cannot_be_revoked(run: Callable[..., Any], tmp_path: Path) -> None:
+    run("keys", "make", "--name", "edge", "--role", "ingest", "--state", tmp_path)
     done = run("keys", "revoke", "0" * 12, "--state", tmp_path)
     assert (done.code, done.err) == (1, "stillwatch: there is no key 000000000000; see `stillwatch keys list`\n")
 

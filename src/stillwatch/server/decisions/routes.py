@@ -3,7 +3,7 @@
 import re
 import weakref
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -190,7 +190,7 @@ def _json(body: bytes) -> Response:
 
 
 def read_by_one(held: Snapshot, namespace: bytes) -> tuple[str, Iterator[bytes]]:
-    """The version and the lines, whose reader is counted until nobody holds them, begun or not.
+    """The version and the lines, whose reader is counted until they are all read or nobody holds them.
 
     Raises:
         ServiceError: too many read already.
@@ -199,12 +199,32 @@ def read_by_one(held: Snapshot, namespace: bytes) -> tuple[str, Iterator[bytes]]
         raise ServiceError(f"{MOST_READERS} clients read all decisions already. Try again later.")
     try:
         version, count, rows = held.whole(namespace)
-        lines = _lines(orjson.dumps({"version": version, "count": count}), rows)
-        weakref.finalize(lines, held.readers.release).atexit = False
+        return version, Reading(_lines(orjson.dumps({"version": version, "count": count}), rows), held.readers.release)
     except BaseException:
         held.readers.release()
         raise
-    return version, lines
+
+
+class Reading:
+    """Lines that are read once; `over` is called when they end or fail, or when nobody holds them, begun or not."""
+
+    def __init__(self, lines: Iterator[bytes], over: Callable[[], None]) -> None:
+        """Nothing is read yet."""
+        self._lines = lines
+        self._over = weakref.finalize(self, over)
+        self._over.atexit = False
+
+    def __iter__(self) -> "Reading":
+        """Itself."""
+        return self
+
+    def __next__(self) -> bytes:
+        """The next lines; whoever keeps a spent reading is counted no longer."""
+        try:
+            return next(self._lines)
+        except BaseException:
+            self._over()
+            raise
 
 
 def _lines(first: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:
