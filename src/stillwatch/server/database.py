@@ -4,6 +4,8 @@ A `write` is one transaction: all of it or nothing. In SQLite it takes the write
 for each other instead of failing half way.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -135,8 +137,23 @@ def _told(name: str) -> Iterator[None]:
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_in_sqlite, never by the driver
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    _log_ahead(connection)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _log_ahead(connection: Any) -> None:
+    """Have a database write ahead. Here SQLite waits for nobody, so that two who begin one at once would fail."""
+    last = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            is_held = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)  # less its details
+            if not is_held or time.monotonic() > last:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_in_sqlite(connection: sa.Connection) -> None:
