@@ -58,7 +58,7 @@ def record(connection: sa.Connection, found: Output, *, number: int, now: dateti
     for campaign_id in sorted(name for name in gone if known[name].state == "open"):
         mine = campaigns.c.campaign_id == campaign_id
         connection.execute(campaigns.update().where(mine).values(state="dormant"))
-        _note(connection, campaign_id, "campaign.dormant", {"state": "open"}, {"state": "dormant"}, now)
+        note(connection, campaign_id, "campaign.dormant", {"state": "open"}, {"state": "dormant"}, now)
 
 
 def news(connection: sa.Connection) -> list[News]:
@@ -115,12 +115,12 @@ def _write(connection: sa.Connection, campaign: Mapping[str, Any], before: Any, 
     shown = {key: values[key] for key in ("verdict", "state", "accounts", "exchanges")}
     if before is None:
         connection.execute(campaigns.insert().values(campaign_id=name, **values))
-        _note(connection, name, "campaign.opened", None, shown, now)
+        note(connection, name, "campaign.opened", None, shown, now)
         return
     connection.execute(campaigns.update().where(campaigns.c.campaign_id == name).values(**values))
     was = {key: getattr(before, key) for key in shown}
     if was != shown:
-        _note(connection, name, "campaign.changed", was, shown, now)
+        note(connection, name, "campaign.changed", was, shown, now)
 
 
 def _document(campaign: Mapping[str, Any]) -> Any:
@@ -169,15 +169,16 @@ def _mark(connection: sa.Connection, campaign_id: str, account_ids: Collection[s
         connection.execute(campaign_accounts.update().where(mine, chosen).values(**values))
 
 
-def _note(
+def note(
     connection: sa.Connection,
-    campaign_id: str,
+    subject: str,
     action: str,
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    audit.record(connection, at=now, principal=AUTHOR, action=action, subject=campaign_id, before=before, after=after)
+    """Have the audit log hold what detection changed about a campaign, ours or recognised."""
+    audit.record(connection, at=now, principal=AUTHOR, action=action, subject=subject, before=before, after=after)
 
 
 def _kind(row: Any) -> str | None:

@@ -10,8 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from stillwatch.recognised import SUPPORTS
-from stillwatch.server import audit
-from stillwatch.server.detection.findings import AUTHOR, GREW, News, holdable
+from stillwatch.server.detection.findings import GREW, News, holdable, note
 from stillwatch.server.tables import recognised_campaigns as table
 
 FOUND, GROWN = "recognised.found", "recognised.grew"
@@ -25,7 +24,7 @@ def record(connection: sa.Connection, found: Sequence[Mapping[str, Any]], *, num
     gone = known.keys() - {one["campaign_ref"] for one in found}
     for name in sorted(name for name in gone if known[name].state == "open"):
         connection.execute(table.update().where(table.c.campaign_ref == name).values(state="dormant"))
-        _note(connection, name, "recognised.dormant", {"state": "open"}, {"state": "dormant"}, now)
+        note(connection, name, "recognised.dormant", {"state": "open"}, {"state": "dormant"}, now)
 
 
 def news(connection: sa.Connection) -> list[News]:
@@ -63,12 +62,12 @@ def _write(connection: sa.Connection, one: Mapping[str, Any], before: Any, *, nu
     shown = {key: values[key] for key in ("state", "support", "accounts", "exchanges")}
     if before is None:
         connection.execute(table.insert().values(campaign_ref=name, **values))
-        _note(connection, name, FOUND, None, shown, now)
+        note(connection, name, FOUND, None, shown, now)
         return
     connection.execute(table.update().where(table.c.campaign_ref == name).values(**values))
     was = {key: getattr(before, key) for key in shown}
     if was != shown:
-        _note(connection, name, "recognised.changed", was, shown, now)
+        note(connection, name, "recognised.changed", was, shown, now)
 
 
 def _kind(row: Any) -> str | None:
@@ -96,14 +95,3 @@ def _facts(row: Any) -> dict[str, Any]:
         "accounts_before": row.told_accounts,
         "support_before": row.told_support,
     }
-
-
-def _note(
-    connection: sa.Connection,
-    name: str,
-    action: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any],
-    now: datetime,
-) -> None:
-    audit.record(connection, at=now, principal=AUTHOR, action=action, subject=name, before=before, after=after)
