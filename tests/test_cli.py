@@ -320,3 +320,13 @@ def test_simulate_lists_its_scenarios(run: Run, tmp_path: Path) -> None:
     assert done.code == 0
     assert "feb2026" in done.out
     assert not (tmp_path / "sim").exists()
+
+
+def test_simulate_adds_a_population_to_a_scenario_and_refuses_an_unknown_one(run: Run, tmp_path: Path) -> None:
+    world = (tmp_path / "sim", "--scenario", "cot-cleaner", "--scale", "0.01", "--days", "1")
+    done = run("simulate", *world, "--customers", "raters=0.1")
+    assert done.code == 0
+    assert json.loads((tmp_path / "sim" / "world.json").read_text())["added"] == {"raters": 0.1}
+    refused = run("simulate", *world, "--customers", "strangers=0.1")
+    assert refused.code != 0
+    assert "strangers" in refused.err

@@ -36,7 +36,7 @@ BASELINES = (
     "mahalanobis",
 )
 OWN = "stillwatch"
-SCENARIOS = ("feb2026", "jun2026", "two-pools", "cot-cleaner", "low-and-slow", "base-rate")
+SCENARIOS = ("feb2026", "jun2026", "two-pools", "cot-cleaner", "low-and-slow", "base-rate", "reward-model")
 GIVEN = "given"  # the source of a world that was not made here
 
 
@@ -94,6 +94,9 @@ def _arguments() -> argparse.Namespace:
     add("--scale", type=float, default=0.05, help="1 is the size providers disclosed (default: 0.05)")
     add("--scale-of", nargs="+", default=[], metavar="NAME=SCALE", help="another scale for one scenario")
     add("--seed", type=int, nargs="+", default=[100, 101, 102], metavar="N", help="seeds of the worlds (100 101 102)")
+    add(
+        "--customers", nargs="+", default=[], metavar="NAME=SHARE", help="populations that come to every scenario's own"
+    )
     add("--prompts", type=Path, metavar="FILE", help="Parquet of real prompts, as for simulate")
     add("--timing", type=Path, metavar="FILE", help="Parquet of real request traces, as for simulate")
     add("--world", type=Path, nargs="+", default=[], metavar="DIR", help="worlds that exist, instead of simulating")
@@ -116,7 +119,8 @@ def _arguments() -> argparse.Namespace:
 def _name(wanted: argparse.Namespace, scenario: str, seed: int) -> WorldName:
     scales = dict(each.split("=") for each in wanted.scale_of)
     files = [path.name for path in (wanted.prompts, wanted.timing) if path]
-    return WorldName(scenario, float(scales.get(scenario, wanted.scale)), seed, ", ".join(files) or "built in")
+    source = "; with ".join([", ".join(files) or "built in", *wanted.customers])
+    return WorldName(scenario, float(scales.get(scenario, wanted.scale)), seed, source)
 
 
 def _given(folder: Path) -> tuple[WorldName, Path | None]:
@@ -140,6 +144,7 @@ def _simulated(wanted: argparse.Namespace, name: WorldName, scratch: Path) -> Pa
     command += ["--scale", str(name.scale), "--seed", str(name.seed)]
     for flag, path in (("--prompts", wanted.prompts), ("--timing", wanted.timing)):
         command += [flag, str(path)] if path else []
+    command += [word for share in wanted.customers for word in ("--customers", share)]
     _say(f"{name}: simulating")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return folder

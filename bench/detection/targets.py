@@ -12,6 +12,7 @@ from .totals import of, strict, total
 
 MAIN = ("feb2026", "jun2026", "two-pools", "cot-cleaner")
 QUIET = "low-and-slow"
+LEFT_OUT = "reward-model"  # of all tuning, as is its population of raters
 RARE = "base-rate"
 LONG = ("jun2026",)  # campaigns of 40 days or more
 MOST_EXPOSED = 0.05
@@ -38,10 +39,13 @@ def targets(records: Sequence[Record], baselines: Sequence[str]) -> list[Target]
     """What the records say of each thing wanted."""
     main = [record for record in records if record.world.scenario in MAIN]
     every, quiet, rare = total(strict(records), ()), in_scenario(records, QUIET), in_scenario(records, RARE)
+    new = in_scenario(records, LEFT_OUT)
     lead = f"{', '.join(MAIN)}"
     return [
         _at_least(f"{lead}: recall on campaigns with shared infrastructure", split_recall(main)[0], 0.95),
         _at_least(f"{lead}: precision", total(strict(main), ()).precision, 0.99),
+        _at_least(f"{LEFT_OUT}, left out of tuning: recall on shared infrastructure", split_recall(new)[0], 0.95),
+        _at_least(f"{LEFT_OUT}, left out of tuning: precision", total(strict(new), ()).precision, 0.99),
         _no_wrong_campaign(records),
         _at_least(f"{QUIET}: recall", total(strict(quiet), ()).recall, 0.70),
         _at_least(f"{RARE}: precision", total(strict(rare), ()).precision, 0.95),

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bench.detection.__main__ import BASELINES, main
+from bench.detection.__main__ import BASELINES, SCENARIOS, _arguments, _name, _simulated, main
 from bench.detection.claims import claims_table
 from bench.detection.components import Pairs, joined_at
 from bench.detection.hourly import HOURLY, exposure
@@ -19,7 +19,7 @@ from bench.detection.judge import Truth, accusation, frontier, most_right, recal
 from bench.detection.measure import LINKED
 from bench.detection.record import Record, Records, WorldName
 from bench.detection.tables import HEADER, comparison, exposures
-from bench.detection.targets import targets
+from bench.detection.targets import LEFT_OUT, targets
 from scipy import sparse
 from scipy.sparse import csgraph
 from tests.bench.worlds import Log, write_truth
@@ -196,9 +196,32 @@ def test_hourly_exposure_goes_before_that_of_a_few_runs() -> None:
 
 def test_targets_are_met_missed_or_not_measured() -> None:
     answers = [target.is_met for target in targets([stillwatch(96, 0, 4)], [])]
-    assert answers == [True, True, None, None, None, None, None, None, None]
+    assert answers == [True, True, *[None] * 9]
     wronged = [target.is_met for target in targets([stillwatch(90, 10, 10)], [])]
-    assert wronged == [False, False, None, None, None, None, None, None, None]
+    assert wronged == [False, False, *[None] * 9]
+
+
+def test_the_world_left_out_of_tuning_has_targets_of_its_own() -> None:
+    def own(*records: Record) -> list[bool | None]:
+        return [target.is_met for target in targets(records, []) if target.wanted.startswith(LEFT_OUT)]
+
+    new = replace(stillwatch(90, 0, 10), world=replace(WORLD, scenario=LEFT_OUT))
+    assert own(stillwatch(96, 0, 4)) == [None, None]
+    assert own(stillwatch(96, 0, 4), new) == [False, True]
+    assert LEFT_OUT in SCENARIOS
+
+
+def test_customers_that_come_to_a_world_are_part_of_its_name_and_of_how_it_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(sys, "argv", ["bench", "--scenario", "two-pools", "--seed", "7", "--customers", "raters=0.04"])
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: ran.append(command))
+    wanted = _arguments()
+    name = _name(wanted, "two-pools", 7)
+    assert name.source == "built in; with raters=0.04"
+    _simulated(wanted, name, tmp_path)
+    assert ran[0][-2:] == ["--customers", "raters=0.04"]
 
 
 def test_every_baseline_is_in_the_folder_cites_its_source_and_is_explained() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stillwatch.evaluation.arrivals import BUILT_IN_RHYTHM, arrivals
+from stillwatch.evaluation.arrivals import BUILT_IN_RHYTHM, ROUND_S, arrivals
 from stillwatch.evaluation.grammar import grammar
 from stillwatch.evaluation.parts import stream
 from stillwatch.evaluation.people import (
@@ -14,6 +14,7 @@ from stillwatch.evaluation.people import (
     BATCH,
     DAY_S,
     DEADLINE,
+    ROUNDS,
     SESSIONS,
     SHIFTS,
     WAVES,
@@ -42,7 +43,7 @@ def test_accounts_send_at_their_rate_on_average(people: Callable[..., Columns]) 
     assert total / 300 / 14 == pytest.approx(9.0, rel=0.1)
 
 
-@pytest.mark.parametrize("timing", [SESSIONS, BATCH, WAVES, SHIFTS, DEADLINE])
+@pytest.mark.parametrize("timing", [SESSIONS, BATCH, WAVES, SHIFTS, DEADLINE, ROUNDS])
 def test_every_request_falls_into_its_day_and_sessions_run_forward(people: Callable[..., Columns], timing: int) -> None:
     came = arrivals(people(rate=30.0, timing=timing), 3, stream("b"), BUILT_IN_RHYTHM, 1)
     assert ((came.at_s >= 3 * DAY_S) & (came.at_s < 4 * DAY_S)).all()
@@ -67,6 +68,19 @@ def test_waves_are_in_lockstep_and_people_are_not(people: Callable[..., Columns]
 
     assert busiest(WAVES) > 0.75
     assert busiest(SESSIONS) < 0.35
+
+
+def test_rounds_come_at_an_even_distance_over_all_days_and_waves_do_not(people: Callable[..., Columns]) -> None:
+    def evenness(timing: int) -> float:
+        """The largest concentration of the starts of sessions on the phase of a period, from 0 to 1."""
+        drawn = people(rate=20.0, timing=timing, beat=77, from_s=0.0, to_s=14 * DAY_S)
+        came = [arrivals(drawn, day, stream("r", day), BUILT_IN_RHYTHM, 1) for day in (2, 3, 4)]
+        start_s = np.concatenate([one.at_s[one.position == 0] for one in came])
+        periods_s = np.arange(*ROUND_S, 10.0)
+        return float(np.abs(np.exp(2j * np.pi * start_s / periods_s[:, None]).mean(axis=1)).max())
+
+    assert evenness(ROUNDS) > 0.8
+    assert evenness(WAVES) < 0.4
 
 
 def test_shifts_complement_each_other(people: Callable[..., Columns]) -> None:

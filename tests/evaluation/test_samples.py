@@ -127,10 +127,11 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no corpus of real prompts beside the checkout")
-def test_real_prompts_and_real_traces_make_a_world(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scenario", ["feb2026", "reward-model"])
+def test_real_prompts_and_real_traces_make_a_world(tmp_path: Path, scenario: str) -> None:
     made = simulate(
         tmp_path,
-        scenario="feb2026",
+        scenario=scenario,
         scale=0.001,
         days=2,
         prompts=SHARED / "prompts_dev.parquet",

@@ -105,6 +105,14 @@ def simulate(
             "accounts=500: of each campaign, at the same rate per account, 5 to 5000.",
         ),
     ] = None,
+    customers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SHARE",
+            help="A population that comes to the scenario's own, whose shares add up to about 1, as in raters=0.04; "
+            "may be given again for another.",
+        ),
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the scenarios and stop.")] = False,
 ) -> None:
     """Make a world with known campaigns: accounts, exchanges by day, and the truth.
@@ -117,10 +125,11 @@ def simulate(
         for name, known in evaluation.scenarios().items():
             typer.echo(f"{name:14} {known.sentence}")
         return
+    added = evaluation.customer_shares(customers or ())
     with progress_bars() as progress:
         made = evaluation.simulate(
             out,
-            scenario=evaluation.scenario(scenario, evaluation.doses(dose or ())),
+            scenario=evaluation.scenario(scenario, evaluation.doses(dose or ()), added),
             scale=scale,
             days=days,
             seed=seed,

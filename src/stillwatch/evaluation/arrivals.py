@@ -1,4 +1,4 @@
-"""When requests arrive: how many per account and day, grouped into sessions, waves, shifts, batches or a deadline.
+"""When requests arrive: per account and day, in sessions, waves, shifts, batches, rounds or before a deadline.
 
 Why:    lockstep and round-the-clock use are published signs; nightly jobs and classes show them too.
 Misses: holidays, outages, and accounts whose habits drift.
@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from stillwatch.evaluation.parts import mix, stream
-from stillwatch.evaluation.people import BATCH, COUNTRIES, DAY_S, DEADLINE, HOURS, SHIFTS, WAVES, Columns
+from stillwatch.evaluation.people import BATCH, COUNTRIES, DAY_S, DEADLINE, HOURS, ROUNDS, SHIFTS, WAVES, Columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 WAVES_PER_DAY = 40
+ROUND_S = (2_000, 5_000)  # between the beginnings of two training rounds, by whose they are
 MOST_PER_DAY = 4000.0  # requests of one account
 _CDF = np.cumsum(np.array(HOURS, np.float64) / np.sum(HOURS, axis=1, keepdims=True), axis=1)
 _OFFSET_S = np.array([row[1] for row in COUNTRIES]) * 3600
@@ -93,6 +94,9 @@ def _starts(people: Columns, account: Ints, day: int, rng: np.random.Generator) 
     waves = timing == WAVES
     if waves.any():
         start[waves] = _wave_times(people["beat"][account[waves]], day, rng)
+    rounds = timing == ROUNDS
+    if rounds.any():
+        start[rounds] = _round_times(people["beat"][account[rounds]], day, rng)
     shifts = timing == SHIFTS
     turn = (mix(account, 3) + np.uint64(day)) % np.uint64(4)
     start[shifts] = (turn[shifts] + rng.random(int(shifts.sum()))) * DAY_S / 4
@@ -118,6 +122,18 @@ def _wave_times(beat: Ints, day: int, rng: np.random.Generator) -> Floats:
         chosen = beat == one
         times[chosen] = schedule[rng.integers(WAVES_PER_DAY, size=int(chosen.sum()))]
     return times + rng.exponential(45, len(beat))
+
+
+def _round_times(beat: Ints, day: int, rng: np.random.Generator) -> Floats:
+    """A round out of the day's: they come at an even distance, whatever the hour, and ask all at once."""
+    times = np.empty(len(beat))
+    for one in np.unique(beat):
+        own = stream("rounds", int(one))
+        every, phase = own.uniform(*ROUND_S), own.random()
+        schedule = np.arange(np.ceil(day * DAY_S / every - phase), np.ceil((day + 1) * DAY_S / every - phase))
+        chosen = beat == one
+        times[chosen] = (rng.choice(schedule, int(chosen.sum())) + phase) * every - day * DAY_S
+    return times + rng.exponential(90, len(beat))
 
 
 def _gaps(rng: np.random.Generator, rhythm: Rhythm, count: int) -> Floats:

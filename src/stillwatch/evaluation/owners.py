@@ -17,6 +17,21 @@ def split(rng: np.random.Generator, count: int, low: int, high: int) -> tuple[np
     return np.repeat(np.arange(len(sizes)), sizes)[:count], len(sizes)
 
 
+def shared_by_few(
+    rng: np.random.Generator,
+    owner: npt.NDArray[np.int64],
+    sizes: tuple[int, int],
+) -> npt.NDArray[np.int64]:
+    """A number per account, the same for `sizes` accounts of one owner, or fewer at the owner's end."""
+    count = len(owner)
+    order = np.lexsort((rng.random(count), owner))
+    part, _ = split(rng, count, *sizes)
+    few = np.unique(part * count + owner[order], return_inverse=True)[1]
+    shared = np.empty(count, np.int64)
+    shared[order] = rng.integers(1, 2**62, count)[few]
+    return shared
+
+
 def one_owner(
     plan: Plan,
     rng: np.random.Generator,

@@ -71,7 +71,7 @@ HOURS = (  # relative weight of each local hour
     (9, 12, 12, 12, 10, 8, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 5),  # nightly job
 )
 OFFICE, EVENING, ALWAYS, NIGHTLY = range(4)
-SESSIONS, BATCH, WAVES, SHIFTS, DEADLINE = range(5)
+SESSIONS, BATCH, WAVES, SHIFTS, DEADLINE, ROUNDS = range(6)
 
 
 @dataclass(slots=True)
@@ -203,7 +203,7 @@ def _behaviour(plan: Plan, rng: np.random.Generator, count: int) -> Columns:
         "hours": rng.choice(4, count, p=(0.35, 0.55, 0.07, 0.03)),
         "timing": np.full(count, SESSIONS),
         "deadline_s": np.zeros(count),
-        "beat": np.zeros(count, np.int64),  # whose schedule waves and shifts follow
+        "beat": np.zeros(count, np.int64),  # whose schedule waves, shifts and rounds follow
         "session_mean": 1 + rng.gamma(2, 1.6, count),
         "gap_s": rng.lognormal(4.3, 0.5, count),
         "multi_turn": web | (rng.random(count) < 0.4),

@@ -4,14 +4,15 @@ Source: sizes, rates and habits follow public disclosures of February to Septemb
     were not disclosed are ours, and say so here by being round numbers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from stillwatch.errors import SettingsError
-from stillwatch.evaluation import hidden
+from stillwatch.evaluation import hidden, reward
 from stillwatch.evaluation.doses import NO_DOSES, Doses, checked, overridden
 from stillwatch.evaluation.hostile import HARVEST, Campaign, Hygiene
+from stillwatch.evaluation.populations import POPULATIONS
 
 CUSTOMERS: Mapping[str, float] = {
     "individuals": 0.34,
@@ -48,6 +49,7 @@ class Scenario:
     turnover_share: float = 0.0  # part of the customers that leave, and as many that join, when a trial ends half-way
     with_text: bool = True
     doses: Doses = NO_DOSES  # what was overridden
+    added: Mapping[str, float] = field(default_factory=dict)  # customers over those the scenario has by itself
 
 
 _FEBRUARY = (
@@ -187,6 +189,16 @@ _HIDDEN = Scenario(
     customers={**CUSTOMERS, **hidden.MORE_CUSTOMERS},
 )
 
+_REWARD = Scenario(
+    "reward-model",
+    reward.SENTENCE,
+    reward.CAMPAIGNS,
+    reward.DAYS,
+    reward.STARTS_AT,
+    customers={**CUSTOMERS, **reward.MORE_CUSTOMERS},
+    traffic_per_hostile=reward.TRAFFIC_PER_HOSTILE,
+)
+
 
 def scenarios() -> Mapping[str, Scenario]:
     """Every world `simulate` can make, by name."""
@@ -244,18 +256,47 @@ def scenarios() -> Mapping[str, Scenario]:
             with_text=False,
         ),
         _HIDDEN,
+        _REWARD,
     )
     return {world.name: world for world in worlds}
 
 
-def scenario(name: str, doses: Doses = NO_DOSES) -> Scenario:
+def scenario(name: str, doses: Doses = NO_DOSES, customers: Mapping[str, float] | None = None) -> Scenario:
     """The scenario of that name, with the habits of its campaigns as the doses say.
 
+    `customers` are populations and their shares that come to the scenario's own, whose shares add up to about one.
+
     Raises:
-        SettingsError: there is none, or a dose cannot be given.
+        SettingsError: there is none, a dose cannot be given, or a population is unknown or its share out of range.
     """
     known = scenarios()
     if name not in known:
         raise SettingsError(f"no scenario {name!r}; choose one of {', '.join(known)}")
     campaigns = tuple(overridden(campaign, checked(doses)) for campaign in known[name].campaigns)
-    return replace(known[name], campaigns=campaigns, doses=doses)
+    added = {population: _share(population, share) for population, share in (customers or {}).items()}
+    own = {**known[name].customers, **added}
+    return replace(known[name], campaigns=campaigns, doses=doses, customers=own, added=added)
+
+
+def customer_shares(given: Iterable[str]) -> dict[str, float]:
+    """Populations and shares from texts such as `raters=0.04`.
+
+    Raises:
+        SettingsError: a population is unknown, or a share is no number from 0 to 1.
+    """
+    shares = {}
+    for text in given:
+        population, _, share = text.partition("=")
+        try:
+            shares[population] = _share(population, float(share))
+        except ValueError:
+            raise SettingsError(f"customers {text}: give a share, as in raters=0.04") from None
+    return shares
+
+
+def _share(population: str, share: float) -> float:
+    if population not in POPULATIONS:
+        raise SettingsError(f"no population {population!r}; choose one of {', '.join(POPULATIONS)}")
+    if not 0 < share <= 1:
+        raise SettingsError(f"customers {population}={share:g}: a share is above 0 and at most 1")
+    return share

@@ -18,19 +18,16 @@ from stillwatch.evaluation.days import SCHEMA, Population, World, day_batches
 from stillwatch.evaluation.grammar import grammar
 from stillwatch.evaluation.hostile import Campaign
 from stillwatch.evaluation.languages import spoken
-from stillwatch.evaluation.legitimate import SEGMENTS
 from stillwatch.evaluation.parts import hex_ids, mix, stream
 from stillwatch.evaluation.people import DAY_S, Columns, Networks, Plan
-from stillwatch.evaluation.recombined import RECOMBINED
+from stillwatch.evaluation.populations import POPULATIONS
 from stillwatch.evaluation.registry import accounts_table, instant_us, truth_table
 from stillwatch.evaluation.samples import read_prompts, read_rhythm
 from stillwatch.evaluation.scenarios import Scenario
 from stillwatch.evaluation.scenarios import scenario as named
 from stillwatch.evaluation.templates import Library
-from stillwatch.evaluation.twins import TWINS
 
 FEWEST_ACCOUNTS = 12  # of a campaign, at any scale
-CUSTOMERS = {**SEGMENTS, **TWINS, **RECOMBINED}
 WRITERS = 2  # days written at once: more would only need more memory
 
 
@@ -51,6 +48,7 @@ class Summary:
     release_at: str
     with_text: bool
     doses: dict[str, float | int | str] = field(default_factory=dict)  # what was overridden
+    added: dict[str, float] = field(default_factory=dict)  # shares of customers over the scenario's own
 
 
 def simulate(
@@ -83,7 +81,7 @@ def simulate(
     pq.write_table(truth_table(people, world.account_ids), out / "truth.parquet")
     exchanges = _write_days(world, out / "exchanges", on_progress or (lambda done, total: None))
     summary = _summary(chosen, plan, world, people, exchanges)
-    told = {name: value for name, value in asdict(summary).items() if name != "doses" or value}
+    told = {name: value for name, value in asdict(summary).items() if name not in ("doses", "added") or value}
     (out / "world.json").write_text(json.dumps(told, indent=2) + "\n")
     return summary
 
@@ -172,7 +170,7 @@ def _legitimate_populations(chosen: Scenario, plan: Plan, hostile_count: int) ->
     total = hostile_count * chosen.customers_per_hostile
     for segment, share in chosen.customers.items():
         count = max(8, round(total * share / sum(chosen.customers.values())))
-        people = CUSTOMERS[segment](plan, stream(plan.seed, "segment", segment), count)
+        people = POPULATIONS[segment](plan, stream(plan.seed, "segment", segment), count)
         _turn_over(people, chosen.turnover_share, plan, stream(plan.seed, "turnover", segment))
         people["from_s"] = np.maximum(people["from_s"], people["created_s"])
         people["to_s"] = np.maximum(people["to_s"], people["from_s"])
@@ -266,4 +264,5 @@ def _summary(chosen: Scenario, plan: Plan, world: World, people: Columns, exchan
         release_at=(at + timedelta(seconds=plan.release_s)).isoformat(),
         with_text=chosen.with_text,
         doses=chosen.doses.as_json(),
+        added=dict(chosen.added),
     )
