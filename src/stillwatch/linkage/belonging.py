@@ -1,5 +1,6 @@
 """Who belongs to which cluster: what a cluster owns, and what else ties an account to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from stillwatch.linkage.cells import DURABLE, ownable
 from stillwatch.linkage.holdings import CONTENT, PARTNER, Holdings, Ints
 from stillwatch.linkage.labels import commonest, distinct, members_of, most
-from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, together
+from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, p_values_of
 from stillwatch.linkage.merging import CHEAP, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
 from stillwatch.records import TEMPLATE_KINDS
@@ -143,38 +144,57 @@ def _strongest(of: Holdings, triples: Ints) -> Ties:
     return Ties(*most(of.account_count, weighted[0], weighted[1]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Accounts, in order, that were held against a cluster in step, and whether each is: (accounts,) each."""
+
+    accounts: Ints
+    flags: Flags
+
+
 class Steps:
     """Which accounts are in step with which clusters, worked out once for each set of members."""
 
     def __init__(self, starts: Starts) -> None:
         """Remember nothing yet."""
         self._starts = starts
-        self._known: dict[bytes, dict[int, bool]] = {}
+        self._known: dict[bytes, _Asked | None] = {}  # by the members of a cluster; null for one that is not in step
 
     def in_step(self, labels: Ints, account: Ints, cluster: Ints) -> Flags:
         """Whether each account starts its sessions with the cluster beside it, of clusters that are in step at all."""
-        step = np.zeros(len(account), dtype=bool)
         members = members_of(labels)
         order = np.argsort(cluster, kind="stable")
-        for place in np.split(order, np.flatnonzero(np.diff(cluster[order])) + 1):
-            if len(place) and len(members[cluster[place[0]]]) >= MIN_IN_STEP:
-                known = self._of(members[cluster[place[0]]], account[place])
-                step[place] = [known[one] for one in account[place].tolist()]
+        places = [place for place in np.split(order, np.flatnonzero(np.diff(cluster[order])) + 1) if len(place)]
+        places = [place for place in places if len(members[cluster[place[0]]]) >= MIN_IN_STEP]
+        groups = [members[cluster[place[0]]] for place in places]
+        self._learn(groups)
+        self._ask(groups, [account[place] for place in places])
+        step = np.zeros(len(account), dtype=bool)
+        for place, group in zip(places, groups, strict=True):
+            known = self._known[group.tobytes()]
+            if known is not None:
+                step[place] = known.flags[np.searchsorted(known.accounts, account[place])]
         return step
 
-    def _of(self, members: Ints, accounts: Ints) -> dict[int, bool]:
-        known = self._known.setdefault(members.tobytes(), {})
-        asked = np.array([one for one in np.union1d(accounts, members).tolist() if one not in known], dtype=np.int64)
-        if not len(asked):
-            return known
-        p_values = together(self._starts, asked, members).p_values
-        if not known:
-            if not is_in_step(p_values[np.isin(asked, members)]):
-                p_values[:] = 1.0
-        elif not any(known.values()):
-            p_values[:] = 1.0
-        known.update(zip(asked.tolist(), (p_values <= TIE_P_VALUE).tolist(), strict=True))
-        return known
+    def _learn(self, groups: Sequence[Ints]) -> None:
+        """Find out which of the clusters are in step, and which of their members."""
+        new = [group for group in groups if group.tobytes() not in self._known]
+        for group, p_values in zip(new, p_values_of(self._starts, new, new), strict=True):
+            known = _Asked(group, p_values <= TIE_P_VALUE) if is_in_step(p_values) else None
+            self._known[group.tobytes()] = known
+
+    def _ask(self, groups: Sequence[Ints], accounts: Sequence[Ints]) -> None:
+        """Hold accounts that were not yet against the clusters that are in step."""
+        new = []
+        for group, asked in zip(groups, accounts, strict=True):
+            known = self._known[group.tobytes()]
+            if known is not None:
+                new.append((group, known, np.setdiff1d(asked, known.accounts)))
+        found = p_values_of(self._starts, [asked for _, _, asked in new], [group for group, _, _ in new])
+        for (group, known, asked), p_values in zip(new, found, strict=True):
+            every = np.append(known.accounts, asked)
+            order = np.argsort(every)
+            self._known[group.tobytes()] = _Asked(every[order], np.append(known.flags, p_values <= TIE_P_VALUE)[order])
 
 
 def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints], tied: Ints) -> Ints:

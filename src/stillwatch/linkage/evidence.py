@@ -11,7 +11,7 @@ from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.holdings import GROUPS, PARTNER, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import holding_counts, members_of
-from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, in_step_p_value, is_in_step, together
+from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
 from stillwatch.linkage.tails import hypergeometric
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import WORDINGS
@@ -120,13 +120,16 @@ class Step:
 
 def steps(found: Clusters, starts: Starts) -> list[Step]:
     """The clusters whose accounts start sessions together."""
+    members = members_of(found.of_account)
+    tested = each_together(starts, members, members)
+    p_values, ends = tested.p_values, np.cumsum([len(own) for own in members])
     found_in_step = []
-    for cluster, members in enumerate(members_of(found.of_account)):
-        tested = together(starts, members, members)
-        own = tested.p_values <= IN_STEP_P_VALUE
-        if is_in_step(tested.p_values):
-            lift = float(tested.seen[own].sum() / max(tested.expected[own].sum(), 1.0))
-            found_in_step.append(Step(cluster, len(members), int(own.sum()), lift))
+    for cluster, (own, end) in enumerate(zip(members, ends, strict=True)):
+        theirs = slice(end - len(own), end)
+        if is_in_step(p_values[theirs]):
+            step = p_values[theirs] <= IN_STEP_P_VALUE
+            seen, expected = tested.seen[theirs][step].sum(), tested.expected[theirs][step].sum()
+            found_in_step.append(Step(cluster, len(own), int(step.sum()), float(seen / max(expected, 1.0))))
     return found_in_step
 
 
