@@ -100,7 +100,7 @@ def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints,
 
     Exact wordings whose other holders are mostly in one cluster; addresses and sign-up habits far commoner in it.
     """
-    wordings = wordings & (np.array(of.kinds, dtype=object) != REWORDING)
+    wordings = wordings & ~of.is_of([REWORDING])
     cheap = np.isin(of.group, CHEAP) & (of.group != CONTENT)
     edge, mine = _shared(of, wordings | cheap, labels, common)
     value = of.held[edge]
@@ -113,9 +113,12 @@ def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints,
 
 
 def _shared(of: Holdings, usable: Flags, labels: Ints, common: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
-    """Edges to usable values, and how many others in the cluster with most holders hold the value: (edges,) each."""
+    """Edges to usable values, and how many others in the cluster with most holders hold the value: (edges,) each.
+
+    Values that nobody in a cluster holds are left out.
+    """
     home, inside = common
-    edge = np.flatnonzero(usable[of.held])
+    edge = np.flatnonzero((usable & (inside >= 1))[of.held])
     value = of.held[edge]
     return edge, inside[value] - (labels[of.accounts[edge]] == home[value])
 
@@ -202,8 +205,9 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
     home, inside = common
     holders = of.holder_counts
     own = np.where(ownable & (inside >= OWN_SHARE * holders) & (inside >= MIN_ACCOUNTS), home, -1)
-    member = (labels[of.accounts] >= 0) & (own[of.held] >= 0)
-    account, value = of.accounts[member], of.held[member]
+    edge = np.flatnonzero((own >= 0)[of.held])
+    edge = edge[labels[of.accounts[edge]] >= 0]
+    account, value = of.accounts[edge], of.held[edge]
     while True:
         at_home = labels[account] == own[value]
         owned = np.bincount(account[at_home], minlength=of.account_count)
@@ -222,15 +226,15 @@ def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> 
     account to the same cluster (`apart`). Where that one is a rewording, which may be a mere sentence, the other group
     must cost something to share (`dear`).
     """
-    owned = own[of.held] >= 0
-    home, often = most(of.account_count, of.accounts[owned], own[of.held[owned]])
-    kinds = np.array(of.kinds, dtype=object)[of.held]
-    at_home = owned & (own[of.held] == home[of.accounts])
-    speaks = _holds_any(of, at_home & np.isin(kinds, TEMPLATE_KINDS))
-    exact = _holds_any(of, at_home & (kinds != REWORDING))
+    edge = np.flatnonzero((own >= 0)[of.held])
+    account, value = of.accounts[edge], of.held[edge]
+    home, often = most(of.account_count, account, own[value])
+    at_home = own[value] == home[account]
+    speaks = _any_of(of, account[at_home & of.is_of(TEMPLATE_KINDS)[value]])
+    exact = _any_of(of, account[at_home & ~of.is_of([REWORDING])[value]])
     by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (np.where(exact, apart, dear) == home))
     return np.where(by_wording, home, np.where(tied.points >= MIN_POINTS, tied.home, -1))
 
 
-def _holds_any(of: Holdings, edges: Flags) -> Flags:
-    return np.bincount(of.accounts[edges], minlength=of.account_count) > 0
+def _any_of(of: Holdings, accounts: Ints) -> Flags:
+    return np.bincount(accounts, minlength=of.account_count) > 0

@@ -27,6 +27,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
@@ -106,7 +108,8 @@ def _tied(by: Linkable, labels: Ints) -> Ints:
 
 def insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
     """Which accounts may be members: (accounts,)."""
-    return ~np.isin(np.array(of.account_ids, dtype=object), list(outsiders))
+    names = pa.array(of.account_ids, pa.string())
+    return ~np.asarray(pc.is_in(names, pa.array(list(outsiders), pa.string())))
 
 
 def _labels(by: Linkable, seed: int) -> Ints:
@@ -146,7 +149,7 @@ def _recut(by: Linkable, labels: Ints, own: Ints) -> Ints:
     they find back when their cluster settles.
     """
     of = by.of
-    template = np.isin(np.array(of.kinds, dtype=object), TEMPLATE_KINDS)
+    template = of.is_of(TEMPLATE_KINDS)
     cutting = np.where(template, own, -1)
     parts = components(of, (cutting[of.held] >= 0) & (cutting[of.held] == labels[of.accounts]))
     cut = np.isin(labels, cutting[cutting >= 0])

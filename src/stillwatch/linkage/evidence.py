@@ -62,17 +62,21 @@ def links(of: Holdings, weighed: Weights) -> pa.Table:
     """One row per account and validated trait; columns as in `records.LINKS`."""
     kept = np.flatnonzero(weighed.valid[of.held])
     held = of.held[kept]
-    kinds = [of.kinds[v] for v in held]
     columns = {
-        "account_id": pa.array([of.account_ids[a] for a in of.accounts[kept]], pa.string()),
-        "kind": pa.array(kinds, pa.string()),
-        "family": pa.array([KINDS[kind][0] for kind in kinds], pa.string()),
-        "value": pa.array([of.values[v] for v in held], pa.string()),
+        "account_id": pa.array(of.account_ids, pa.string()).take(pa.array(of.accounts[kept])),
+        **_named(of, held),
         "account_count": pa.array(of.holder_counts[held]),
         "weight_bits": pa.array(weighed.bits[held]),
-        "durability": pa.array([KINDS[kind][2] for kind in kinds], pa.string()),
     }
-    return pa.table(columns, schema=arrow_schema(LINKS))
+    return pa.table(columns).select(arrow_schema(LINKS).names).cast(arrow_schema(LINKS))
+
+
+def _named(of: Holdings, held: Ints) -> dict[str, pa.Array]:
+    """What there is to say of some values: kind, family, group, value and durability."""
+    names = {"kind": of.kinds, "value": of.values}
+    for place, name in enumerate(("family", "group", "durability")):
+        names[name] = [KINDS[kind][place] for kind in of.kinds]
+    return {name: pa.array(texts, pa.string()).take(pa.array(held)) for name, texts in names.items()}
 
 
 def evidence(of: Holdings, weighed: Weights, found: Clusters, in_step: Sequence["Step"]) -> pa.Table:
@@ -83,7 +87,7 @@ def evidence(of: Holdings, weighed: Weights, found: Clusters, in_step: Sequence[
     in step have a row for that as well.
     """
     counts = holding_counts(of, found.of_account, found.count).tocoo()
-    wording = np.isin(np.array(of.kinds, dtype=object), WORDINGS)[counts.col]
+    wording = of.is_of(WORDINGS)[counts.col]
     telling = (weighed.bits[counts.col] > 0) & (weighed.control[counts.col] > 0.01)
     keep = (counts.data >= MIN_INSIDE) & (telling | wording)
     cluster, value = counts.row[keep].astype(np.int64), counts.col[keep]
@@ -92,20 +96,16 @@ def evidence(of: Holdings, weighed: Weights, found: Clusters, in_step: Sequence[
     clusters_holding = np.diff(familiar.indptr)[value]
     clustered = np.asarray(familiar.sum(axis=0)).ravel()[value].astype(np.int64)
     strangers = of.holder_counts[value] - clustered + clusters_holding - 1
-    kinds = [of.kinds[v] for v in value]
     columns = {
         "cluster_id": pa.array(cluster),
-        "kind": pa.array(kinds, pa.string()),
-        "family": pa.array([KINDS[kind][0] for kind in kinds], pa.string()),
-        "group": pa.array([KINDS[kind][1] for kind in kinds], pa.string()),
-        "value": pa.array([of.values[v] for v in value], pa.string()),
+        **_named(of, value),
         "account_count": pa.array(inside),
         "outside_count": pa.array(strangers),
         "weight_bits": pa.array(weighed.bits[value]),
-        "durability": pa.array([KINDS[kind][2] for kind in kinds], pa.string()),
     }
+    table = pa.table(columns).select(EVIDENCE_SCHEMA.names).cast(EVIDENCE_SCHEMA)
     timed = [_timing_evidence(step) for step in in_step]
-    return pa.concat_tables([pa.table(columns, schema=EVIDENCE_SCHEMA), pa.Table.from_pylist(timed, EVIDENCE_SCHEMA)])
+    return pa.concat_tables([table, pa.Table.from_pylist(timed, EVIDENCE_SCHEMA)])
 
 
 @dataclass(frozen=True, slots=True)

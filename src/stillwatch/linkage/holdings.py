@@ -4,6 +4,7 @@ group       a set of kinds that move together; evidence counts once per group
 degree      number of values of a group that an account holds
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from stillwatch.linkage.incidence import Incidence, Ints, incidence
 from stillwatch.records import KINDS, LEAD_KIND
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 GROUPS = tuple(dict.fromkeys(group for _, group, _ in KINDS.values()))
@@ -26,8 +27,8 @@ class Holdings:
     """The account-trait incidence.
 
     `account_ids` (accounts,) sorted strings; `kinds`, `values` (values,) names of the value nodes, sorted by group,
-    kind and value; `group` (values,) index into GROUPS; `accounts`, `held` (edges,) account and value of each edge,
-    sorted by account then value; `start` (accounts + 1,) first edge of each account; `degree`
+    kind and value; `group` (values,) index into GROUPS; `accounts` (edges,) account of each edge, sorted by account
+    then value; `edges` the same both ways round; `holder_counts` (values,) accounts that hold each value; `degree`
     (accounts, groups) values held of each group, those nobody else holds included.
     """
 
@@ -36,19 +37,23 @@ class Holdings:
     values: list[str]
     group: Ints
     accounts: Ints
-    held: Ints
-    start: Ints
+    edges: Incidence
+    holder_counts: Ints
     degree: Ints
+
+    @property
+    def held(self) -> Ints:
+        """Value of each edge: (edges,)."""
+        return self.edges.held
 
     @property
     def account_count(self) -> int:
         """Accounts, whether they hold anything or not."""
         return len(self.account_ids)
 
-    @property
-    def holder_counts(self) -> Ints:
-        """Accounts that hold each value: (values,)."""
-        return np.bincount(self.held, minlength=len(self.values)).astype(np.int64)
+    def is_of(self, kinds: Collection[str]) -> NDArray[np.bool_]:
+        """Which values are of one of the kinds: (values,)."""
+        return np.asarray(pc.is_in(pa.array(self.kinds, pa.string()), pa.array(sorted(kinds), pa.string())))
 
 
 def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
@@ -76,8 +81,8 @@ def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
         values=[spelt[i][1] for i in order],
         group=group[shared[order]],
         accounts=accounts,
-        held=held,
-        start=np.searchsorted(accounts, np.arange(len(known) + 1)).astype(np.int64),
+        edges=incidence(accounts, held, len(known), len(order)),
+        holder_counts=np.bincount(held, minlength=len(order)).astype(np.int64),
         degree=_degrees(owner[owner >= 0], group[name][owner >= 0], len(known)),
     )
 

@@ -95,7 +95,7 @@ def _shared_beyond_chance(
     A cell that holds d of the D holdings of a group holds a value with n holders by chance with probability
     1 - exp(-n d / D); values shared by two cells are Poisson.
     """
-    held = holding_counts(of, labels, count).tocsc()[:, np.flatnonzero(wanted)].tocsr()
+    held = holding_counts(of, labels, count, wanted)
     held.data = np.ones_like(held.data)
     shared = sparse.triu(held @ held.T, k=1).tocoo()
     left, right = shared.row.astype(np.int64), shared.col.astype(np.int64)
@@ -115,11 +115,11 @@ def _named_alike(of: Holdings, wanted: Flags, labels: Ints, count: int) -> tuple
     Cells are made of wordings and a lead is a wording, so what counts is how many of all accounts bear it, not how many
     leads an account has: the hypergeometric tail of the cell that bears it more by chance.
     """
-    held = holding_counts(of, labels, count).tocsc()[:, np.flatnonzero(wanted)].tocoo()
+    held = holding_counts(of, labels, count, wanted).tocoo()
     size = np.bincount(labels[labels >= 0], minlength=count)
     most = 2 * held.data > size[held.row]
     cell, lead, bearing = held.row[most].astype(np.int64), held.col[most], held.data[most]
-    totals = of.holder_counts[np.flatnonzero(wanted)][lead]
+    totals = of.holder_counts[lead]
     chance = np.asarray(stats.hypergeom.sf(bearing - 1, of.account_count, totals, size[cell]))
     left, right, p_values = [], [], []
     for number in np.unique(lead):

@@ -48,7 +48,7 @@ def _out_of_reach(by: Linkable, labels: Ints, steps: Steps) -> Flags:
     of = by.of
     ties = tying(by, labels)
     islands = components(of, np.isin(np.arange(len(of.held)), ties))
-    wordings = np.flatnonzero(np.isin(np.array(of.kinds, dtype=object), WORDINGS)[of.held])
+    wordings = np.flatnonzero(of.is_of(WORDINGS)[of.held])
     tied_by, worded_by = _by_label(labels[of.accounts], ties), _by_label(labels[of.accounts], wordings)
     gone = np.zeros(of.account_count, dtype=bool)
     for cluster, members in enumerate(members_of(labels)):
