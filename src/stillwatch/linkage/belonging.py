@@ -70,11 +70,12 @@ def tied_otherwise(by: Linkable, labels: Ints) -> Ints:
 
 def tying(by: Linkable, labels: Ints) -> Ints:
     """Edges of members to values, neither content nor leads, that tie them to their own cluster."""
-    of, common = by.of, commonest(by.of, labels)
-    apart = by.weighed.valid & (of.group != CONTENT) & (of.group != PARTNER)
-    edge, mine = _shared(of, apart, labels, common)
-    at_home = (labels[of.accounts[edge]] >= 0) & (labels[of.accounts[edge]] == common[0][of.held[edge]])
-    return edge[at_home & _is_mostly_theirs(of, edge, mine)]
+    of, (home, inside) = by.of, commonest(by.of, labels)
+    apart = by.weighed.valid & (of.group != CONTENT) & (of.group != PARTNER) & _mostly_theirs(of, inside)
+    edge = np.flatnonzero(apart[of.held])
+    account, value = of.accounts[edge], of.held[edge]
+    at_home = (labels[account] >= 0) & (labels[account] == home[value])
+    return edge[at_home & _is_mostly_theirs(of, value, inside[value] - 1)]
 
 
 # Ties are triples (3, ties): account, cluster, group; each once.
@@ -86,13 +87,14 @@ def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     Where crowds suffice, a card, device or telephone of several members counts once more.
     """
     of = by.of
-    edge, mine = _shared(of, by.weighed.valid & (of.group != CONTENT), labels, common)
-    telling = _is_mostly_theirs(of, edge, mine)
-    durable = np.isin(of.group[of.held[edge]], DURABLE)
-    crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds[of.accounts[edge]]
-    crowd = _triples(of, edge[crowded], common)
+    usable = by.weighed.valid & (of.group != CONTENT) & _mostly_theirs(of, common[1])
+    account, value, mine = _shared(of, usable, labels, common)
+    telling = _is_mostly_theirs(of, value, mine)
+    durable = np.isin(of.group[value], DURABLE)
+    crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds[account]
+    crowd = _triples(of, account[crowded], value[crowded], common)
     crowd[2] = CROWD
-    return np.concatenate([_triples(of, edge[telling], common), distinct(crowd)], axis=1)
+    return np.concatenate([_triples(of, account[telling], value[telling], common), distinct(crowd)], axis=1)
 
 
 def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
@@ -100,37 +102,47 @@ def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints,
 
     Exact wordings whose other holders are mostly in one cluster; addresses and sign-up habits far commoner in it.
     """
-    wordings = wordings & ~of.is_of([REWORDING])
-    cheap = np.isin(of.group, CHEAP) & (of.group != CONTENT)
-    edge, mine = _shared(of, wordings | cheap, labels, common)
-    value = of.held[edge]
+    usable = wordings & ~of.is_of([REWORDING]) | np.isin(of.group, CHEAP) & (of.group != CONTENT)
+    every = np.arange(len(of.values))
+    usable &= _is_loose(of, labels, common[0], every, common[1])  # no holder has more of the others in the cluster
+    account, value, mine = _shared(of, usable, labels, common)
+    loose = _is_loose(of, labels, common[0][value], value, mine)
+    return _triples(of, account[loose], value[loose], common)
+
+
+def _is_loose(of: Holdings, labels: Ints, home: Ints, value: Ints, mine: Ints) -> Flags:
+    """Whether so many other holders of a value in a cluster suffice for a loose tie: as `home`, `value` and `mine`."""
     others = np.maximum(of.holder_counts[value] - 1, 1)
-    size = np.append(np.bincount(labels[labels >= 0]), 1)[common[0][value]]
-    lift = ((mine + 0.5) / (size + 1.0)) / ((others - mine + 0.5) / (of.account_count - size + 1.0))
+    size = np.append(np.bincount(labels[labels >= 0]), 1)[home]
+    lift = ((mine + 0.5) / (size + 1.0)) / ((np.maximum(others - mine, 0) + 0.5) / (of.account_count - size + 1.0))
     own = (of.group[value] == CONTENT) & (mine >= MIN_ACCOUNTS) & (mine >= TIE_SHARE * others)
     habit = (of.group[value] != CONTENT) & (mine >= MIN_MINE) & (lift >= CHEAP_LIFT)
-    return _triples(of, edge[own | habit], common)
+    return own | habit
 
 
-def _shared(of: Holdings, usable: Flags, labels: Ints, common: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
-    """Edges to usable values, and how many others in the cluster with most holders hold the value: (edges,) each.
+def _shared(of: Holdings, usable: Flags, labels: Ints, common: tuple[Ints, Ints]) -> tuple[Ints, Ints, Ints]:
+    """Account and usable value of edges, and how many others in the cluster with most holders hold it: (edges,) each.
 
     Values that nobody in a cluster holds are left out.
     """
     home, inside = common
-    edge = np.flatnonzero((usable & (inside >= 1))[of.held])
-    value = of.held[edge]
-    return edge, inside[value] - (labels[of.accounts[edge]] == home[value])
+    values = np.flatnonzero(usable & (inside >= 1))
+    account, value = of.holders_of(values)
+    return account, value, inside[value] - (labels[account] == home[value])
 
 
-def _is_mostly_theirs(of: Holdings, edge: Ints, mine: Ints) -> Flags:
-    """Whether the other holders of the value of each edge are mostly in one cluster."""
-    return (mine >= 1) & (mine >= TIE_SHARE * np.maximum(of.holder_counts[of.held[edge]] - 1, 1))
+def _mostly_theirs(of: Holdings, inside: Ints) -> Flags:
+    """Whether the other holders of each value could be mostly in the cluster where so many hold it: (values,)."""
+    return _is_mostly_theirs(of, np.arange(len(of.values)), inside)
 
 
-def _triples(of: Holdings, edge: Ints, common: tuple[Ints, Ints]) -> Ints:
-    value = of.held[edge]
-    return distinct(np.stack([of.accounts[edge], common[0][value], of.group[value]]))
+def _is_mostly_theirs(of: Holdings, value: Ints, mine: Ints) -> Flags:
+    """Whether of the other holders of a value, `mine` are mostly all: as `value` and `mine`."""
+    return (mine >= 1) & (mine >= TIE_SHARE * np.maximum(of.holder_counts[value] - 1, 1))
+
+
+def _triples(of: Holdings, account: Ints, value: Ints, common: tuple[Ints, Ints]) -> Ints:
+    return distinct(np.stack([account, common[0][value], of.group[value]]))
 
 
 def _with_timing(triples: Ints, steps: "Steps", labels: Ints) -> Ints:
@@ -205,9 +217,9 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
     home, inside = common
     holders = of.holder_counts
     own = np.where(ownable & (inside >= OWN_SHARE * holders) & (inside >= MIN_ACCOUNTS), home, -1)
-    edge = np.flatnonzero((own >= 0)[of.held])
-    edge = edge[labels[of.accounts[edge]] >= 0]
-    account, value = of.accounts[edge], of.held[edge]
+    account, value = of.holders_of(np.flatnonzero(own >= 0))
+    inside_any = labels[account] >= 0
+    account, value = account[inside_any], value[inside_any]
     while True:
         at_home = labels[account] == own[value]
         owned = np.bincount(account[at_home], minlength=of.account_count)
@@ -226,8 +238,7 @@ def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> 
     account to the same cluster (`apart`). Where that one is a rewording, which may be a mere sentence, the other group
     must cost something to share (`dear`).
     """
-    edge = np.flatnonzero((own >= 0)[of.held])
-    account, value = of.accounts[edge], of.held[edge]
+    account, value = of.holders_of(np.flatnonzero(own >= 0))
     home, often = most(of.account_count, account, own[value])
     at_home = own[value] == home[account]
     speaks = _any_of(of, account[at_home & of.is_of(TEMPLATE_KINDS)[value]])

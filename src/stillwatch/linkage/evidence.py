@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters
-from stillwatch.linkage.holdings import GROUPS, PARTNER, Holdings, Ints
+from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
@@ -73,10 +73,11 @@ def links(of: Holdings, weighed: Weights) -> pa.Table:
 
 def _named(of: Holdings, held: Ints) -> dict[str, pa.Array]:
     """What there is to say of some values: kind, family, group, value and durability."""
-    names = {"kind": of.kinds, "value": of.values}
-    for place, name in enumerate(("family", "group", "durability")):
-        names[name] = [KINDS[kind][place] for kind in of.kinds]
-    return {name: pa.array(texts, pa.string()).take(pa.array(held)) for name, texts in names.items()}
+    kind, about = of.kind[held], [KINDS[name] for name in KIND_NAMES]
+    told = {"kind": KIND_NAMES, "family": [one[0] for one in about], "group": [one[1] for one in about]}
+    told["durability"] = [one[2] for one in about]
+    named = {name: pa.array(texts, pa.string()).take(pa.array(kind)) for name, texts in told.items()}
+    return {**named, "value": pa.array([of.values[value] for value in held.tolist()], pa.string())}
 
 
 def evidence(of: Holdings, weighed: Weights, found: Clusters, in_step: Sequence["Step"]) -> pa.Table:

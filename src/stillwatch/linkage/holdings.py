@@ -18,6 +18,7 @@ from stillwatch.records import KINDS, LEAD_KIND
 Floats = NDArray[np.float64]
 
 GROUPS = tuple(dict.fromkeys(group for _, group, _ in KINDS.values()))
+KIND_NAMES = tuple(KINDS)
 CONTENT = GROUPS.index("content")
 PARTNER = GROUPS.index(KINDS[LEAD_KIND][1])  # wordings that others sent
 
@@ -26,14 +27,14 @@ PARTNER = GROUPS.index(KINDS[LEAD_KIND][1])  # wordings that others sent
 class Holdings:
     """The account-trait incidence.
 
-    `account_ids` (accounts,) sorted strings; `kinds`, `values` (values,) names of the value nodes, sorted by group,
-    kind and value; `group` (values,) index into GROUPS; `accounts` (edges,) account of each edge, sorted by account
+    `account_ids` (accounts,) sorted strings; `kind` (values,) index into KIND_NAMES; `values` (values,) names of the
+    value nodes, sorted by group, kind and value; `group` (values,) index into GROUPS; `accounts` (edges,) account of each edge, sorted by account
     then value; `edges` the same both ways round; `holder_counts` (values,) accounts that hold each value; `degree`
     (accounts, groups) values held of each group, those nobody else holds included.
     """
 
     account_ids: list[str]
-    kinds: list[str]
+    kind: Ints
     values: list[str]
     group: Ints
     accounts: Ints
@@ -51,9 +52,21 @@ class Holdings:
         """Accounts, whether they hold anything or not."""
         return len(self.account_ids)
 
+    @property
+    def kinds(self) -> list[str]:
+        """Name of the kind of each value: (values,)."""
+        return [KIND_NAMES[kind] for kind in self.kind.tolist()]
+
     def is_of(self, kinds: Collection[str]) -> NDArray[np.bool_]:
         """Which values are of one of the kinds: (values,)."""
-        return np.asarray(pc.is_in(pa.array(self.kinds, pa.string()), pa.array(sorted(kinds), pa.string())))
+        return np.isin(self.kind, [KIND_NAMES.index(kind) for kind in kinds])
+
+    def holders_of(self, values: Ints) -> tuple[Ints, Ints]:
+        """Account and value of the edges of some values, (edges,) each."""
+        counts = self.holder_counts[values]
+        ends = np.cumsum(counts)
+        place = np.arange(int(counts.sum())) + np.repeat(self.edges.first[values] - (ends - counts), counts)
+        return self.edges.holders[place], np.repeat(values, counts)
 
 
 def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
@@ -77,7 +90,7 @@ def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
     group = np.array([_group_of(name) for name in kinds.to_pylist()], dtype=np.int64)[names // spread]
     return Holdings(
         account_ids=known,
-        kinds=[spelt[i][0] for i in order],
+        kind=np.array([KIND_NAMES.index(spelt[i][0]) for i in order], dtype=np.int64),
         values=[spelt[i][1] for i in order],
         group=group[shared[order]],
         accounts=accounts,

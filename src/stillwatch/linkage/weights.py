@@ -157,10 +157,9 @@ def _discoveries(of: Holdings, p_values: Floats, fdr: float) -> NDArray[np.bool_
     Where nobody holds a lead, none was tested against.
     """
     tested = np.flatnonzero((np.arange(len(GROUPS)) != PARTNER) | (of.group == PARTNER).any())
-    kinds = np.array(of.kinds)
     found = np.zeros(p_values.shape, dtype=bool)
-    for kind in sorted(set(of.kinds)):
-        cells = np.ix_(kinds == kind, tested)
+    for kind in np.unique(of.kind):
+        cells = np.ix_(of.kind == kind, tested)
         found[cells] = _below(p_values[cells], fdr)
     return found
 
