@@ -65,7 +65,7 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
     earlier = pipeline.Earlier([], store.read_seen(of.settings.out), store.read_verdicts(of.settings.out))
     began = time.process_time()
     rng = np.random.default_rng(seed)
-    original, people = linkage.templated, pipeline._of_principals
+    original, people = linkage.templated, pipeline.of_principals
 
     def templated(content: IbisTable, engine: Engine, work: Path, leads: linkage.Leads) -> linkage.Templated:
         found = original(content, engine, work, leads)
@@ -82,7 +82,7 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
 
 @contextmanager
 def _dealing(templated: Callable[..., linkage.Templated], traits: Callable[..., pa.Table]) -> Iterator[None]:
-    with mock.patch.object(linkage, "templated", templated), mock.patch.object(pipeline, "_of_principals", traits):
+    with mock.patch.object(linkage, "templated", templated), mock.patch.object(pipeline, "of_principals", traits):
         yield
 
 

@@ -30,7 +30,7 @@ from stillwatch.linkage.coincidences import (
     counted,
     running,
 )
-from stillwatch.linkage.holdings import Floats, Ints
+from stillwatch.linkage.holdings import Floats, Ints, owners
 from stillwatch.linkage.labels import distinct
 
 REACH_MIN = 2  # minutes between two starts that count as together
@@ -91,12 +91,10 @@ def _tail(seen: NDArray[np.number], expected: Floats, variance: Floats) -> Float
 
 def starts(table: pa.Table, account_ids: Sequence[str]) -> Starts:
     """Index starts (account_id, minute); several accounts of one principal count as one account."""
-    names = pa.array(account_ids, pa.string())
-    owners = pa.table({"account_id": names, "account": pa.array(range(len(names)), pa.int64())})
-    known = table.join(owners, "account_id", join_type="inner")
-    minute = np.asarray(known["minute"], np.int64)
+    owner, minute = owners(table["account_id"], account_ids), table["minute"].to_numpy().astype(np.int64)
+    owner, minute = owner[owner >= 0], minute[owner >= 0]
     earliest = int(minute.min()) if len(minute) else 0
-    account, minutes = distinct(np.stack([np.asarray(known["account"], np.int64), minute - earliest]))
+    account, minutes = distinct(np.stack([owner, minute - earliest]))
     minutes += earliest
     free = ~_scheduled(account, minutes, len(account_ids))
     account, minutes = account[free], minutes[free]
