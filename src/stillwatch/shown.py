@@ -20,15 +20,17 @@ _TEXTS = pa.schema([(name, pa.string()) for name in NAMED])
 def shown(tables: Iterable[pa.Table], key: ingest.Key) -> pa.Table:
     """All traits of all accounts: account_id, kind and value, as dictionaries with one chunk each.
 
-    `tables` have these columns as texts; none is held longer than it takes to number them.
+    `tables` have these columns as texts.
     """
-    rows = [encoded(table.select(NAMED).cast(_TEXTS)) for table in tables]
-    return _hashed(pa.concat_tables(rows).unify_dictionaries().combine_chunks(), key)
+    rows = pa.concat_tables(table.select(NAMED).cast(_TEXTS) for table in tables)
+    return _hashed(encoded(rows), key)
 
 
 def encoded(table: pa.Table) -> pa.Table:
-    """The table with its texts as dictionaries."""
-    columns = [column.dictionary_encode() if pa.types.is_string(column.type) else column for column in table.columns]
+    """The table with its texts as dictionaries, in one chunk each."""
+    columns = []
+    for column in table.columns:
+        columns.append(column.dictionary_encode().combine_chunks() if pa.types.is_string(column.type) else column)
     return pa.table(columns, names=table.column_names)
 
 
@@ -47,7 +49,7 @@ def of_principals(table: pa.Table, people: Mapping[str, str]) -> pa.Table:
     A verified organisation is one customer, however many accounts it has: what its accounts share among themselves
     links nobody.
     """
-    table = encoded(table).unify_dictionaries().combine_chunks()
+    table = encoded(table)
     accounts, place = _one(table["account_id"]), table.column_names.index("account_id")
     principals = pa.array(list(people.values()), pa.string()).dictionary_encode()
     known = pc.index_in(accounts.dictionary, pa.array(list(people), pa.string()))

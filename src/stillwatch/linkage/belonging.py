@@ -1,6 +1,5 @@
 """Who belongs to which cluster: what a cluster owns, and what else ties an account to it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +7,7 @@ from numpy.typing import NDArray
 
 from stillwatch.linkage.cells import DURABLE, ownable
 from stillwatch.linkage.holdings import CONTENT, PARTNER, Holdings, Ints
-from stillwatch.linkage.labels import commonest, distinct, members_of, most
-from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, p_values_of
+from stillwatch.linkage.labels import commonest, distinct, most
 from stillwatch.linkage.merging import CHEAP, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
 from stillwatch.records import TEMPLATE_KINDS
@@ -21,7 +19,6 @@ MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone i
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
 CHEAP_LIFT = 32.0  # how many times commoner in a cluster than elsewhere an address must be to count beside a card
 MIN_MINE = 2  # other members that hold it
-TIE_P_VALUE = 1e-4  # of starting with a cluster by chance, for timing to tie an account to it
 PASSES = 6  # of settling; two or three are usual
 
 
@@ -36,17 +33,17 @@ class Ties:
 def settled(by: Linkable, labels: Ints) -> tuple[Ints, Ints]:
     """Admit and dismiss accounts until nothing changes; labels, and the cluster that owns each template."""
     own = np.full(len(by.of.values), -1, dtype=np.int64)
-    wordings, steps = ownable(by.of), Steps(by.starts)
+    wordings = ownable(by.of)
     for _ in range(PASSES):
         before, common = labels, commonest(by.of, labels)
         strict = _strict_ties(by, labels, common)
-        ties = _with_timing(strict, steps, labels)
+        ties = _with_timing(by, strict, labels)
         ties = ties[:, ties[2] != PARTNER]  # a lead and a wording are one fact
         apart = _strongest(by.of, ties).home
         dear = _strongest(by.of, ties[:, POINTS[ties[2]] > 1]).home
         own = _owners(by.of, wordings, labels, common, apart)
         loose = np.concatenate([strict, _loose_ties(by.of, wordings, labels, common)], axis=1)
-        tied = _strongest(by.of, _with_timing(loose, steps, labels))
+        tied = _strongest(by.of, _with_timing(by, loose, labels))
         labels = np.where(by.eligible, _belonging(by.of, own, apart, dear, tied), -1)
         if np.array_equal(labels, before):
             break
@@ -57,7 +54,7 @@ def tied_apart(by: Linkable, labels: Ints) -> Ints:
     """The cluster that something other than content ties each account to, -1 for none: (accounts,)."""
     strict = _strict_ties(by, labels, commonest(by.of, labels))
     strict = strict[:, strict[2] != PARTNER]
-    return _strongest(by.of, _with_timing(strict, Steps(by.starts), labels)).home
+    return _strongest(by.of, _with_timing(by, strict, labels)).home
 
 
 def tied_otherwise(by: Linkable, labels: Ints) -> Ints:
@@ -65,7 +62,7 @@ def tied_otherwise(by: Linkable, labels: Ints) -> Ints:
     common = commonest(by.of, labels)
     loose = _loose_ties(by.of, np.zeros(len(by.of.values), dtype=bool), labels, common)
     ties = np.concatenate([_strict_ties(by, labels, common), loose], axis=1)
-    return _strongest(by.of, _with_timing(ties[:, ties[2] != PARTNER], Steps(by.starts), labels)).home
+    return _strongest(by.of, _with_timing(by, ties[:, ties[2] != PARTNER], labels)).home
 
 
 def tying(by: Linkable, labels: Ints) -> Ints:
@@ -145,11 +142,11 @@ def _triples(of: Holdings, account: Ints, value: Ints, common: tuple[Ints, Ints]
     return distinct(np.stack([account, common[0][value], of.group[value]]))
 
 
-def _with_timing(triples: Ints, steps: "Steps", labels: Ints) -> Ints:
+def _with_timing(by: Linkable, triples: Ints, labels: Ints) -> Ints:
     """The ties, and timing for the accounts among them, and for members, that are in step with their cluster."""
     inside = np.flatnonzero(labels >= 0)
     pairs = distinct(np.concatenate([triples[:2], np.stack([inside, labels[inside]])], axis=1))
-    timed = pairs[:, steps.in_step(labels, pairs[0], pairs[1])]
+    timed = pairs[:, by.synchrony.in_step(labels, pairs[0], pairs[1])]
     timing = np.full((1, timed.shape[1]), TIMING)
     return distinct(np.concatenate([triples, np.concatenate([timed, timing])], axis=1))
 
@@ -157,59 +154,6 @@ def _with_timing(triples: Ints, steps: "Steps", labels: Ints) -> Ints:
 def _strongest(of: Holdings, triples: Ints) -> Ties:
     weighted = np.repeat(triples, POINTS[triples[2]], axis=1)
     return Ties(*most(of.account_count, weighted[0], weighted[1]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Accounts, in order, that were held against a cluster in step, and whether each is: (accounts,) each."""
-
-    accounts: Ints
-    flags: Flags
-
-
-class Steps:
-    """Which accounts are in step with which clusters, worked out once for each set of members."""
-
-    def __init__(self, starts: Starts) -> None:
-        """Remember nothing yet."""
-        self._starts = starts
-        self._known: dict[bytes, _Asked | None] = {}  # by the members of a cluster; null for one that is not in step
-
-    def in_step(self, labels: Ints, account: Ints, cluster: Ints) -> Flags:
-        """Whether each account starts its sessions with the cluster beside it, of clusters that are in step at all."""
-        members = members_of(labels)
-        order = np.argsort(cluster, kind="stable")
-        places = [place for place in np.split(order, np.flatnonzero(np.diff(cluster[order])) + 1) if len(place)]
-        places = [place for place in places if len(members[cluster[place[0]]]) >= MIN_IN_STEP]
-        groups = [members[cluster[place[0]]] for place in places]
-        self._learn(groups)
-        self._ask(groups, [account[place] for place in places])
-        step = np.zeros(len(account), dtype=bool)
-        for place, group in zip(places, groups, strict=True):
-            known = self._known[group.tobytes()]
-            if known is not None:
-                step[place] = known.flags[np.searchsorted(known.accounts, account[place])]
-        return step
-
-    def _learn(self, groups: Sequence[Ints]) -> None:
-        """Find out which of the clusters are in step, and which of their members."""
-        new = [group for group in groups if group.tobytes() not in self._known]
-        for group, p_values in zip(new, p_values_of(self._starts, new, new), strict=True):
-            known = _Asked(group, p_values <= TIE_P_VALUE) if is_in_step(p_values) else None
-            self._known[group.tobytes()] = known
-
-    def _ask(self, groups: Sequence[Ints], accounts: Sequence[Ints]) -> None:
-        """Hold accounts that were not yet against the clusters that are in step."""
-        new = []
-        for group, asked in zip(groups, accounts, strict=True):
-            known = self._known[group.tobytes()]
-            if known is not None:
-                new.append((group, known, np.setdiff1d(asked, known.accounts)))
-        found = p_values_of(self._starts, [asked for _, _, asked in new], [group for group, _, _ in new])
-        for (group, known, asked), p_values in zip(new, found, strict=True):
-            every = np.append(known.accounts, asked)
-            order = np.argsort(every)
-            self._known[group.tobytes()] = _Asked(every[order], np.append(known.flags, p_values <= TIE_P_VALUE)[order])
 
 
 def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints], tied: Ints) -> Ints:

@@ -37,6 +37,7 @@ from stillwatch.linkage.labels import commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.merging import Flags, Linkable, merged
 from stillwatch.linkage.reach import within_reach
+from stillwatch.linkage.synchrony import Synchrony
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
 from stillwatch.records import TEMPLATE_KINDS
@@ -69,7 +70,7 @@ def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsi
     `outsiders` can be no members, and count as strangers in everything they hold.
     """
     nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, starts, insiders(of, outsiders), nobody)
+    by = Linkable(of, weighed, Synchrony(starts), insiders(of, outsiders), nobody)
     labels = _corroborated(by, within_reach(by, _labels(by, seed)))
     return Clusters(labels, *_membership(of, weighed, labels), labels)
 
@@ -81,7 +82,7 @@ def clusters_of_bearers(
     bears = np.zeros(of.account_count, dtype=bool)
     bears[of.accounts[of.group[of.held] == PARTNER]] = True
     nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, starts, bears & insiders(of, outsiders), nobody)
+    by = Linkable(of, weighed, Synchrony(starts), bears & insiders(of, outsiders), nobody)
     labels = _labels(by, seed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):

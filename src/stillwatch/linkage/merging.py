@@ -17,7 +17,7 @@ from scipy.sparse import csgraph
 from stillwatch.linkage.cells import DURABLE, TELLING_CONTROL
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import holding_counts, members_of, numbered
-from stillwatch.linkage.lockstep import Starts, pairs_together
+from stillwatch.linkage.synchrony import Synchrony
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MIN_GROUPS
 
@@ -36,11 +36,11 @@ POINTS = np.where(np.isin(np.arange(CROWD + 1), [*CHEAP, CROWD]), 1, 2)  # (grou
 
 @dataclass(frozen=True, slots=True)
 class Linkable:
-    """What accounts can be linked by: traits, their weights, starts of sessions; and who may be a member."""
+    """What accounts can be linked by: traits, their weights, sessions begun together; and who may be a member."""
 
     of: Holdings
     weighed: Weights
-    starts: Starts
+    synchrony: Synchrony
     eligible: Flags  # (accounts,)
     by_crowds: Flags  # (accounts,) whom a card or device of several members suffices to tie
 
@@ -79,7 +79,7 @@ def _linked_pairs(by: Linkable, labels: Ints, count: int) -> tuple[Ints, Ints]:
     digits = np.asarray(strength[left, right]).ravel() if len(left) else np.zeros(0)
     open_ = (pairs.data < MIN_POINTS) | (digits < -np.log10(MERGE_P_VALUE))
     in_step = np.ones(len(left))
-    in_step[open_] = pairs_together(by.starts, members_of(labels), left[open_], right[open_])
+    in_step[open_] = by.synchrony.p_values(members_of(labels), left[open_], right[open_])
     steps = in_step <= GROUP_P_VALUE
     worth = pairs.data + np.where(steps, POINTS[TIMING], 0)
     digits = digits + np.where(steps, -np.log10(np.maximum(in_step, LEAST_P_VALUE)), 0.0)
