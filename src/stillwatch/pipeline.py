@@ -148,7 +148,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
     named = _lead_traits(found, received, engine)
     rest = [rolled.traits, rollups.replay_traits(ledger), rollups.account_traits(engine.memory(kept.accounts))]
     read = (table.select(NAMED).to_pyarrow() for table in rest)
-    traits = of_principals(shown(chain([templates, named], read), kept.key), people)
+    traits = _of_principals(shown(chain([templates, named], read), kept.key), people)
     account_ids = sorted(set(people.values()))
     known = linkage.Known(
         account_ids,
@@ -234,6 +234,11 @@ def _sent(templates: pa.Table) -> pa.Table:
     return pa.table(
         {"account_id": templates["account_id"], "template_id": numbers, "exchanges": templates["exchanges"]}
     )
+
+
+def _of_principals(traits: pa.Table, people: Mapping[str, str]) -> pa.Table:
+    """The traits of principals, as in `shown`."""
+    return of_principals(traits, people)
 
 
 def _accounts_only(table: pa.Table, exposure: Mapping[str, int]) -> pa.Table:

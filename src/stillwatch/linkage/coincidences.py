@@ -168,7 +168,7 @@ def _variance(values: Floats) -> float:
 @njit(nogil=True, cache=True)
 def _between(upto: Counts, since: int, reach: int) -> int:
     """Starts within `reach` of a minute, from a running count."""
-    return np.int64(upto[since + reach + 1]) - np.int64(upto[since - reach])
+    return int(upto[since + reach + 1]) - int(upto[since - reach])
 
 
 @njit(nogil=True, cache=True)

@@ -91,7 +91,7 @@ def evidence(of: Holdings, weighed: Weights, found: Clusters, in_step: Sequence[
     wording = of.is_of(WORDINGS)[counts.col]
     telling = (weighed.bits[counts.col] > 0) & (weighed.control[counts.col] > 0.01)
     keep = (counts.data >= MIN_INSIDE) & (telling | wording)
-    cluster, value = counts.row[keep].astype(np.int64), counts.col[keep]
+    cluster, value = counts.row[keep].astype(np.int64), counts.col[keep].astype(np.int64)
     inside = counts.data[keep].astype(np.int64)
     familiar = holding_counts(of, found.familiar, found.count).tocsc()
     clusters_holding = np.diff(familiar.indptr)[value]

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stillwatch.linkage.incidence import Incidence, Ints, grouped
+from stillwatch.linkage.incidence import Incidence, grouped
 from stillwatch.records import KINDS, LEAD_KIND
 
+Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 GROUPS = tuple(dict.fromkeys(group for _, group, _ in KINDS.values()))

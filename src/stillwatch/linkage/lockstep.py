@@ -146,9 +146,12 @@ def pairs_together(of: Starts, groups: Sequence[Ints], left: Ints, right: Ints) 
     account, others = _joined([groups[group] for group in left[order].tolist()]), [groups[i] for i in near.tolist()]
     first_row = np.searchsorted(pair, np.append(first, len(left)))
     found = _together(of, Asked(*_ranges(others), account, first_row, pair, MIN_TOGETHER))
-    sums = [np.bincount(pair, weights=one, minlength=len(left)) for one in (found.seen, found.expected, found.variance)]
+    seen, expected, variance = (
+        np.bincount(pair, weights=one, minlength=len(left)).astype(np.float64)
+        for one in (found.seen, found.expected, found.variance)
+    )
     p_values = np.empty(len(left))
-    p_values[order] = _tail(*sums)
+    p_values[order] = _tail(seen, expected, variance)
     return p_values
 
 
