@@ -25,6 +25,7 @@ from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.intake import Intake, intake
 from stillwatch.records import TEMPLATE_KINDS
 from stillwatch.settings import Settings
+from stillwatch.shown import NAMED, plain
 from stillwatch.state import Kept, rolled
 
 from .segments import segments
@@ -72,7 +73,7 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
         return found._replace(exchanges=_with_bearers(found.exchanges, of, rng))
 
     def traits(table: pa.Table, principals: Mapping[str, str]) -> pa.Table:
-        return _with_holders(people(table, principals), of.segment, rng)
+        return _with_holders(plain(people(table, principals)), of.segment, rng)
 
     with _dealing(templated, traits) if seed is not None else _nothing():
         result = pipeline.found(of.kept, of.engine, of.settings, earlier=earlier, progress=lambda *_: None)
@@ -109,10 +110,7 @@ def _with_holders(traits: pa.Table, segment: Mapping[str, int], rng: np.random.G
     parts = [kept]
     for kind in sorted(set(traits["kind"].to_pylist()) - set(UNMOVED)):
         rows = traits.filter(pc.equal(traits["kind"], kind))
-        rows = rows.group_by(["account_id", "kind", "value"]).aggregate(
-            [("exchanges", "sum"), ("first_seen_at", "min"), ("last_seen_at", "max")]
-        )
-        rows = rows.rename_columns(["account_id", "kind", "value", "exchanges", "first_seen_at", "last_seen_at"])
+        rows = rows.group_by(NAMED).aggregate([])
         rows = rows.sort_by([("value", "ascending"), ("account_id", "ascending")])
         holders = _dealt(rows, codes(rows["value"].to_pylist()), segment, rng)
         parts.append(rows.set_column(0, "account_id", holders).select(traits.column_names).cast(traits.schema))

@@ -7,7 +7,7 @@ logs ──ingest──▶ exchanges ──signals──▶ signals ──rollup
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch import campaigns as campaign_stage
-from stillwatch import decisions, ingest, leads, linkage, rollups
+from stillwatch import decisions, leads, linkage, rollups
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.recognised import Recognised, Witness, recognised
-from stillwatch.records import LEAD_KIND, TEMPLATE_KINDS, TRAITS, arrow_schema
+from stillwatch.records import TRAITS, arrow_schema
 from stillwatch.seen import seen
 from stillwatch.settings import Settings
+from stillwatch.shown import NAMED, of_principals, plain, shown
 from stillwatch.state import Kept
 
 Progress = Callable[[str, int, int], None]  # stage, done, total; total 0 means unknown
 Campaign = dict[str, Any]
 
-# Kinds whose values are still readable here; everything an engine hands on is hashed.
-READABLE_KINDS = ("client", "email_domain", "email_pattern", "signup_cohort", "artefact")
-
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What linkage leaves for the campaign tests and for the output."""
+    """What linkage leaves for the campaign tests and for the output.
+
+    `traits` as in `shown`; `bearers` are the rows of leads, with all columns as in `records.TRAITS`.
+    """
 
     content: IbisTable
     columns: frozenset[str]
@@ -41,6 +42,7 @@ class Linked:
     replays: IbisTable
     accounts: pa.Table
     traits: pa.Table
+    bearers: pa.Table
     sent: pa.Table
     links: pa.Table
     members: pa.Table
@@ -92,7 +94,7 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
     """Everything after the rollups: linkage, campaigns, decisions."""
     linked, pardoned = _linked(kept, engine, settings, earlier.sent, progress), _pardoned(earlier)
     progress("campaigns", 0, 0)
-    if pc.any(pc.equal(linked.traits["kind"], LEAD_KIND)).as_py():
+    if linked.bearers.num_rows:
         linked = _with_leads(linked, earlier.sent.leads, engine, kept.work, pardoned)
     before = _past(linked, engine, earlier)
     borne = _bearing(linked, engine, kept.work / "bearing.parquet")
@@ -120,7 +122,7 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
         vocabulary=engine.read(kept.work / linkage.VOCABULARY).to_pyarrow(),
         lead_matches=matches,
         recognised=recognised(
-            Witness(earlier.sent, linked.traits, matches, linked.shared, linked.accounts, linked.principals),
+            Witness(earlier.sent, linked.bearers, matches, linked.shared, linked.accounts, linked.principals),
             judged,
             cleared=pardoned,
         ),
@@ -139,22 +141,19 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
     per_account = rolled.activity.group_by("account_id")
     sums = {name: rolled.activity[name].sum().cast("int64") for name in ("exchanges", "output_tokens")}
     totals = per_account.aggregate(**sums).to_pyarrow()
-    exposure, taken = (dict(zip(totals["account_id"].to_pylist(), totals[n].to_pylist(), strict=True)) for n in sums)
-    people = _principals(kept.accounts, list(exposure))
-    named = [linkage.lead_traits(found.exchanges, received.campaigns, engine)] if received.campaigns else []
-    shown_by = [
-        *named,
-        rolled.traits,
-        rollups.replay_traits(ledger),
-        rollups.account_traits(engine.memory(kept.accounts)),
-    ]
-    shared = _traits([linkage.template_traits(found), *shown_by], kept.key)
-    traits = _of_principals(shared, people)
+    names = totals["account_id"].to_pylist()
+    exposure, taken = (dict(zip(names, totals[n].to_pylist(), strict=True)) for n in sums)
+    people = _principals(kept.accounts, names)
+    templates = linkage.template_traits(found).to_pyarrow()
+    named = _lead_traits(found, received, engine)
+    rest = [rolled.traits, rollups.replay_traits(ledger), rollups.account_traits(engine.memory(kept.accounts))]
+    read = (table.select(NAMED).to_pyarrow() for table in rest)
+    traits = _of_principals(shown(chain([templates, named], read), kept.key), people)
     account_ids = sorted(set(people.values()))
     known = linkage.Known(
         account_ids,
         outsiders=set(people.values()) - set(exposure),
-        starts=linkage.starts(_renamed(rolled.starts.to_pyarrow(), people), account_ids),
+        starts=linkage.starts(of_principals(rolled.starts.to_pyarrow(), people), account_ids),
         fdr=settings.false_discovery_rate,
         seed=settings.seed,
     )
@@ -167,7 +166,8 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
         replays=ledger,
         accounts=kept.accounts,
         traits=traits,
-        sent=_sent(shared),
+        bearers=plain(of_principals(named, people)),
+        sent=_sent(templates),
         links=_accounts_only(tied.links, exposure),
         members=_accounts_only(tied.members, exposure),
         evidence=tied.evidence,
@@ -211,31 +211,6 @@ def _ledger(kept: Kept, engine: Engine) -> IbisTable:
     return engine.write(ledger, kept.work / "replays.parquet")
 
 
-def _traits(tables: Sequence[IbisTable], key: ingest.Key) -> pa.Table:
-    """All traits of all accounts, on the driver, every value hashed."""
-    schema = arrow_schema(TRAITS)
-    rows = [table.select(*schema.names).to_pyarrow().cast(schema) for table in tables]
-    return _hashed(pa.concat_tables(rows), key)
-
-
-def _hashed(traits: pa.Table, key: ingest.Key) -> pa.Table:
-    """The traits with readable values replaced by their HMAC."""
-    is_readable = pc.is_in(traits["kind"], pa.array(READABLE_KINDS))
-    readable = traits.filter(is_readable)
-    parts, place = [traits.filter(pc.invert(is_readable))], traits.column_names.index("value")
-    for kind in READABLE_KINDS:
-        rows = readable.filter(pc.equal(readable["kind"], kind))
-        hashes = _replaced(rows["value"], partial(key.identifier, kind))
-        parts.append(rows.set_column(place, traits.schema.field(place), hashes))
-    return pa.concat_tables(parts)
-
-
-def _replaced(column: pa.ChunkedArray, named: Callable[[str], str]) -> pa.Array:
-    """The column with other texts, each asked for once."""
-    encoded = column.combine_chunks().dictionary_encode()
-    return pa.array([named(value) for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
-
-
 def _principals(accounts: pa.Table, active: Sequence[str]) -> dict[str, str]:
     """Who answers for each active account: its verified organisation, else itself."""
     names = ["account_id", "organization_id", "access_program", "verification_level"]
@@ -244,26 +219,26 @@ def _principals(accounts: pa.Table, active: Sequence[str]) -> dict[str, str]:
     return {account_id: known.get(account_id, account_id) for account_id in active}
 
 
-def _sent(traits: pa.Table) -> pa.Table:
+def _lead_traits(found: linkage.Templated, received: linkage.Leads, engine: Engine) -> pa.Table:
+    """Who bears which lead."""
+    schema = arrow_schema(TRAITS)
+    if not received.campaigns:
+        return schema.empty_table()
+    named = linkage.lead_traits(found.exchanges, received.campaigns, engine)
+    return named.select(*schema.names).to_pyarrow().cast(schema)
+
+
+def _sent(templates: pa.Table) -> pa.Table:
     """Which account sends which varied template, and in how many exchanges."""
-    rows = traits.filter(pc.is_in(traits["kind"], pa.array(TEMPLATE_KINDS)))
-    numbers = rows["value"].cast(pa.int64())
-    return pa.table({"account_id": rows["account_id"], "template_id": numbers, "exchanges": rows["exchanges"]})
+    numbers = templates["value"].cast(pa.int64())
+    return pa.table(
+        {"account_id": templates["account_id"], "template_id": numbers, "exchanges": templates["exchanges"]}
+    )
 
 
 def _of_principals(traits: pa.Table, people: Mapping[str, str]) -> pa.Table:
-    """The traits with each account replaced by its principal; those of accounts without traffic are left out.
-
-    A verified organisation is one customer, however many accounts it has: what its accounts share among themselves
-    links nobody.
-    """
-    return _renamed(traits.filter(pc.is_in(traits["account_id"], pa.array(list(people), pa.string()))), people)
-
-
-def _renamed(table: pa.Table, people: Mapping[str, str]) -> pa.Table:
-    """The table with each account replaced by its principal."""
-    principals = _replaced(table["account_id"], people.__getitem__)
-    return table.set_column(table.column_names.index("account_id"), "account_id", principals)
+    """The traits of principals, as in `shown`."""
+    return of_principals(traits, people)
 
 
 def _accounts_only(table: pa.Table, exposure: Mapping[str, int]) -> pa.Table:
@@ -306,7 +281,7 @@ def _marks(linked: Linked, borne: IbisTable, kept: Kept, engine: Engine) -> list
         bearing=borne.filter(~borne.is_public),
         signals=kept.rollups.content,
         templated=linked.templated,
-        traits=linked.traits,
+        traits=plain(linked.traits.filter(pc.is_in(linked.traits["account_id"], linked.members["account_id"]))),
         members=linked.members,
         account_count=len(linked.exposure),
         work=kept.work,

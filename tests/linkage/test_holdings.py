@@ -29,7 +29,7 @@ def test_edges_are_sorted_and_start_points_at_each_account() -> None:
     of = indexed(ROWS, 4)
     edges = list(zip(of.accounts.tolist(), of.held.tolist(), strict=True))
     assert edges == [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)]
-    assert of.start.tolist() == [0, 2, 3, 5, 5]
+    assert of.edges.start.tolist() == [0, 2, 3, 5, 5]
 
 
 def test_accounts_without_traits_count_and_ids_are_sorted() -> None:

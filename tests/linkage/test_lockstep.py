@@ -52,7 +52,7 @@ def in_waves(seed: int) -> dict[int, list[int]]:
 def test_accounts_sent_to_work_in_waves_are_in_step(seed: int) -> None:
     tested = together(known(in_waves(seed)), MEMBERS, MEMBERS)
     assert is_in_step(tested.p_values)
-    assert tested.p_value < 1e-12
+    assert tested.p_values.max() < 1e-12
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -54,9 +54,9 @@ def test_overlaps_count_the_accounts_that_hold_both_values() -> None:
     rows = [(account(i), "template", "t") for i in range(5)] + [(account(i), "ip", "p") for i in range(3, 8)]
     of = indexed(rows, 8)
     everything = np.ones(2, dtype=bool)
-    met = overlaps(of, everything, everything, 2)
-    assert met.data.tolist() == [2]
-    assert overlaps(of, everything, everything, 3).nnz == 0
+    value, other, shared = overlaps(of, everything, 2)
+    assert (value.tolist(), other.tolist(), shared.tolist()) == ([0], [1], [2])
+    assert not len(overlaps(of, everything, 3)[0])
 
 
 def test_the_overlap_p_value_is_the_binomial_tail() -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters, insiders
 from stillwatch.linkage.evidence import cohesion, steps
-from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
+from stillwatch.linkage.holdings import CONTENT, GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.records import LEAD_KIND
 
@@ -43,7 +43,7 @@ def shared_by_bearers(of: Holdings, starts: Starts, *, outsiders: Collection[str
 
 
 def _leads(of: Holdings) -> list[int]:
-    return [number for number in np.flatnonzero(of.group == PARTNER).tolist() if of.kinds[number] == LEAD_KIND]
+    return np.flatnonzero(of.is_of([LEAD_KIND])).tolist()
 
 
 def _apart(bearers: Mapping[int, Ints]) -> list[dict[int, Ints]]:

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from stillwatch.linkage.cells import DURABLE, ownable
 from stillwatch.linkage.holdings import CONTENT, PARTNER, Holdings, Ints
-from stillwatch.linkage.labels import commonest, distinct, members_of, most
-from stillwatch.linkage.lockstep import MIN_IN_STEP, Starts, is_in_step, together
+from stillwatch.linkage.labels import commonest, distinct, most
 from stillwatch.linkage.merging import CHEAP, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
 from stillwatch.records import TEMPLATE_KINDS
@@ -20,7 +19,6 @@ MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone i
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
 CHEAP_LIFT = 32.0  # how many times commoner in a cluster than elsewhere an address must be to count beside a card
 MIN_MINE = 2  # other members that hold it
-TIE_P_VALUE = 1e-4  # of starting with a cluster by chance, for timing to tie an account to it
 PASSES = 6  # of settling; two or three are usual
 
 
@@ -35,17 +33,17 @@ class Ties:
 def settled(by: Linkable, labels: Ints) -> tuple[Ints, Ints]:
     """Admit and dismiss accounts until nothing changes; labels, and the cluster that owns each template."""
     own = np.full(len(by.of.values), -1, dtype=np.int64)
-    wordings, steps = ownable(by.of), Steps(by.starts)
+    wordings = ownable(by.of)
     for _ in range(PASSES):
         before, common = labels, commonest(by.of, labels)
         strict = _strict_ties(by, labels, common)
-        ties = _with_timing(strict, steps, labels)
+        ties = _with_timing(by, strict, labels)
         ties = ties[:, ties[2] != PARTNER]  # a lead and a wording are one fact
         apart = _strongest(by.of, ties).home
         dear = _strongest(by.of, ties[:, POINTS[ties[2]] > 1]).home
         own = _owners(by.of, wordings, labels, common, apart)
         loose = np.concatenate([strict, _loose_ties(by.of, wordings, labels, common)], axis=1)
-        tied = _strongest(by.of, _with_timing(loose, steps, labels))
+        tied = _strongest(by.of, _with_timing(by, loose, labels))
         labels = np.where(by.eligible, _belonging(by.of, own, apart, dear, tied), -1)
         if np.array_equal(labels, before):
             break
@@ -56,7 +54,7 @@ def tied_apart(by: Linkable, labels: Ints) -> Ints:
     """The cluster that something other than content ties each account to, -1 for none: (accounts,)."""
     strict = _strict_ties(by, labels, commonest(by.of, labels))
     strict = strict[:, strict[2] != PARTNER]
-    return _strongest(by.of, _with_timing(strict, Steps(by.starts), labels)).home
+    return _strongest(by.of, _with_timing(by, strict, labels)).home
 
 
 def tied_otherwise(by: Linkable, labels: Ints) -> Ints:
@@ -64,16 +62,17 @@ def tied_otherwise(by: Linkable, labels: Ints) -> Ints:
     common = commonest(by.of, labels)
     loose = _loose_ties(by.of, np.zeros(len(by.of.values), dtype=bool), labels, common)
     ties = np.concatenate([_strict_ties(by, labels, common), loose], axis=1)
-    return _strongest(by.of, _with_timing(ties[:, ties[2] != PARTNER], Steps(by.starts), labels)).home
+    return _strongest(by.of, _with_timing(by, ties[:, ties[2] != PARTNER], labels)).home
 
 
 def tying(by: Linkable, labels: Ints) -> Ints:
     """Edges of members to values, neither content nor leads, that tie them to their own cluster."""
-    of, common = by.of, commonest(by.of, labels)
-    apart = by.weighed.valid & (of.group != CONTENT) & (of.group != PARTNER)
-    edge, mine = _shared(of, apart, labels, common)
-    at_home = (labels[of.accounts[edge]] >= 0) & (labels[of.accounts[edge]] == common[0][of.held[edge]])
-    return edge[at_home & _is_mostly_theirs(of, edge, mine)]
+    of, (home, inside) = by.of, commonest(by.of, labels)
+    apart = by.weighed.valid & (of.group != CONTENT) & (of.group != PARTNER) & _mostly_theirs(of, inside)
+    edge = np.flatnonzero(apart[of.held])
+    account, value = of.accounts[edge], of.held[edge]
+    at_home = (labels[account] >= 0) & (labels[account] == home[value])
+    return edge[at_home & _is_mostly_theirs(of, value, inside[value] - 1)]
 
 
 # Ties are triples (3, ties): account, cluster, group; each once.
@@ -85,13 +84,14 @@ def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     Where crowds suffice, a card, device or telephone of several members counts once more.
     """
     of = by.of
-    edge, mine = _shared(of, by.weighed.valid & (of.group != CONTENT), labels, common)
-    telling = _is_mostly_theirs(of, edge, mine)
-    durable = np.isin(of.group[of.held[edge]], DURABLE)
-    crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds[of.accounts[edge]]
-    crowd = _triples(of, edge[crowded], common)
+    usable = by.weighed.valid & (of.group != CONTENT) & _mostly_theirs(of, common[1])
+    account, value, mine = _shared(of, usable, labels, common)
+    telling = _is_mostly_theirs(of, value, mine)
+    durable = np.isin(of.group[value], DURABLE)
+    crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds[account]
+    crowd = _triples(of, account[crowded], value[crowded], common)
     crowd[2] = CROWD
-    return np.concatenate([_triples(of, edge[telling], common), distinct(crowd)], axis=1)
+    return np.concatenate([_triples(of, account[telling], value[telling], common), distinct(crowd)], axis=1)
 
 
 def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
@@ -99,41 +99,54 @@ def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints,
 
     Exact wordings whose other holders are mostly in one cluster; addresses and sign-up habits far commoner in it.
     """
-    wordings = wordings & (np.array(of.kinds, dtype=object) != REWORDING)
-    cheap = np.isin(of.group, CHEAP) & (of.group != CONTENT)
-    edge, mine = _shared(of, wordings | cheap, labels, common)
-    value = of.held[edge]
+    usable = wordings & ~of.is_of([REWORDING]) | np.isin(of.group, CHEAP) & (of.group != CONTENT)
+    every = np.arange(len(of.values))
+    usable &= _is_loose(of, labels, common[0], every, common[1])  # no holder has more of the others in the cluster
+    account, value, mine = _shared(of, usable, labels, common)
+    loose = _is_loose(of, labels, common[0][value], value, mine)
+    return _triples(of, account[loose], value[loose], common)
+
+
+def _is_loose(of: Holdings, labels: Ints, home: Ints, value: Ints, mine: Ints) -> Flags:
+    """Whether so many other holders of a value in a cluster suffice for a loose tie: as `home`, `value` and `mine`."""
     others = np.maximum(of.holder_counts[value] - 1, 1)
-    size = np.append(np.bincount(labels[labels >= 0]), 1)[common[0][value]]
-    lift = ((mine + 0.5) / (size + 1.0)) / ((others - mine + 0.5) / (of.account_count - size + 1.0))
+    size = np.append(np.bincount(labels[labels >= 0]), 1)[home]
+    lift = ((mine + 0.5) / (size + 1.0)) / ((np.maximum(others - mine, 0) + 0.5) / (of.account_count - size + 1.0))
     own = (of.group[value] == CONTENT) & (mine >= MIN_ACCOUNTS) & (mine >= TIE_SHARE * others)
     habit = (of.group[value] != CONTENT) & (mine >= MIN_MINE) & (lift >= CHEAP_LIFT)
-    return _triples(of, edge[own | habit], common)
+    return own | habit
 
 
-def _shared(of: Holdings, usable: Flags, labels: Ints, common: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
-    """Edges to usable values, and how many others in the cluster with most holders hold the value: (edges,) each."""
+def _shared(of: Holdings, usable: Flags, labels: Ints, common: tuple[Ints, Ints]) -> tuple[Ints, Ints, Ints]:
+    """Account and usable value of edges, and how many others in the cluster with most holders hold it: (edges,) each.
+
+    Values that nobody in a cluster holds are left out.
+    """
     home, inside = common
-    edge = np.flatnonzero(usable[of.held])
-    value = of.held[edge]
-    return edge, inside[value] - (labels[of.accounts[edge]] == home[value])
+    values = np.flatnonzero(usable & (inside >= 1))
+    account, value = of.holders_of(values)
+    return account, value, inside[value] - (labels[account] == home[value])
 
 
-def _is_mostly_theirs(of: Holdings, edge: Ints, mine: Ints) -> Flags:
-    """Whether the other holders of the value of each edge are mostly in one cluster."""
-    return (mine >= 1) & (mine >= TIE_SHARE * np.maximum(of.holder_counts[of.held[edge]] - 1, 1))
+def _mostly_theirs(of: Holdings, inside: Ints) -> Flags:
+    """Whether the other holders of each value could be mostly in the cluster where so many hold it: (values,)."""
+    return _is_mostly_theirs(of, np.arange(len(of.values)), inside)
 
 
-def _triples(of: Holdings, edge: Ints, common: tuple[Ints, Ints]) -> Ints:
-    value = of.held[edge]
-    return distinct(np.stack([of.accounts[edge], common[0][value], of.group[value]]))
+def _is_mostly_theirs(of: Holdings, value: Ints, mine: Ints) -> Flags:
+    """Whether of the other holders of a value, `mine` are mostly all: as `value` and `mine`."""
+    return (mine >= 1) & (mine >= TIE_SHARE * np.maximum(of.holder_counts[value] - 1, 1))
 
 
-def _with_timing(triples: Ints, steps: "Steps", labels: Ints) -> Ints:
+def _triples(of: Holdings, account: Ints, value: Ints, common: tuple[Ints, Ints]) -> Ints:
+    return distinct(np.stack([account, common[0][value], of.group[value]]))
+
+
+def _with_timing(by: Linkable, triples: Ints, labels: Ints) -> Ints:
     """The ties, and timing for the accounts among them, and for members, that are in step with their cluster."""
     inside = np.flatnonzero(labels >= 0)
     pairs = distinct(np.concatenate([triples[:2], np.stack([inside, labels[inside]])], axis=1))
-    timed = pairs[:, steps.in_step(labels, pairs[0], pairs[1])]
+    timed = pairs[:, by.synchrony.in_step(labels, pairs[0], pairs[1])]
     timing = np.full((1, timed.shape[1]), TIMING)
     return distinct(np.concatenate([triples, np.concatenate([timed, timing])], axis=1))
 
@@ -143,47 +156,14 @@ def _strongest(of: Holdings, triples: Ints) -> Ties:
     return Ties(*most(of.account_count, weighted[0], weighted[1]))
 
 
-class Steps:
-    """Which accounts are in step with which clusters, worked out once for each set of members."""
-
-    def __init__(self, starts: Starts) -> None:
-        """Remember nothing yet."""
-        self._starts = starts
-        self._known: dict[bytes, dict[int, bool]] = {}
-
-    def in_step(self, labels: Ints, account: Ints, cluster: Ints) -> Flags:
-        """Whether each account starts its sessions with the cluster beside it, of clusters that are in step at all."""
-        step = np.zeros(len(account), dtype=bool)
-        members = members_of(labels)
-        order = np.argsort(cluster, kind="stable")
-        for place in np.split(order, np.flatnonzero(np.diff(cluster[order])) + 1):
-            if len(place) and len(members[cluster[place[0]]]) >= MIN_IN_STEP:
-                known = self._of(members[cluster[place[0]]], account[place])
-                step[place] = [known[one] for one in account[place].tolist()]
-        return step
-
-    def _of(self, members: Ints, accounts: Ints) -> dict[int, bool]:
-        known = self._known.setdefault(members.tobytes(), {})
-        asked = np.array([one for one in np.union1d(accounts, members).tolist() if one not in known], dtype=np.int64)
-        if not len(asked):
-            return known
-        p_values = together(self._starts, asked, members).p_values
-        if not known:
-            if not is_in_step(p_values[np.isin(asked, members)]):
-                p_values[:] = 1.0
-        elif not any(known.values()):
-            p_values[:] = 1.0
-        known.update(zip(asked.tolist(), (p_values <= TIE_P_VALUE).tolist(), strict=True))
-        return known
-
-
 def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints], tied: Ints) -> Ints:
     """The cluster that owns each template, -1 for none; step 3 of the module summary."""
     home, inside = common
     holders = of.holder_counts
     own = np.where(ownable & (inside >= OWN_SHARE * holders) & (inside >= MIN_ACCOUNTS), home, -1)
-    member = (labels[of.accounts] >= 0) & (own[of.held] >= 0)
-    account, value = of.accounts[member], of.held[member]
+    account, value = of.holders_of(np.flatnonzero(own >= 0))
+    inside_any = labels[account] >= 0
+    account, value = account[inside_any], value[inside_any]
     while True:
         at_home = labels[account] == own[value]
         owned = np.bincount(account[at_home], minlength=of.account_count)
@@ -202,15 +182,14 @@ def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> 
     account to the same cluster (`apart`). Where that one is a rewording, which may be a mere sentence, the other group
     must cost something to share (`dear`).
     """
-    owned = own[of.held] >= 0
-    home, often = most(of.account_count, of.accounts[owned], own[of.held[owned]])
-    kinds = np.array(of.kinds, dtype=object)[of.held]
-    at_home = owned & (own[of.held] == home[of.accounts])
-    speaks = _holds_any(of, at_home & np.isin(kinds, TEMPLATE_KINDS))
-    exact = _holds_any(of, at_home & (kinds != REWORDING))
+    account, value = of.holders_of(np.flatnonzero(own >= 0))
+    home, often = most(of.account_count, account, own[value])
+    at_home = own[value] == home[account]
+    speaks = _any_of(of, account[at_home & of.is_of(TEMPLATE_KINDS)[value]])
+    exact = _any_of(of, account[at_home & ~of.is_of([REWORDING])[value]])
     by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (np.where(exact, apart, dear) == home))
     return np.where(by_wording, home, np.where(tied.points >= MIN_POINTS, tied.home, -1))
 
 
-def _holds_any(of: Holdings, edges: Flags) -> Flags:
-    return np.bincount(of.accounts[edges], minlength=of.account_count) > 0
+def _any_of(of: Holdings, accounts: Ints) -> Flags:
+    return np.bincount(accounts, minlength=of.account_count) > 0

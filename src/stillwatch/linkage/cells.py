@@ -51,7 +51,7 @@ def durable_cells(of: Holdings, weighed: Weights, eligible: Flags) -> Ints:
 def ownable(of: Holdings) -> Flags:
     """Templates and system prompts that few enough accounts hold: (values,)."""
     few = of.holder_counts <= max(PUBLIC_SHARE * of.account_count, MIN_ACCOUNTS)
-    return np.isin(np.array(of.kinds, dtype=object), WORDINGS) & few
+    return of.is_of(WORDINGS) & few
 
 
 def _communities(of: Holdings, weighed: Weights, edges: Flags, seed: int) -> Ints:

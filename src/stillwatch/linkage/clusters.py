@@ -27,6 +27,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
@@ -35,6 +37,7 @@ from stillwatch.linkage.labels import commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.merging import Flags, Linkable, merged
 from stillwatch.linkage.reach import within_reach
+from stillwatch.linkage.synchrony import Synchrony
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
 from stillwatch.records import TEMPLATE_KINDS
@@ -67,7 +70,7 @@ def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsi
     `outsiders` can be no members, and count as strangers in everything they hold.
     """
     nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, starts, insiders(of, outsiders), nobody)
+    by = Linkable(of, weighed, Synchrony(starts), insiders(of, outsiders), nobody)
     labels = _corroborated(by, within_reach(by, _labels(by, seed)))
     return Clusters(labels, *_membership(of, weighed, labels), labels)
 
@@ -79,7 +82,7 @@ def clusters_of_bearers(
     bears = np.zeros(of.account_count, dtype=bool)
     bears[of.accounts[of.group[of.held] == PARTNER]] = True
     nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, starts, bears & insiders(of, outsiders), nobody)
+    by = Linkable(of, weighed, Synchrony(starts), bears & insiders(of, outsiders), nobody)
     labels = _labels(by, seed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
@@ -106,7 +109,8 @@ def _tied(by: Linkable, labels: Ints) -> Ints:
 
 def insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
     """Which accounts may be members: (accounts,)."""
-    return ~np.isin(np.array(of.account_ids, dtype=object), list(outsiders))
+    names = pa.array(of.account_ids, pa.string())
+    return ~np.asarray(pc.is_in(names, pa.array(list(outsiders), pa.string())))
 
 
 def _labels(by: Linkable, seed: int) -> Ints:
@@ -146,7 +150,7 @@ def _recut(by: Linkable, labels: Ints, own: Ints) -> Ints:
     they find back when their cluster settles.
     """
     of = by.of
-    template = np.isin(np.array(of.kinds, dtype=object), TEMPLATE_KINDS)
+    template = of.is_of(TEMPLATE_KINDS)
     cutting = np.where(template, own, -1)
     parts = components(of, (cutting[of.held] >= 0) & (cutting[of.held] == labels[of.accounts]))
     cut = np.isin(labels, cutting[cutting >= 0])

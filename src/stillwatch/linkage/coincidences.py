@@ -11,92 +11,180 @@ from numba import njit
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Counts = NDArray[np.int32]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 SEEN, BEFORE, AFTER, EVERYBODY, VARIANCE = range(5)  # columns of what `counted` returns
-_HOUR_MIN = 60
+HOUR_MIN = 60
 
 
 class Asked(NamedTuple):
-    """Starts to look around, row by row: `minutes[first[i] : last[i]]`, in order.
+    """Accounts asked about, set by set.
 
-    Of them, those up to `own_last[i]` stand among the others as well and do not count.
+    The others of set s are `others[first_other[s] : first_other[s + 1]]`, and the rows from `first_row[s]` to before
+    `first_row[s + 1]` ask for them: `account` (rows,), who does not count as another where it is in the set itself.
+    Rows of one `unit` (rows,), a number that does not fall, stand for one answer: where they see fewer than `least`
+    together, chance is not worked out and stays zero.
+    """
+
+    others: Ints
+    first_other: Ints
+    account: Ints
+    first_row: Ints
+    unit: Ints
+    least: int
+
+
+class Known(NamedTuple):
+    """Starts of all accounts: `minutes[first[a] : last[a]]` of account a, in order, and what lies around.
+
+    `everybody` is a running count of all starts from minute `origin` on, with a margin on both sides that no moment
+    around a start leaves. `ratio` (60, shifts) is how much commoner starts are at a minute of the hour than at that
+    minute shifted; `shifts`, half of them negative and first, say where chance is read off; `reach` minutes are near.
     """
 
     minutes: Ints
     first: Ints
-    last: Ints
-    own_last: Ints
-
-
-class Around(NamedTuple):
-    """What lies around: running counts of the others' and of everybody's starts, from minute `origin` on.
-
-    `usual` (60,) is the share of everybody's starts near each minute of the hour; `shifts`, half of them negative and
-    first, say where chance is read off; `reach` minutes count as near.
-    """
-
-    theirs: Ints
-    everybody: Ints
+    everybody: Counts
     origin: int
-    usual: Floats
+    ratio: Floats
     shifts: Ints
     reach: int
 
 
-def running(minutes: Ints, origin: int, length: int) -> Ints:
-    """Starts before each minute from `origin` on: (length + 1,)."""
-    return np.append(0, np.cumsum(np.bincount(minutes - origin, minlength=length))).astype(np.int64)
+def running(minutes: Ints, margin: int) -> tuple[Counts, int]:
+    """Starts before each minute, from `margin` before the first to as long after the last; and the minute it begins."""
+    if not len(minutes):
+        return np.zeros(1, np.int32), 0
+    origin = int(minutes.min()) - margin
+    length = int(minutes.max()) - origin + margin + 1
+    return np.append(0, np.cumsum(np.bincount(minutes - origin, minlength=length))).astype(np.int32), origin
 
 
 @njit(nogil=True, cache=True)
-def counted(asked: Asked, around: Around, sums: Floats) -> None:
+def counted(known: Known, asked: Asked, sums: Floats) -> None:
     """Fill `sums` (rows, 5): what lies near the starts of each row, added up.
 
     Columns: starts within reach; as many expected from the moments before, from those after, and from how everybody
     begins around then; and how far the moments vary.
     """
-    shifts, reach, span = around.shifts, around.reach, -around.shifts[0]
-    half = len(shifts) // 2
-    flat = (2 * reach + 1) / (1 + 2 * span)
+    theirs = np.zeros(len(known.everybody), np.int32)
+    is_in = np.full(len(known.first) - 1, -1, np.int64)
+    for one in range(len(asked.first_row) - 1):
+        row, last = asked.first_row[one], asked.first_row[one + 1]
+        if row == last:
+            continue
+        _gather(known, asked, one, theirs, is_in)
+        while row < last:
+            end, seen = row, 0
+            while end < last and asked.unit[end] == asked.unit[row]:
+                account = asked.account[end]
+                near = _near(known, account, is_in[account] == one, theirs)
+                sums[end, SEEN] = near
+                seen += near
+                end += 1
+            if seen >= asked.least:
+                for i in range(row, end):
+                    _expect(known, asked.account[i], is_in[asked.account[i]] == one, theirs, sums[i])
+            row = end
+
+
+@njit(nogil=True, cache=True)
+def _gather(known: Known, asked: Asked, one: int, theirs: Counts, is_in: Ints) -> None:
+    """The running count of the starts of a set, and who is in it."""
+    theirs[:] = 0
+    for place in range(asked.first_other[one], asked.first_other[one + 1]):
+        other = asked.others[place]
+        is_in[other] = one
+        for i in range(known.first[other], known.first[other + 1]):
+            theirs[known.minutes[i] - known.origin + 1] += 1
+    total = np.int32(0)
+    for minute in range(len(theirs)):
+        total += theirs[minute]
+        theirs[minute] = total
+
+
+@njit(nogil=True, cache=True)
+def _near(known: Known, account: int, is_own: bool, theirs: Counts) -> int:
+    """Starts of a set within reach of those of an account, its own left out."""
+    first, last = known.first[account], known.first[account + 1]
+    near, low, high = 0, first, first
+    for i in range(first, last):
+        near += _between(theirs, known.minutes[i] - known.origin, known.reach)
+        if is_own:
+            low, high = _moved(known.minutes, low, high, last, known.minutes[i], known.reach)
+            near -= high - low
+    return near
+
+
+@njit(nogil=True, cache=True)
+def _expect(known: Known, account: int, is_own: bool, theirs: Counts, sums: Floats) -> None:
+    """Add to `sums` (5,) what chance would bring near the starts of an account, but for SEEN."""
+    first, last = known.first[account], known.first[account + 1]
+    shifts, reach, span = known.shifts, known.reach, -known.shifts[0]
+    half, flat = len(shifts) // 2, (2 * reach + 1) / (1 + 2 * span)
     shifted = np.empty(len(shifts))
-    low, high = np.zeros(len(shifts) + 2, np.int64), np.zeros(len(shifts) + 2, np.int64)
-    for row in range(len(asked.first)):
-        low[:], high[:] = asked.first[row], asked.first[row]
-        for i in range(asked.first[row], asked.last[row]):
-            at = asked.minutes[i]
-            since = at - around.origin
-            for s in range(len(shifts)):
-                own = _own(asked, row, low, high, s, at + shifts[s], reach)
-                usual = around.usual[at % _HOUR_MIN] / around.usual[(at + shifts[s]) % _HOUR_MIN]
-                shifted[s] = (_between(around.theirs, since + shifts[s], reach) - own) * usual
-            near, wide = _between(around.theirs, since, reach), _between(around.theirs, since, span)
-            near_all = max(_between(around.everybody, since, reach) - near, 0)
-            share = (near_all + flat) / (max(_between(around.everybody, since, span) - wide, 0) + 1.0)
-            near -= _own(asked, row, low, high, len(shifts), at, reach)
-            wide -= _own(asked, row, low, high, len(shifts) + 1, at, span)
-            mean = shifted.mean()
-            sums[row, SEEN] += near
-            sums[row, BEFORE] += shifted[:half].mean()
-            sums[row, AFTER] += shifted[half:].mean()
-            sums[row, EVERYBODY] += (wide - near) * share / (1.0 - flat) + near * max(share - flat, 0.0)
-            # chance is an average of `half` counts itself
-            sums[row, VARIANCE] += ((shifted - mean) ** 2).sum() / (len(shifts) - 1) * (1 + 1 / half)
+    low, high = first, first  # the account's own starts that a moment around a start may be near
+    for i in range(first, last):
+        at = known.minutes[i]
+        since = at - known.origin
+        if is_own:
+            low, high = _moved(known.minutes, low, high, last, at, span + reach)
+        before, after = 0.0, 0.0
+        for s in range(len(shifts)):
+            count = _between(theirs, since + shifts[s], reach)
+            if is_own:
+                count -= _own(known.minutes, low, high, at + shifts[s], reach)
+            shifted[s] = count * known.ratio[at % HOUR_MIN, s]
+            if s < half:
+                before += shifted[s]
+            else:
+                after += shifted[s]
+        near, wide = _between(theirs, since, reach), _between(theirs, since, span)
+        near_all = max(_between(known.everybody, since, reach) - near, 0)
+        share = (near_all + flat) / (max(_between(known.everybody, since, span) - wide, 0) + 1.0)
+        if is_own:
+            near -= _own(known.minutes, low, high, at, reach)
+            wide -= _own(known.minutes, low, high, at, span)
+        sums[BEFORE] += before / half
+        sums[AFTER] += after / half
+        sums[EVERYBODY] += (wide - near) * share / (1.0 - flat) + near * max(share - flat, 0.0)
+        sums[VARIANCE] += _variance(shifted) * (1 + 1 / half)  # chance is an average of `half` counts itself
 
 
 @njit(nogil=True, cache=True)
-def _between(upto: Ints, since: int, reach: int) -> int:
+def _variance(values: Floats) -> float:
+    """Of a sample."""
+    total, squares = 0.0, 0.0
+    for value in values:
+        total += value
+    mean = total / len(values)
+    for value in values:
+        squares += (value - mean) * (value - mean)
+    return squares / (len(values) - 1)
+
+
+@njit(nogil=True, cache=True)
+def _between(upto: Counts, since: int, reach: int) -> int:
     """Starts within `reach` of a minute, from a running count."""
-    most = len(upto) - 1
-    return upto[min(max(since + reach + 1, 0), most)] - upto[min(max(since - reach, 0), most)]
+    return int(upto[since + reach + 1]) - int(upto[since - reach])
 
 
 @njit(nogil=True, cache=True)
-def _own(asked: Asked, row: int, low: Ints, high: Ints, place: int, moment: int, reach: int) -> int:
-    """The row's own starts near a moment; moments only grow, so the two markers of a place only move on."""
-    end = asked.own_last[row]
-    while low[place] < end and asked.minutes[low[place]] < moment - reach:
-        low[place] += 1
-    while high[place] < end and asked.minutes[high[place]] <= moment + reach:
-        high[place] += 1
-    return high[place] - low[place]
+def _moved(minutes: Ints, low: int, high: int, last: int, at: int, reach: int) -> tuple[int, int]:
+    """The starts from `low` to before `high` that are within reach of a moment; moments only grow."""
+    while low < last and minutes[low] < at - reach:
+        low += 1
+    while high < last and minutes[high] <= at + reach:
+        high += 1
+    return low, high
+
+
+@njit(nogil=True, cache=True)
+def _own(minutes: Ints, low: int, high: int, moment: int, reach: int) -> int:
+    """Those of the starts from `low` to before `high` that are within reach of a moment."""
+    count = 0
+    for i in range(low, high):
+        count += abs(minutes[i] - moment) <= reach
+    return count

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters
-from stillwatch.linkage.holdings import GROUPS, PARTNER, Holdings, Ints
+from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import holding_counts, members_of
-from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, in_step_p_value, is_in_step, together
+from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
 from stillwatch.linkage.tails import hypergeometric
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import WORDINGS
@@ -62,17 +62,22 @@ def links(of: Holdings, weighed: Weights) -> pa.Table:
     """One row per account and validated trait; columns as in `records.LINKS`."""
     kept = np.flatnonzero(weighed.valid[of.held])
     held = of.held[kept]
-    kinds = [of.kinds[v] for v in held]
     columns = {
-        "account_id": pa.array([of.account_ids[a] for a in of.accounts[kept]], pa.string()),
-        "kind": pa.array(kinds, pa.string()),
-        "family": pa.array([KINDS[kind][0] for kind in kinds], pa.string()),
-        "value": pa.array([of.values[v] for v in held], pa.string()),
+        "account_id": pa.array(of.account_ids, pa.string()).take(pa.array(of.accounts[kept])),
+        **_named(of, held),
         "account_count": pa.array(of.holder_counts[held]),
         "weight_bits": pa.array(weighed.bits[held]),
-        "durability": pa.array([KINDS[kind][2] for kind in kinds], pa.string()),
     }
-    return pa.table(columns, schema=arrow_schema(LINKS))
+    return pa.table(columns).select(arrow_schema(LINKS).names).cast(arrow_schema(LINKS))
+
+
+def _named(of: Holdings, held: Ints) -> dict[str, pa.Array]:
+    """What there is to say of some values: kind, family, group, value and durability."""
+    kind, about = of.kind[held], [KINDS[name] for name in KIND_NAMES]
+    told = {"kind": KIND_NAMES, "family": [one[0] for one in about], "group": [one[1] for one in about]}
+    told["durability"] = [one[2] for one in about]
+    named = {name: pa.array(texts, pa.string()).take(pa.array(kind)) for name, texts in told.items()}
+    return {**named, "value": pa.array([of.values[value] for value in held.tolist()], pa.string())}
 
 
 def evidence(of: Holdings, weighed: Weights, found: Clusters, in_step: Sequence["Step"]) -> pa.Table:
@@ -83,29 +88,25 @@ def evidence(of: Holdings, weighed: Weights, found: Clusters, in_step: Sequence[
     in step have a row for that as well.
     """
     counts = holding_counts(of, found.of_account, found.count).tocoo()
-    wording = np.isin(np.array(of.kinds, dtype=object), WORDINGS)[counts.col]
+    wording = of.is_of(WORDINGS)[counts.col]
     telling = (weighed.bits[counts.col] > 0) & (weighed.control[counts.col] > 0.01)
     keep = (counts.data >= MIN_INSIDE) & (telling | wording)
-    cluster, value = counts.row[keep].astype(np.int64), counts.col[keep]
+    cluster, value = counts.row[keep].astype(np.int64), counts.col[keep].astype(np.int64)
     inside = counts.data[keep].astype(np.int64)
     familiar = holding_counts(of, found.familiar, found.count).tocsc()
     clusters_holding = np.diff(familiar.indptr)[value]
     clustered = np.asarray(familiar.sum(axis=0)).ravel()[value].astype(np.int64)
     strangers = of.holder_counts[value] - clustered + clusters_holding - 1
-    kinds = [of.kinds[v] for v in value]
     columns = {
         "cluster_id": pa.array(cluster),
-        "kind": pa.array(kinds, pa.string()),
-        "family": pa.array([KINDS[kind][0] for kind in kinds], pa.string()),
-        "group": pa.array([KINDS[kind][1] for kind in kinds], pa.string()),
-        "value": pa.array([of.values[v] for v in value], pa.string()),
+        **_named(of, value),
         "account_count": pa.array(inside),
         "outside_count": pa.array(strangers),
         "weight_bits": pa.array(weighed.bits[value]),
-        "durability": pa.array([KINDS[kind][2] for kind in kinds], pa.string()),
     }
+    table = pa.table(columns).select(EVIDENCE_SCHEMA.names).cast(EVIDENCE_SCHEMA)
     timed = [_timing_evidence(step) for step in in_step]
-    return pa.concat_tables([pa.table(columns, schema=EVIDENCE_SCHEMA), pa.Table.from_pylist(timed, EVIDENCE_SCHEMA)])
+    return pa.concat_tables([table, pa.Table.from_pylist(timed, EVIDENCE_SCHEMA)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +121,16 @@ class Step:
 
 def steps(found: Clusters, starts: Starts) -> list[Step]:
     """The clusters whose accounts start sessions together."""
+    members = members_of(found.of_account)
+    tested = each_together(starts, members, members)
+    p_values, ends = tested.p_values, np.cumsum([len(own) for own in members])
     found_in_step = []
-    for cluster, members in enumerate(members_of(found.of_account)):
-        tested = together(starts, members, members)
-        own = tested.p_values <= IN_STEP_P_VALUE
-        if is_in_step(tested.p_values):
-            lift = float(tested.seen[own].sum() / max(tested.expected[own].sum(), 1.0))
-            found_in_step.append(Step(cluster, len(members), int(own.sum()), lift))
+    for cluster, (own, end) in enumerate(zip(members, ends, strict=True)):
+        theirs = slice(end - len(own), end)
+        if is_in_step(p_values[theirs]):
+            step = p_values[theirs] <= IN_STEP_P_VALUE
+            seen, expected = tested.seen[theirs][step].sum(), tested.expected[theirs][step].sum()
+            found_in_step.append(Step(cluster, len(own), int(step.sum()), float(seen / max(expected, 1.0))))
     return found_in_step
 
 

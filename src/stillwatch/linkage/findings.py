@@ -98,6 +98,8 @@ def findings_with_leads(
 
 def _without_leads(traits: pa.Table, campaigns: Collection[str]) -> pa.Table:
     """The traits that there would be had nobody sent anything."""
+    if not campaigns:
+        return traits
     labels = pa.array([str(label(name)) for name in campaigns], pa.string())
     named = pc.and_(pc.is_in(traits["kind"], pa.array(TEMPLATE_KINDS)), pc.is_in(traits["value"], labels))
     return traits.filter(pc.invert(pc.or_(named, pc.equal(traits["kind"], LEAD_KIND))))

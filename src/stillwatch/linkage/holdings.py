@@ -4,19 +4,23 @@ group       a set of kinds that move together; evidence counts once per group
 degree      number of values of a group that an account holds
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from stillwatch.linkage.incidence import Incidence, grouped
 from stillwatch.records import KINDS, LEAD_KIND
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 GROUPS = tuple(dict.fromkeys(group for _, group, _ in KINDS.values()))
+KIND_NAMES = tuple(KINDS)
 CONTENT = GROUPS.index("content")
 PARTNER = GROUPS.index(KINDS[LEAD_KIND][1])  # wordings that others sent
 
@@ -25,20 +29,25 @@ PARTNER = GROUPS.index(KINDS[LEAD_KIND][1])  # wordings that others sent
 class Holdings:
     """The account-trait incidence.
 
-    `account_ids` (accounts,) sorted strings; `kinds`, `values` (values,) names of the value nodes, sorted by group,
-    kind and value; `group` (values,) index into GROUPS; `accounts`, `held` (edges,) account and value of each edge,
-    sorted by account then value; `start` (accounts + 1,) first edge of each account; `degree`
-    (accounts, groups) values held of each group, those nobody else holds included.
+    `account_ids` (accounts,) sorted strings; `kind` (values,) index into KIND_NAMES; `values` (values,) names of the
+    value nodes, sorted by group, kind and value; `group` (values,) index into GROUPS; `accounts` (edges,) account of
+    each edge, sorted by account then value; `edges` the same both ways round; `holder_counts` (values,) accounts that
+    hold each value; `degree` (accounts, groups) values held of each group, those nobody else holds included.
     """
 
     account_ids: list[str]
-    kinds: list[str]
+    kind: Ints
     values: list[str]
     group: Ints
     accounts: Ints
-    held: Ints
-    start: Ints
+    edges: Incidence
+    holder_counts: Ints
     degree: Ints
+
+    @property
+    def held(self) -> Ints:
+        """Value of each edge: (edges,)."""
+        return self.edges.held
 
     @property
     def account_count(self) -> int:
@@ -46,43 +55,69 @@ class Holdings:
         return len(self.account_ids)
 
     @property
-    def holder_counts(self) -> Ints:
-        """Accounts that hold each value: (values,)."""
-        return np.bincount(self.held, minlength=len(self.values)).astype(np.int64)
+    def kinds(self) -> list[str]:
+        """Name of the kind of each value: (values,)."""
+        return [KIND_NAMES[kind] for kind in self.kind.tolist()]
+
+    def is_of(self, kinds: Collection[str]) -> NDArray[np.bool_]:
+        """Which values are of one of the kinds: (values,)."""
+        return np.isin(self.kind, [KIND_NAMES.index(kind) for kind in kinds])
+
+    def holders_of(self, values: Ints) -> tuple[Ints, Ints]:
+        """Account and value of the edges of some values, (edges,) each."""
+        counts = self.holder_counts[values]
+        ends = np.cumsum(counts)
+        place = np.arange(int(counts.sum())) + np.repeat(self.edges.first[values] - (ends - counts), counts)
+        return self.edges.holders[place], np.repeat(values, counts)
 
 
 def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
     """Index the trait table; values held by one account only are left out, as they link nobody."""
-    (holder, holders), (kind, kinds), (value, values) = (_numbered(traits[name]) for name in _NAMING)
-    is_known = np.array([name in KINDS for name in kinds.to_pylist()], dtype=bool)[kind]
-    # One number for each name (kind and value), and one for each holder and name, so that no texts are compared.
-    spread, most = max(len(values), 1), max(len(kinds) * len(values), 1)
-    holder, name = np.divmod(_each_once((holder * most + kind * spread + value)[is_known]), most)
-    names, name, holder_counts = np.unique(name, return_inverse=True, return_counts=True)
-    shared = np.flatnonzero(holder_counts >= 2)
-    texts = (kinds.take(names[shared] // spread).to_pylist(), values.take(names[shared] % spread).to_pylist())
-    spelt = list(zip(*texts, strict=True))
-    order = sorted(range(len(spelt)), key=lambda i: (_group_of(spelt[i][0]), *spelt[i]))
-    node = np.full(len(names), -1, dtype=np.int64)
-    node[shared[order]] = np.arange(len(order))
+    (kind, kinds), (value, values) = numbered(traits["kind"]), numbered(traits["value"])
     known = sorted(account_ids)
-    owner = pc.index_in(holders, pa.array(known, pa.string())).fill_null(-1).to_numpy().astype(np.int64)[holder]
-    linking = (owner >= 0) & (node[name] >= 0)
-    accounts, held = np.divmod(np.sort(owner[linking] * len(order) + node[name][linking]), max(len(order), 1))
-    group = np.array([_group_of(name) for name in kinds.to_pylist()], dtype=np.int64)[names // spread]
+    owner, spread = owners(traits["account_id"], known), max(len(values), 1)
+    is_known = pc.is_in(kinds, pa.array(KIND_NAMES)).to_numpy(zero_copy_only=False)[kind] & (owner >= 0)
+    # One number for each holder and name (kind and value), so that no texts are compared; names lie together.
+    most = max(len(known), 1)
+    name, holder = np.divmod(_each_once((kind[is_known] * spread + value[is_known]) * most + owner[is_known]), most)
+    begins = np.flatnonzero(np.append(True, name[1:] != name[:-1])[: len(name)])
+    counts = np.diff(np.append(begins, len(name)))
+    group = np.array([_group_of(one) for one in kinds.to_pylist()], dtype=np.int64)
+    degree = _degrees(holder, group[name // spread], len(known))
+    shared, edges = name[begins[counts >= 2]], np.repeat(counts >= 2, counts)
+    nodes = _ordered(kinds.take(shared // spread), values.take(shared % spread))
+    held = np.repeat(nodes.place, counts[counts >= 2])
+    # Grouping keeps the order things came in: by value first, it leaves every account's values in order.
+    by_value, first = grouped(held, holder[edges], len(nodes.values))
+    by_account, start = grouped(by_value, np.repeat(np.arange(len(nodes.values)), np.diff(first)), len(known))
     return Holdings(
         account_ids=known,
-        kinds=[spelt[i][0] for i in order],
-        values=[spelt[i][1] for i in order],
-        group=group[shared[order]],
-        accounts=accounts,
-        held=held,
-        start=np.searchsorted(accounts, np.arange(len(known) + 1)).astype(np.int64),
-        degree=_degrees(owner[owner >= 0], group[name][owner >= 0], len(known)),
+        kind=nodes.kind,
+        values=nodes.values,
+        group=np.array([_group_of(one) for one in KIND_NAMES], dtype=np.int64)[nodes.kind],
+        accounts=np.repeat(np.arange(len(known)), np.diff(start)),
+        edges=Incidence(by_account, start, by_value, first),
+        holder_counts=np.diff(first),
+        degree=degree,
     )
 
 
-_NAMING = ("account_id", "kind", "value")
+class _Nodes(NamedTuple):
+    """Value nodes by group, kind and value, and the place of each as it came: (values,) each."""
+
+    kind: Ints
+    values: list[str]
+    place: Ints
+
+
+def _ordered(kinds: pa.Array, values: pa.Array) -> _Nodes:
+    kind = pc.index_in(kinds, pa.array(KIND_NAMES)).to_numpy().astype(np.int64)
+    by_group = sorted(range(len(KIND_NAMES)), key=lambda number: (_group_of(KIND_NAMES[number]), KIND_NAMES[number]))
+    table = pa.table({"kind": np.argsort(by_group)[kind], "value": values})
+    order = pc.sort_indices(table, [("kind", "ascending"), ("value", "ascending")]).to_numpy().astype(np.int64)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return _Nodes(kind[order], values.take(pa.array(order)).to_pylist(), place)
 
 
 def _group_of(kind: str) -> int:
@@ -90,16 +125,24 @@ def _group_of(kind: str) -> int:
     return GROUPS.index(KINDS[kind][1]) if kind in KINDS else -1
 
 
-def _numbered(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
+def numbered(column: pa.ChunkedArray) -> tuple[Ints, pa.Array]:
     """A number for each row, (rows,), and the text of each number."""
-    encoded = column.combine_chunks().dictionary_encode()
+    encoded = column.combine_chunks()
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
+
+
+def owners(column: pa.ChunkedArray, account_ids: Sequence[str]) -> Ints:
+    """The place of each row's account among the ids, -1 for one that is not: (rows,)."""
+    rows, names = numbered(column)
+    return pc.index_in(names, pa.array(account_ids, pa.string())).fill_null(-1).to_numpy().astype(np.int64)[rows]
 
 
 def _each_once(numbers: Ints) -> Ints:
     """The distinct numbers in order; of very many, sorting is quicker than the hashing of `np.unique`."""
-    ordered = np.sort(numbers)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    numbers.sort()
+    return numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]
 
 
 def _degrees(owner: Ints, group: Ints, account_count: int) -> Ints:

@@ -1,28 +1,51 @@
 """Labels of accounts, -1 for none, and counting by them: what cells, merging and belonging share."""
 
 import numpy as np
+from numba import njit
+from numpy.typing import NDArray
 from scipy import sparse
 
 from stillwatch.linkage.holdings import Holdings, Ints
 
+Flags = NDArray[np.bool_]
 
-def holding_counts(of: Holdings, labels: Ints, count: int) -> sparse.csr_array:
-    """Members of each of `count` clusters that hold each value: (clusters, values)."""
-    member = labels[of.accounts] >= 0
-    ones = np.ones(int(member.sum()))
+
+def holding_counts(of: Holdings, labels: Ints, count: int, among: Flags | None = None) -> sparse.csr_array:
+    """Members of each of `count` clusters that hold each value: (clusters, values); of values `among` some, if given.
+
+    Columns are in order.
+    """
+    chosen = np.flatnonzero((labels >= 0)[of.accounts]) if among is None else np.flatnonzero(among[of.held])
+    label, value = labels[of.accounts[chosen]], of.held[chosen]
+    member = label >= 0
+    number, counts = np.unique(label[member] * len(of.values) + value[member], return_counts=True)
+    row, column = np.divmod(number, max(len(of.values), 1))
     shape = (count, len(of.values))
-    return sparse.coo_array((ones, (labels[of.accounts[member]], of.held[member])), shape=shape).tocsr()
+    return sparse.coo_array((counts.astype(np.float64), (row, column)), shape=shape).tocsr()
 
 
 def commonest(of: Holdings, labels: Ints) -> tuple[Ints, Ints]:
     """The cluster with most holders of each value (-1 for none) and how many: (values,); of equals the first."""
-    counts = holding_counts(of, labels, int(labels.max(initial=-1)) + 1).tocoo()
-    order = np.lexsort((counts.row, -counts.data, counts.col))
-    values, first = np.unique(counts.col[order], return_index=True)
-    home = np.full(len(of.values), -1, dtype=np.int64)
-    inside = np.zeros(len(of.values), dtype=np.int64)
-    home[values], inside[values] = counts.row[order][first], counts.data[order][first]
+    home, inside = np.full(len(of.values), -1, np.int64), np.zeros(len(of.values), np.int64)
+    _commonest(labels, of.edges.holders, of.edges.first, home, inside)
     return home, inside
+
+
+@njit(nogil=True, cache=True)
+def _commonest(labels: Ints, holders: Ints, first: Ints, home: Ints, inside: Ints) -> None:
+    count = np.zeros(labels.max() + 1 if len(labels) else 0, np.int64)
+    for value in range(len(home)):
+        for place in range(first[value], first[value + 1]):
+            label = labels[holders[place]]
+            if label < 0:
+                continue
+            count[label] += 1
+            if count[label] > inside[value] or (count[label] == inside[value] and label < home[value]):
+                home[value], inside[value] = label, count[label]
+        for place in range(first[value], first[value + 1]):
+            label = labels[holders[place]]
+            if label >= 0:
+                count[label] = 0
 
 
 def most(size: int, account: Ints, cluster: Ints) -> tuple[Ints, Ints]:

@@ -18,8 +18,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import stats
 
-from stillwatch.linkage.coincidences import AFTER, BEFORE, EVERYBODY, SEEN, VARIANCE, Around, Asked, counted, running
-from stillwatch.linkage.holdings import Floats, Ints
+from stillwatch.linkage.coincidences import (
+    AFTER,
+    BEFORE,
+    EVERYBODY,
+    HOUR_MIN,
+    SEEN,
+    VARIANCE,
+    Asked,
+    Known,
+    counted,
+    running,
+)
+from stillwatch.linkage.holdings import Floats, Ints, owners
 from stillwatch.linkage.labels import distinct
 
 REACH_MIN = 2  # minutes between two starts that count as together
@@ -28,7 +39,7 @@ MIN_TOGETHER = 3  # starts of an account that must coincide before it is in step
 IN_STEP_P_VALUE = 0.01  # of one account, to count as in step with its cluster
 MIN_IN_STEP = 3  # accounts in step before their cluster is
 CLUSTER_P_VALUE = 0.05  # of so many accounts in step by chance
-DAY_MIN, HOUR_MIN = 1440, 60
+DAY_MIN = 1440
 TIMETABLE_DAYS = 3  # days on which an account starts at the same minute before this is its timetable
 TIMETABLE_SHARE = 0.25  # of an account's starts in the same minutes of the hour, likewise
 FEW_STARTS = 8  # starts that an account needs before a share of them is a habit
@@ -36,23 +47,27 @@ FEW_STARTS = 8  # starts that an account needs before a share of them is a habit
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Starts of sessions by account, then time, timetables left out.
+    """Starts of sessions by account, then time, timetables left out; see `coincidences.Known`."""
 
-    `minutes` (starts,) since 1970; `first` (accounts + 1,) first start of each account; `usual` (60,) share of all
-    accounts' starts within REACH_MIN of each minute of the hour; `passed` (minutes of the log + 1,) everybody's starts
-    before each minute since `origin`.
-    """
+    known: Known
 
-    minutes: Ints
-    first: Ints
-    usual: Floats
-    passed: Ints
-    origin: int
+    @property
+    def minutes(self) -> Ints:
+        """Minutes since 1970: (starts,)."""
+        return self.known.minutes
+
+    @property
+    def first(self) -> Ints:
+        """First start of each account: (accounts + 1,)."""
+        return self.known.first
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """How often some accounts start together with others: each (accounts,)."""
+    """How often some accounts start together with others: each (accounts,).
+
+    Where fewer than MIN_TOGETHER are seen, `expected` and `variance` are not worked out, and zero.
+    """
 
     seen: Ints
     expected: Floats
@@ -66,11 +81,6 @@ class Together:
         """
         return _tail(self.seen, self.expected, self.variance)
 
-    @property
-    def p_value(self) -> float:
-        """The same for all of the accounts at once."""
-        return float(_tail(np.array([self.seen.sum()]), self.expected.sum(), self.variance.sum())[0])
-
 
 def _tail(seen: NDArray[np.number], expected: Floats, variance: Floats) -> Floats:
     mean = np.maximum(expected, 1e-9)
@@ -81,20 +91,19 @@ def _tail(seen: NDArray[np.number], expected: Floats, variance: Floats) -> Float
 
 def starts(table: pa.Table, account_ids: Sequence[str]) -> Starts:
     """Index starts (account_id, minute); several accounts of one principal count as one account."""
-    names = pa.array(account_ids, pa.string())
-    owners = pa.table({"account_id": names, "account": pa.array(range(len(names)), pa.int64())})
-    known = table.join(owners, "account_id", join_type="inner")
-    minute = np.asarray(known["minute"], np.int64)
+    owner, minute = owners(table["account_id"], account_ids), table["minute"].to_numpy().astype(np.int64)
+    owner, minute = owner[owner >= 0], minute[owner >= 0]
     earliest = int(minute.min()) if len(minute) else 0
-    account, minutes = distinct(np.stack([np.asarray(known["account"], np.int64), minute - earliest]))
+    account, minutes = distinct(np.stack([owner, minute - earliest]))
     minutes += earliest
     free = ~_scheduled(account, minutes, len(account_ids))
     account, minutes = account[free], minutes[free]
-    counted = np.bincount(minutes % HOUR_MIN, minlength=HOUR_MIN) + 1.0
+    density = np.bincount(minutes % HOUR_MIN, minlength=HOUR_MIN) + 1.0
+    usual, shifts = _usual(density / density.sum()), np.array(SHIFTS_MIN)
+    ratio = usual[:, None] / usual[(np.arange(HOUR_MIN)[:, None] + shifts) % HOUR_MIN]
     first = np.searchsorted(account, np.arange(len(account_ids) + 1)).astype(np.int64)
-    origin = int(minutes.min()) if len(minutes) else 0
-    passed = running(minutes, origin, 0)
-    return Starts(minutes, first, _usual(counted / counted.sum()), passed, origin)
+    everybody, origin = running(minutes, int(shifts.max()) + REACH_MIN)
+    return Starts(Known(minutes, first, everybody, origin, ratio, shifts, REACH_MIN))
 
 
 def is_in_step(p_values: Floats) -> bool:
@@ -110,9 +119,19 @@ def in_step_p_value(count: int, members: int) -> float:
 
 def together(of: Starts, accounts: Ints, others: Ints) -> Together:
     """How often each of `accounts` starts together with any of `others` but itself."""
-    is_other = np.zeros(len(of.first) - 1, dtype=bool)
-    is_other[others] = True
-    return _together(of, accounts, is_other[accounts], _around(of, others))
+    return each_together(of, [accounts], [others])
+
+
+def each_together(of: Starts, accounts: Sequence[Ints], others: Sequence[Ints]) -> Together:
+    """The same for several sets of accounts, each with its others, one after the other."""
+    rows = _joined(accounts)
+    return _together(of, Asked(*_ranges(others), *_ranges(accounts), np.arange(len(rows)), MIN_TOGETHER))
+
+
+def p_values_of(of: Starts, accounts: Sequence[Ints], others: Sequence[Ints]) -> list[Floats]:
+    """Chance of as many coincidences for each account of each set, with the others of the set."""
+    ends = np.cumsum([len(part) for part in accounts])[:-1]
+    return np.split(each_together(of, accounts, others).p_values, ends) if len(accounts) else []
 
 
 def pairs_together(of: Starts, groups: Sequence[Ints], left: Ints, right: Ints) -> Floats:
@@ -120,37 +139,37 @@ def pairs_together(of: Starts, groups: Sequence[Ints], left: Ints, right: Ints) 
 
     The groups have no accounts in common.
     """
-    sums = np.zeros((3, len(left)))
     order = np.argsort(right, kind="stable")
-    near, last = None, -1
-    for pair in order.tolist():
-        if near is None or right[pair] != last:
-            near, last = _around(of, groups[right[pair]]), right[pair]
-        accounts = groups[left[pair]]
-        found = _together(of, accounts, np.zeros(len(accounts), dtype=bool), near)
-        sums[:, pair] = found.seen.sum(), found.expected.sum(), found.variance.sum()
-    return _tail(*sums)
+    sizes = np.array([len(groups[group]) for group in left[order].tolist()], dtype=np.int64)
+    pair = np.repeat(np.arange(len(left)), sizes)
+    near, first = np.unique(right[order], return_index=True)
+    account, others = _joined([groups[group] for group in left[order].tolist()]), [groups[i] for i in near.tolist()]
+    first_row = np.searchsorted(pair, np.append(first, len(left)))
+    found = _together(of, Asked(*_ranges(others), account, first_row, pair, MIN_TOGETHER))
+    seen, expected, variance = (
+        np.bincount(pair, weights=one, minlength=len(left)).astype(np.float64)
+        for one in (found.seen, found.expected, found.variance)
+    )
+    p_values = np.empty(len(left))
+    p_values[order] = _tail(seen, expected, variance)
+    return p_values
 
 
-def _together(of: Starts, accounts: Ints, is_other: NDArray[np.bool_], near: Around) -> Together:
-    sums = np.zeros((len(accounts), 5))
-    first, last = of.first[accounts], of.first[accounts + 1]
-    counted(Asked(of.minutes, first, last, np.where(is_other, last, first)), near, sums)
+def _together(of: Starts, asked: Asked) -> Together:
+    sums = np.zeros((len(asked.account), 5))
+    counted(of.known, asked, sums)
     # Outages and short logs make everybody begin at once: of the three readings of chance the largest counts.
     chance = sums[:, [BEFORE, AFTER, EVERYBODY]].max(axis=1, initial=0.0)
     return Together(sums[:, SEEN].astype(np.int64), chance, sums[:, VARIANCE])
 
 
-def _around(of: Starts, others: Ints) -> Around:
-    theirs = of.minutes[_places(of.first[others], of.first[others + 1])]
-    upto = running(theirs, of.origin, len(of.passed) - 1)
-    return Around(upto, of.passed, of.origin, of.usual, np.array(SHIFTS_MIN), REACH_MIN)
+def _ranges(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """The parts one after the other, and where each begins, the end of the last included."""
+    return _joined(parts), np.append(0, np.cumsum([len(part) for part in parts])).astype(np.int64)
 
 
-def _places(first: Ints, last: Ints) -> Ints:
-    """The numbers from each first to before each last, one run after another."""
-    counts = last - first
-    return np.asarray(np.arange(int(counts.sum())) + np.repeat(first - (np.cumsum(counts) - counts), counts))
+def _joined(parts: Sequence[Ints]) -> Ints:
+    return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
 def _usual(density: Floats) -> Floats:

@@ -17,7 +17,7 @@ from scipy.sparse import csgraph
 from stillwatch.linkage.cells import DURABLE, TELLING_CONTROL
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import holding_counts, members_of, numbered
-from stillwatch.linkage.lockstep import Starts, pairs_together
+from stillwatch.linkage.synchrony import Synchrony
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MIN_GROUPS
 
@@ -36,11 +36,11 @@ POINTS = np.where(np.isin(np.arange(CROWD + 1), [*CHEAP, CROWD]), 1, 2)  # (grou
 
 @dataclass(frozen=True, slots=True)
 class Linkable:
-    """What accounts can be linked by: traits, their weights, starts of sessions; and who may be a member."""
+    """What accounts can be linked by: traits, their weights, sessions begun together; and who may be a member."""
 
     of: Holdings
     weighed: Weights
-    starts: Starts
+    synchrony: Synchrony
     eligible: Flags  # (accounts,)
     by_crowds: Flags  # (accounts,) whom a card or device of several members suffices to tie
 
@@ -79,7 +79,7 @@ def _linked_pairs(by: Linkable, labels: Ints, count: int) -> tuple[Ints, Ints]:
     digits = np.asarray(strength[left, right]).ravel() if len(left) else np.zeros(0)
     open_ = (pairs.data < MIN_POINTS) | (digits < -np.log10(MERGE_P_VALUE))
     in_step = np.ones(len(left))
-    in_step[open_] = pairs_together(by.starts, members_of(labels), left[open_], right[open_])
+    in_step[open_] = by.synchrony.p_values(members_of(labels), left[open_], right[open_])
     steps = in_step <= GROUP_P_VALUE
     worth = pairs.data + np.where(steps, POINTS[TIMING], 0)
     digits = digits + np.where(steps, -np.log10(np.maximum(in_step, LEAST_P_VALUE)), 0.0)
@@ -95,7 +95,7 @@ def _shared_beyond_chance(
     A cell that holds d of the D holdings of a group holds a value with n holders by chance with probability
     1 - exp(-n d / D); values shared by two cells are Poisson.
     """
-    held = holding_counts(of, labels, count).tocsc()[:, np.flatnonzero(wanted)].tocsr()
+    held = holding_counts(of, labels, count, wanted)
     held.data = np.ones_like(held.data)
     shared = sparse.triu(held @ held.T, k=1).tocoo()
     left, right = shared.row.astype(np.int64), shared.col.astype(np.int64)
@@ -115,11 +115,11 @@ def _named_alike(of: Holdings, wanted: Flags, labels: Ints, count: int) -> tuple
     Cells are made of wordings and a lead is a wording, so what counts is how many of all accounts bear it, not how many
     leads an account has: the hypergeometric tail of the cell that bears it more by chance.
     """
-    held = holding_counts(of, labels, count).tocsc()[:, np.flatnonzero(wanted)].tocoo()
+    held = holding_counts(of, labels, count, wanted).tocoo()
     size = np.bincount(labels[labels >= 0], minlength=count)
     most = 2 * held.data > size[held.row]
     cell, lead, bearing = held.row[most].astype(np.int64), held.col[most], held.data[most]
-    totals = of.holder_counts[np.flatnonzero(wanted)][lead]
+    totals = of.holder_counts[lead]
     chance = np.asarray(stats.hypergeom.sf(bearing - 1, of.account_count, totals, size[cell]))
     left, right, p_values = [], [], []
     for number in np.unique(lead):

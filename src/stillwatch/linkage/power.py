@@ -22,7 +22,7 @@ def minimum_detectable(of: Holdings, *, fdr: float) -> int | None:
     All of its accounts hold TRAITS templates and TRAITS addresses that nobody else holds.
     """
     chance = mixing(of)[GROUPS.index("content"), GROUPS.index("network")] or 1.0 / max(of.account_count, 1)
-    tried = max(sum(of.kinds.count(kind) for kind in TEMPLATE_KINDS) * of.kinds.count("ip"), TRAITS**2)
+    tried = max(int(of.is_of(TEMPLATE_KINDS).sum()) * int(of.is_of(["ip"]).sum()), TRAITS**2)
     for accounts in range(SMALLEST, min(LARGEST, of.account_count // 2)):
         p_value = float(stats.poisson.sf(accounts - 1, accounts**2 * chance))
         if p_value <= fdr * TRAITS**2 / tried:

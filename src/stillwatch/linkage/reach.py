@@ -21,7 +21,7 @@ Source: capture and recapture by several lists: Chandra Sekar & Deming, JASA 44 
 import numpy as np
 from scipy import stats
 
-from stillwatch.linkage.belonging import Steps, tying
+from stillwatch.linkage.belonging import tying
 from stillwatch.linkage.cells import components
 from stillwatch.linkage.holdings import GROUPS, Holdings, Ints
 from stillwatch.linkage.labels import members_of, numbered
@@ -35,27 +35,26 @@ STRANGE_P_VALUE = 0.01  # of so many holders of a wording missed, corrected for 
 
 def within_reach(by: Linkable, labels: Ints) -> Ints:
     """The labels, with new ones for those who are out of reach of their cluster, one for all of a cluster."""
-    steps = Steps(by.starts)
     while True:
-        gone = _out_of_reach(by, labels, steps)
+        gone = _out_of_reach(by, labels)
         if not gone.any():
             return labels
         labels = numbered(np.where(gone, labels + labels.max() + 1, labels), least=1)
 
 
-def _out_of_reach(by: Linkable, labels: Ints, steps: Steps) -> Flags:
+def _out_of_reach(by: Linkable, labels: Ints) -> Flags:
     """Members who are too many without a tie for their cluster to have missed them: (accounts,)."""
     of = by.of
     ties = tying(by, labels)
     islands = components(of, np.isin(np.arange(len(of.held)), ties))
-    wordings = np.flatnonzero(np.isin(np.array(of.kinds, dtype=object), WORDINGS)[of.held])
+    wordings = np.flatnonzero(of.is_of(WORDINGS)[of.held])
     tied_by, worded_by = _by_label(labels[of.accounts], ties), _by_label(labels[of.accounts], wordings)
     gone = np.zeros(of.account_count, dtype=bool)
     for cluster, members in enumerate(members_of(labels)):
         tied = tied_by[cluster]
         if not len(tied):
             continue
-        step = members[steps.in_step(labels, members, np.full(len(members), cluster))]
+        step = members[by.synchrony.in_step(labels, members, np.full(len(members), cluster))]
         caught = _caught(of, members, tied[islands[of.accounts[tied]] == _largest(islands[members])], step)
         missed = members[~caught.any(axis=1)]
         strange = _strange(of, worded_by[cluster], missed, _missed_share(caught))

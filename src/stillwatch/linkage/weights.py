@@ -29,9 +29,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, stats
+from scipy import stats
 
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
+from stillwatch.linkage.incidence import incidence
+from stillwatch.linkage.meetings import covered, met
 
 COMMON_SHARE = 0.25  # a value held by more accounts than this corroborates nothing
 MIN_OVERLAP = 2  # accounts that must hold both values
@@ -95,12 +97,8 @@ def overlap_p_values(shared: Ints, fewer: Ints, expected: Floats) -> Floats:
 
 def _meetings(of: Holdings, rare: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
     """Every pair of rare values of independent groups that at least MIN_OVERLAP accounts hold, both ways round."""
-    met = overlaps(of, rare, rare, MIN_OVERLAP)
-    apart = of.group[met.row] != of.group[met.col]
-    row, col, data = (array[apart].astype(np.int64) for array in (met.row, met.col, met.data))
-    value, other, shared = np.concatenate([row, col]), np.concatenate([col, row]), np.concatenate([data, data])
-    speaks = independent(of.group[value], of.group[other])
-    return value[speaks], other[speaks], shared[speaks]
+    value, other, shared = overlaps(of, rare, MIN_OVERLAP)
+    return np.concatenate([value, other]), np.concatenate([other, value]), np.concatenate([shared, shared])
 
 
 def independent(group: Ints | int, other: Ints | int) -> NDArray[np.bool_]:
@@ -148,18 +146,9 @@ def _expected_surplus(of: Holdings) -> Floats:
 
 def _covered(of: Holdings, value: Ints, other: Ints) -> Floats:
     """Share of each value's holders that share a value of each group with another of its holders: (values, groups)."""
-    size = len(of.values)
-    ones = np.ones(len(of.held))
-    incidence = sparse.coo_array((ones, (of.accounts, of.held)), shape=(of.account_count, size)).tocsr()
-    covered = np.zeros((size, len(GROUPS)))
-    for group in range(len(GROUPS)):
-        wanted = of.group[other] == group
-        cells = (np.ones(int(wanted.sum())), (other[wanted], value[wanted]))
-        linked = sparse.coo_array(cells, shape=(size, size)).tocsr()
-        supported = (incidence @ linked).multiply(incidence).tocsr()
-        supported.data = np.minimum(supported.data, 1.0)
-        covered[:, group] = np.asarray(supported.sum(axis=0)).ravel() / np.maximum(of.holder_counts, 1)
-    return covered
+    return np.asarray(
+        covered(of.edges, value, other, of.group, len(GROUPS)) / np.maximum(of.holder_counts, 1)[:, np.newaxis]
+    )
 
 
 def _discoveries(of: Holdings, p_values: Floats, fdr: float) -> NDArray[np.bool_]:
@@ -168,10 +157,9 @@ def _discoveries(of: Holdings, p_values: Floats, fdr: float) -> NDArray[np.bool_
     Where nobody holds a lead, none was tested against.
     """
     tested = np.flatnonzero((np.arange(len(GROUPS)) != PARTNER) | (of.group == PARTNER).any())
-    kinds = np.array(of.kinds)
     found = np.zeros(p_values.shape, dtype=bool)
-    for kind in sorted(set(of.kinds)):
-        cells = np.ix_(kinds == kind, tested)
+    for kind in np.unique(of.kind):
+        cells = np.ix_(of.kind == kind, tested)
         found[cells] = _below(p_values[cells], fdr)
     return found
 
@@ -183,25 +171,22 @@ def _below(p_values: Floats, fdr: float) -> NDArray[np.bool_]:
     return np.asarray(p_values <= (ordered[passing[-1]] if len(passing) else -1.0))
 
 
-def overlaps(of: Holdings, left: NDArray[np.bool_], right: NDArray[np.bool_], least: int) -> sparse.coo_array:
-    """Accounts that hold both a wanted left and a wanted right value, where at least `least` do: upper triangle."""
-    keep = (left | right)[of.held] & _among_rarest(of)
-    ones = np.ones(int(keep.sum()), dtype=np.int32)
-    incidence = sparse.coo_array(
-        (ones, (of.accounts[keep], of.held[keep])), shape=(of.account_count, len(of.values))
-    ).tocsr()
-    together = sparse.triu(incidence.T @ incidence, k=1).tocoo()
-    wanted = together.data >= least
-    cells = (together.data[wanted], (together.row[wanted], together.col[wanted]))
-    return sparse.coo_array(cells, shape=together.shape)
+def overlaps(of: Holdings, wanted: NDArray[np.bool_], least: int) -> tuple[Ints, Ints, Ints]:
+    """Pairs of wanted values of independent groups that at least `least` accounts hold, each once; how many do."""
+    keep = wanted[of.held] & _among_rarest(of)
+    kept = incidence(of.accounts[keep], of.held[keep], of.account_count, len(of.values))
+    every = np.arange(len(GROUPS))
+    return met(kept, of.group, independent(every[:, np.newaxis], every), least)
 
 
 def _among_rarest(of: Holdings) -> NDArray[np.bool_]:
     """Whether an edge leads to one of its account's MAX_HELD rarest values: (edges,)."""
-    order = np.lexsort((of.held, of.holder_counts[of.held], of.accounts))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order)) - of.start[of.accounts[order]]
-    return rank < MAX_HELD
+    is_rare = np.ones(len(of.held), dtype=bool)
+    crowded = np.flatnonzero((np.diff(of.edges.start) > MAX_HELD)[of.accounts])
+    order = crowded[np.lexsort((of.held[crowded], of.holder_counts[of.held[crowded]], of.accounts[crowded]))]
+    first = np.searchsorted(of.accounts[order], of.accounts[order])
+    is_rare[order] = np.arange(len(order)) - first < MAX_HELD
+    return is_rare
 
 
 def mixing(of: Holdings) -> Floats:
