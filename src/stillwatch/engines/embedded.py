@@ -44,12 +44,12 @@ class EmbeddedEngine:
         Raises:
             EngineError: the memory limit cannot be read, or the folder cannot be made.
         """
-        self._threads = threads or os.cpu_count() or 1
+        self.threads_here = threads or os.cpu_count() or 1
         self._memory_limit = memory_limit
         folder.mkdir(parents=True, exist_ok=True)
         config = {
             "memory_limit": memory_limit,
-            "threads": self._threads,
+            "threads": self.threads_here,
             "temp_directory": str(folder / "spill"),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -109,10 +109,10 @@ class EmbeddedEngine:
     def _mapped(self, batches: Iterable[pa.RecordBatch], function: BatchFunction) -> Iterator[pa.RecordBatch]:
         """Results in input order, with at most two batches per thread in flight."""
         pending: deque[Future[pa.RecordBatch]] = deque()
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self.threads_here) as pool:
             for batch in batches:
                 pending.append(pool.submit(function, batch))
-                if len(pending) >= 2 * self._threads:
+                if len(pending) >= 2 * self.threads_here:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
