@@ -17,6 +17,7 @@ Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aike
     5. A template is a trait when its text varies within accounts as its fingerprints do.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -142,13 +143,16 @@ def recurring_here(signals: IbisTable, engine: Engine, work: Path) -> Recurring:
         return found
 
     exact = count((KEY, KEY + 1), prepared=keyed)
-    sampling = {"one_in": _one_in(exchanges), "most": most_of_account(accounts)}
-    prompts = [_prompts(shelves, shelf, known, exact, **sampling) for shelf in range(shelves.count)]
+    sampled_from = partial(
+        _prompts, shelves, known=known, exact=exact, one_in=_one_in(exchanges), most=most_of_account(accounts)
+    )
+    with ThreadPoolExecutor(engine.threads_here) as pool:
+        prompts = list(pool.map(sampled_from, range(shelves.count)))
     shelves.remove()
     return Recurring(fingerprints, exact, pa.chunked_array(prompts))
 
 
-def _prompts(shelves: Shelves, shelf: int, known: Vocabulary, exact: Ints, *, one_in: int, most: int) -> pa.Array:
+def _prompts(shelves: Shelves, shelf: int, *, known: Vocabulary, exact: Ints, one_in: int, most: int) -> pa.Array:
     """What `looks` and `rewordings.sampled` would choose of a shelf: lists of the numbers of fingerprints."""
     rows, keys = shelves.rows(shelf), shelves.keys(shelf)
     left = np.flatnonzero((keys != 0) & _is_looked_at(rows[:, TEXT], one_in) & ~_among(keys, exact))

@@ -142,9 +142,10 @@ def straight(
     """
     signals = without_empty(signals, columns)
     among = None if foreign is None else engine.memory(rollups.prefixes(foreign))
+    handling = signals if foreign is None or len(foreign) else signals.limit(0)
     written = {
         "activity": rollups.activity(signals),
-        "artefacts": rollups.exchanged_artefacts(signals, among),
+        "artefacts": rollups.exchanged_artefacts(handling, among),
         "starts": rollups.session_starts(rollups.spans(signals)),
         "appearances": rollups.appearances(signals),
     }
@@ -153,7 +154,8 @@ def straight(
     traits = engine.write(rollups.exchange_traits(signals, seen), work / "exchange_traits.parquet")
     content = embedded = rollups.unsampled(signals)
     if "embedding" in columns:
-        embedded = rollups.embedded(content, engine.write(rollups.chosen(content), work / "chosen.parquet"))
+        chosen = rollups.chosen(content, content.text_id.notnull())  # every text of which there is a number has one
+        embedded = rollups.embedded(content, engine.write(chosen, work / "chosen.parquet"))
     return Rollups(traits=traits, content=content.drop("embedding"), embedded=embedded, columns=columns, **tables)
 
 
