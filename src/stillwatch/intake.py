@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stillwatch import ingest, rollups
 from stillwatch.engines.base import Engine, IbisTable
@@ -210,10 +211,13 @@ def sample(batch: pa.RecordBatch, lots: npt.NDArray[np.uint64], tally: Tally) ->
     """Keep one prompt in `sample_one_in`, chosen by a hash of the id, so that the order of files does not matter."""
     drawn = (lots % np.uint64(tally.sample_one_in) == 0) & batch["prompt"].is_valid().to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(drawn)
+    if not len(rows):
+        return
     chosen = batch.select(["exchange_id", "account_id", "prompt"]).take(pa.array(rows))
-    for lot, row in zip(lots[rows].tolist(), chosen.to_pylist(), strict=True):
-        tally.lots[row["exchange_id"]] = lot
-        tally.exemplars[row["exchange_id"]] = (row["account_id"], row["prompt"][:MAX_EXEMPLAR_CHARS])
+    ids, accounts = (chosen[name].cast(pa.string()).to_pylist() for name in ("exchange_id", "account_id"))
+    texts = pc.utf8_slice_codeunits(chosen["prompt"], 0, MAX_EXEMPLAR_CHARS).to_pylist()
+    tally.lots.update(zip(ids, lots[rows].tolist(), strict=True))
+    tally.exemplars.update(zip(ids, zip(accounts, texts, strict=True), strict=True))
     thin(tally)
 
 

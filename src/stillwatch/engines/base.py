@@ -16,7 +16,13 @@ FILE_COLUMN, ROW_COLUMN = "stillwatch_file", "stillwatch_row"  # where a row of 
 
 
 class Engine(Protocol):
-    """A place where tables live. Stages take Ibis tables and never learn which engine made them."""
+    """A place where tables live. Stages take Ibis tables and never learn which engine made them.
+
+    `threads_here` is how many threads may work on tables on this machine; 0 where their rows lie on other machines, too
+    many to bring here.
+    """
+
+    threads_here: int
 
     def read(self, path: Path) -> IbisTable:
         """The Parquet dataset at `path` (a file, or a folder of parts) as an Ibis table."""

@@ -44,12 +44,12 @@ class EmbeddedEngine:
         Raises:
             EngineError: the memory limit cannot be read, or the folder cannot be made.
         """
-        self._threads = threads or os.cpu_count() or 1
+        self.threads_here = threads or os.cpu_count() or 1
         self._memory_limit = memory_limit
         folder.mkdir(parents=True, exist_ok=True)
         config = {
             "memory_limit": memory_limit,
-            "threads": self._threads,
+            "threads": self.threads_here,
             "temp_directory": str(folder / "spill"),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -109,10 +109,10 @@ class EmbeddedEngine:
     def _mapped(self, batches: Iterable[pa.RecordBatch], function: BatchFunction) -> Iterator[pa.RecordBatch]:
         """Results in input order, with at most two batches per thread in flight."""
         pending: deque[Future[pa.RecordBatch]] = deque()
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self.threads_here) as pool:
             for batch in batches:
                 pending.append(pool.submit(function, batch))
-                if len(pending) >= 2 * self._threads:
+                if len(pending) >= 2 * self.threads_here:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
@@ -147,15 +147,19 @@ def _write_parts(batches: Iterator[pa.RecordBatch], schema: pa.Schema, folder: P
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer that looks for repeats only where it finds some, and keeps no statistics: rows come in any order.
 
-    Repeats are in texts and in bytes; where the schema has dictionaries, only those texts have them.
+    Repeats are in texts and in bytes; where the schema has dictionaries, only those texts have them. Zstandard costs
+    hardly more than LZ4 and makes a fourth less of what it gets, but for bytes.
     """
     is_marked = any(pa.types.is_dictionary(kind) for kind in schema.types)
-    names = []
+    repeated, codecs = [], {}
     for field in schema:
-        kind = field.type.value_type if pa.types.is_fixed_size_list(field.type) else field.type
+        is_list = pa.types.is_fixed_size_list(field.type) or pa.types.is_list(field.type)
+        kind = field.type.value_type if is_list else field.type
+        column = f"{field.name}.list.element" if is_list else field.name
+        codecs[column] = "lz4" if pa.types.is_int8(kind) else "zstd"
         if pa.types.is_dictionary(kind) or pa.types.is_int8(kind) or (pa.types.is_string(kind) and not is_marked):
-            names.append(field.name if kind == field.type else f"{field.name}.list.element")
-    return pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=names or False, write_statistics=False)
+            repeated.append(column)
+    return pq.ParquetWriter(path, schema, compression=codecs, use_dictionary=repeated or False, write_statistics=False)
 
 
 def _partial(path: Path) -> Path:

@@ -72,6 +72,8 @@ class SparkEngine:
     failures of Spark inside it leave as `EngineError`.
     """
 
+    threads_here = 0
+
     def __init__(
         self,
         root: Path,

@@ -50,7 +50,8 @@ def indexed(fingerprints: Ints, group: Ints | None = None) -> Vocabulary:
 
 
 @njit(nogil=True, cache=True)
-def _place(fingerprint: np.int64, capacity: int) -> np.int64:
+def place(fingerprint: np.int64, capacity: int) -> np.int64:
+    """Where to look for a value first in a table of so many places, a power of two."""
     return np.int64((np.uint64(fingerprint) * _SPREAD) >> np.uint64(33)) & np.int64(capacity - 1)
 
 
@@ -58,7 +59,7 @@ def _place(fingerprint: np.int64, capacity: int) -> np.int64:
 def _table(fingerprints: Ints, capacity: int) -> Ints:
     table = np.full(capacity, _FREE, np.int64)
     for number in range(len(fingerprints)):
-        at = _place(fingerprints[number], capacity)
+        at = place(fingerprints[number], capacity)
         while table[at] != _FREE:
             at = (at + 1) & (capacity - 1)
         table[at] = number
@@ -74,20 +75,20 @@ def numbers(sketches: Ints, known: Vocabulary, found: Ints) -> None:
         for fingerprint in sketches[row]:
             if fingerprint == 0:
                 continue
-            at = _place(fingerprint, most + 1)
+            at = place(fingerprint, most + 1)
             while known.table[at] != _FREE and known.fingerprints[known.table[at]] != fingerprint:
                 at = (at + 1) & most
             number = known.table[at]
             if number == _FREE:
                 continue
-            place = used
-            while place > 0 and found[row, place - 1] > number:
-                place -= 1
-            if place > 0 and found[row, place - 1] == number:
+            slot = used
+            while slot > 0 and found[row, slot - 1] > number:
+                slot -= 1
+            if slot > 0 and found[row, slot - 1] == number:
                 continue
-            for i in range(used, place, -1):
+            for i in range(used, slot, -1):
                 found[row, i] = found[row, i - 1]
-            found[row, place] = number
+            found[row, slot] = number
             used += 1
         found[row, used:] = _FREE
 

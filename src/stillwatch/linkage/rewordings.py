@@ -41,8 +41,12 @@ def sampled(looks: IbisTable, accepted: IbisTable, *, accounts: int) -> IbisTabl
     left = looks.filter(looks.numbers.notnull()).anti_join(accepted, "template_id")
     order = ibis.window(group_by="account_id", order_by="exchange_id")
     ranked = left.mutate(rank=ibis.row_number().over(order))
-    most = max(min(MOST_OF_ACCOUNT, MOST_SAMPLED // max(accounts, 1)), 1)
-    return ranked.filter(ranked["rank"] < most).select("numbers")
+    return ranked.filter(ranked["rank"] < most_of_account(accounts)).select("numbers")
+
+
+def most_of_account(accounts: int) -> int:
+    """How many prompts of each of so many accounts are sampled."""
+    return max(min(MOST_OF_ACCOUNT, MOST_SAMPLED // max(accounts, 1)), 1)
 
 
 def groups(prompts: pa.ChunkedArray, count: int) -> Ints:

@@ -17,6 +17,8 @@ Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aike
     5. A template is a trait when its text varies within accounts as its fingerprints do.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,14 +31,17 @@ from numpy.typing import NDArray
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
 from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids
 from stillwatch.linkage.received import NO_LEADS, Leads, Recognition
-from stillwatch.linkage.rewordings import groups, sampled
-from stillwatch.records import EMBEDDING_SIZE
+from stillwatch.linkage.recurrence import recurring
+from stillwatch.linkage.rewordings import groups, most_of_account, sampled
+from stillwatch.linkage.shelves import ACCOUNT, EXCHANGE, KEY, ON_SHELVES, SKETCH, TEXT, Shelves, shelved
+from stillwatch.records import EMBEDDING_SIZE, SKETCH_SIZE
 
 MIN_TEXTS = 5  # different texts of one account each; below this, coincidence and retries dominate
 TEXTS_PER_ACCOUNT = 3.0  # different texts in which an account that has it uses a wording, on average
 MIN_MATCHED = 2  # vocabulary fingerprints that make a template: one alone is a phrase
 VOCABULARY = "vocabulary.parquet"  # in the work folder
 MOST_LOOKED_AT = 4_000_000  # prompts among which rewordings are looked for
+READ_ROWS = 65_536
 MOST_COUNTED = 12_000_000  # exchanges whose fingerprints are counted by account at once
 
 Ints = NDArray[np.int64]
@@ -85,29 +90,94 @@ class Templated(NamedTuple):
     exact: IbisTable
 
 
-def templated(signals: IbisTable, engine: Engine, work: Path, leads: Leads = NO_LEADS) -> Templated:
+class Recurring(NamedTuple):
+    """What recurs in changing texts, fingerprints and sets of them, both sorted; and prompts that may be rewordings.
+
+    `prompts` are lists of the numbers of fingerprints that a prompt has, of a sample of those whose set does not recur.
+    """
+
+    fingerprints: Ints
+    exact: Ints
+    prompts: pa.ChunkedArray
+
+
+def templated(
+    signals: IbisTable, engine: Engine, work: Path, leads: Leads = NO_LEADS, *, embedded: IbisTable | None = None
+) -> Templated:
     """Which template every exchange bears, and the number of the lead; kept in `work`.
 
-    Two passes over the sketches: one finds the sets that recur and samples what is left for rewordings, the other
-    says which template each exchange bears.
+    One pass over the sketches finds what recurs, the other says which template each exchange bears. Where all rows lie
+    on this machine kernels count them account by account, else the engine does; both find the same. `embedded` are the
+    signals with their embeddings, where these are not among them.
     """
+    find = recurring_here if engine.threads_here else recurring_there
+    fingerprints, exact, prompts = find(signals, engine, work)
+    if not len(fingerprints) and not leads.campaigns:
+        return _without_templates(signals if embedded is None else embedded, engine, work)
+    known = indexed(fingerprints, groups(prompts, len(fingerprints)))
+    engine.write(engine.memory(vocabulary_rows(known, exact)), work / VOCABULARY)
+    names, rows = [*TEMPLATED_SCHEMA.names, "sketch", "text_id"], signals if embedded is None else embedded
+    wanted = rows.select(*[name for name in names if name in rows.columns])
+    exchanges = engine.map_batches(wanted, templated_batches(known, exact, leads), TEMPLATED_SCHEMA, work / "templated")
+    return Templated(exchanges, engine.memory(pa.table({"template_id": pa.array(exact)})))
+
+
+def recurring_here(signals: IbisTable, engine: Engine, work: Path) -> Recurring:
+    """What recurs, counted here."""
+    exchanges = int(signals.count().to_pyarrow().as_py())
+    sketched = signals.filter(signals.sketch.notnull() & signals.text_id.notnull()).select(*ON_SHELVES)
+    shelves = shelved(sketched.to_pyarrow_batches(chunk_size=READ_ROWS), exchanges, work / "shelves")
+    is_all = shelves.size == exchanges
+    accounts = shelves.accounts if is_all else int(signals.account_id.nunique().to_pyarrow().as_py())
+    count = partial(
+        recurring, shelves, least=MIN_TEXTS, texts_per_account=TEXTS_PER_ACCOUNT, threads=engine.threads_here
+    )
+    fingerprints = count((SKETCH, SKETCH + SKETCH_SIZE))
+    known = indexed(fingerprints)
+
+    def keyed(shelf: int) -> Ints:
+        found = shelves.rows(shelf)
+        _, ids, counts = _matched(found[:, SKETCH:], known)
+        found[:, KEY] = np.where(counts >= MIN_MATCHED, ids, 0)
+        shelves.keep_keys(shelf, found[:, KEY])
+        return found
+
+    exact = count((KEY, KEY + 1), prepared=keyed)
+    sampled_from = partial(
+        _prompts, shelves, known=known, exact=exact, one_in=_one_in(exchanges), most=most_of_account(accounts)
+    )
+    with ThreadPoolExecutor(engine.threads_here) as pool:
+        prompts = list(pool.map(sampled_from, range(shelves.count)))
+    shelves.remove()
+    return Recurring(fingerprints, exact, pa.chunked_array(prompts))
+
+
+def _prompts(shelves: Shelves, shelf: int, *, known: Vocabulary, exact: Ints, one_in: int, most: int) -> pa.Array:
+    """What `looks` and `rewordings.sampled` would choose of a shelf: lists of the numbers of fingerprints."""
+    rows, keys = shelves.rows(shelf), shelves.keys(shelf)
+    left = np.flatnonzero((keys != 0) & _is_looked_at(rows[:, TEXT], one_in) & ~_among(keys, exact))
+    ordered = left[np.lexsort((rows[left, EXCHANGE], rows[left, ACCOUNT]))]
+    owners = rows[ordered, ACCOUNT]
+    rank = np.arange(len(owners)) - np.searchsorted(owners, owners)
+    chosen = rows[ordered[rank < most], SKETCH:]
+    return _lists(_matched(chosen, known)[0], is_null=np.zeros(len(chosen), np.bool_))
+
+
+def recurring_there(signals: IbisTable, engine: Engine, work: Path) -> Recurring:
+    """What recurs, counted by the engine."""
     exchanges, accounts = int(signals.count().to_pyarrow().as_py()), numbered_accounts(signals)
     fingerprints = vocabulary(signals, accounts, engine, work, parts=1 << (exchanges // MOST_COUNTED).bit_length())
-    if not len(fingerprints) and not leads.campaigns:
-        return _without_templates(signals, engine, work)
-    first = looks(indexed(fingerprints), one_in=max(exchanges // MOST_LOOKED_AT, 1))
+    first = looks(indexed(fingerprints), one_in=_one_in(exchanges))
     looked = engine.map_batches(
         signals.select("exchange_id", "account_id", "text_id", "sketch"), first, LOOKS_SCHEMA, work / "looks"
     )
     exact = engine.write(accepted(looked), work / "accepted.parquet")
     prompts = sampled(looked, exact, accounts=len(accounts)).to_pyarrow()["numbers"]
-    known = indexed(fingerprints, groups(prompts, len(fingerprints)))
-    recurring = np.sort(exact.to_pyarrow()["template_id"].to_numpy())
-    engine.write(engine.memory(vocabulary_rows(known, recurring)), work / VOCABULARY)
-    names = [*TEMPLATED_SCHEMA.names, "sketch", "text_id"]
-    wanted = signals.select(*[name for name in names if name in signals.columns])
-    second = templated_batches(known, recurring, leads)
-    return Templated(engine.map_batches(wanted, second, TEMPLATED_SCHEMA, work / "templated"), exact)
+    return Recurring(fingerprints, np.sort(exact.to_pyarrow()["template_id"].to_numpy()), prompts)
+
+
+def _one_in(exchanges: int) -> int:
+    return max(exchanges // MOST_LOOKED_AT, 1)
 
 
 def _without_templates(signals: IbisTable, engine: Engine, work: Path) -> Templated:
@@ -187,10 +257,9 @@ def looks(known: Vocabulary, *, one_in: int = 1) -> BatchFunction:
     """
 
     def looked(batch: pa.RecordBatch) -> pa.RecordBatch:
-        found, ids, counts = _matched(batch["sketch"], known)
+        found, ids, counts = _matched(matrix(batch["sketch"], np.int64), known)
         bears = counts >= MIN_MATCHED
-        texts = (batch["text_id"].fill_null(0).to_numpy().view(np.uint64) * _SPREAD) >> np.uint64(32)
-        shown = bears & (texts % np.uint64(one_in) == 0)
+        shown = bears & _is_looked_at(batch["text_id"].fill_null(0).to_numpy(), one_in)
         columns = {
             "template_id": pa.array(ids, mask=~bears),
             "item_id": batch["text_id"],
@@ -200,6 +269,12 @@ def looks(known: Vocabulary, *, one_in: int = 1) -> BatchFunction:
         return pa.RecordBatch.from_arrays(arrays, schema=LOOKS_SCHEMA)
 
     return looked
+
+
+def _is_looked_at(texts: Ints, one_in: int) -> NDArray[np.bool_]:
+    """One text in so many, by its hash."""
+    spread = (np.ascontiguousarray(texts).view(np.uint64) * _SPREAD) >> np.uint64(32)
+    return np.asarray(spread % np.uint64(one_in) == 0)
 
 
 def accepted(looks: IbisTable) -> IbisTable:
@@ -232,16 +307,16 @@ def templated_batches(known: Vocabulary, exact: Ints, leads: Leads = NO_LEADS) -
 
 def template_ids(sketches: pa.Array | pa.ChunkedArray, known: Vocabulary, names: Ints, exact: Ints) -> pa.Array:
     """The template of each sketch, null for none; `names` are those of the vocabulary's groups."""
-    found, ids, counts = _matched(sketches, known)
+    found, ids, counts = _matched(matrix(sketches, np.int64), known)
     groups = np.empty(len(found), np.int64)
     group_of(found, known, MIN_MATCHED, groups)
     rewords = (groups != NO_GROUP) & ~_among(ids, exact)
     return pa.array(np.where(rewords, names[groups], ids), mask=counts < MIN_MATCHED)
 
 
-def _matched(column: pa.Array | pa.ChunkedArray, known: Vocabulary) -> tuple[Ints, Ints, Ints]:
+def _matched(sketches: Ints, known: Vocabulary) -> tuple[Ints, Ints, Ints]:
     """Numbers of the known fingerprints of each prompt (rows, size), their set ids and how many they are (rows,)."""
-    sketches = matrix(column, np.int64)
+    sketches = np.ascontiguousarray(sketches)
     found, ids = np.empty(sketches.shape, np.int64), np.empty(len(sketches), np.int64)
     counts = np.empty(len(sketches), np.int64)
     numbers(sketches, known, found)

@@ -35,9 +35,13 @@ def sampled(rows: IbisTable) -> IbisTable:
     return embedded(rows, chosen(rows))
 
 
-def chosen(rows: IbisTable) -> IbisTable:
-    """The numbers of the exchanges that keep their embeddings: one column, `exchange_id`, each once."""
-    embedded = rows.filter(rows.embedding.notnull()).select("account_id", "exchange_id", day=day(rows.started_at))
+def chosen(rows: IbisTable, has_embedding: IbisTable | None = None) -> IbisTable:
+    """The numbers of the exchanges that keep their embeddings: one column, `exchange_id`, each once.
+
+    `has_embedding` says which rows have one, where that can be told without reading them.
+    """
+    has_embedding = rows.embedding.notnull() if has_embedding is None else has_embedding
+    embedded = rows.filter(has_embedding).select("account_id", "exchange_id", day=day(rows.started_at))
     rank = ibis.row_number().over(group_by=[embedded.account_id, embedded.day], order_by=embedded.exchange_id)
     ranked = embedded.mutate(rank=rank)
     return ranked.filter(ranked["rank"] < EMBEDDINGS_PER_DAY).select("exchange_id").distinct()

@@ -53,13 +53,17 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Rollups:
-    """Merged rollups of a window: `starts` of sessions, the others as in `records`; `columns` that logs filled."""
+    """Merged rollups of a window: `starts` of sessions, the others as in `records`; `columns` that logs filled.
+
+    Only `embedded` is content with the sampled embeddings: to find them takes a join that no other reader should pay.
+    """
 
     activity: IbisTable
     traits: IbisTable
     artefacts: IbisTable
     starts: IbisTable
     content: IbisTable
+    embedded: IbisTable
     columns: frozenset[str]
 
 
@@ -116,12 +120,14 @@ def merged(
     artefacts = window.cut(raw["artefacts"], raw["artefacts"].day)
     sessions = window.cut(raw["sessions"], raw["sessions"].first_s // DAY_S)
     kept = window.cut(raw["content"], rollups.day(raw["content"].started_at))
+    embedded = without_empty(_content(kept, again), columns)
     return Rollups(
         activity=activity,
         traits=engine.write(rollups.merged_traits(traits), work / "exchange_traits.parquet"),
         artefacts=engine.write(rollups.merged_artefacts(artefacts), work / "artefacts.parquet"),
         starts=engine.write(rollups.session_starts(sessions), work / "starts.parquet"),
-        content=without_empty(_content(kept, again), columns),
+        content=without_empty(kept, columns).drop("embedding"),
+        embedded=embedded,
         columns=columns,
     )
 
@@ -136,19 +142,21 @@ def straight(
     """
     signals = without_empty(signals, columns)
     among = None if foreign is None else engine.memory(rollups.prefixes(foreign))
+    handling = signals if foreign is None or len(foreign) else signals.limit(0)
     written = {
         "activity": rollups.activity(signals),
-        "artefacts": rollups.exchanged_artefacts(signals, among),
+        "artefacts": rollups.exchanged_artefacts(handling, among),
         "starts": rollups.session_starts(rollups.spans(signals)),
         "appearances": rollups.appearances(signals),
     }
     tables = {name: engine.write(table, work / f"{name}.parquet") for name, table in written.items()}
     seen = tables.pop("appearances")
     traits = engine.write(rollups.exchange_traits(signals, seen), work / "exchange_traits.parquet")
-    content = rollups.unsampled(signals)
+    content = embedded = rollups.unsampled(signals)
     if "embedding" in columns:
-        content = rollups.embedded(content, engine.write(rollups.chosen(content), work / "chosen.parquet"))
-    return Rollups(traits=traits, content=content, columns=columns, **tables)
+        chosen = rollups.chosen(content, content.text_id.notnull())  # every text of which there is a number has one
+        embedded = rollups.embedded(content, engine.write(chosen, work / "chosen.parquet"))
+    return Rollups(traits=traits, content=content.drop("embedding"), embedded=embedded, columns=columns, **tables)
 
 
 def _all(part: str, folders: Sequence[Path], engine: Engine, work: Path) -> IbisTable:
