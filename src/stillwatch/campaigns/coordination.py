@@ -15,6 +15,7 @@ from stillwatch.campaigns.facts import Facts, GroupLink
 MIN_PRINCIPALS = 5  # fewer independent principals are a household, some partners or a small firm
 MIN_GROUPS = 2  # independent groups that must each speak
 GROUP_P_VALUE = 1e-3  # per group, after correction for the number of groups tried
+CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join separate wordings
 LINKED_SHARE = 0.1  # a group that ties fewer of the members together describes a part of the cluster only
 
 
@@ -68,5 +69,6 @@ def _tells(link: GroupLink, tried: int) -> bool:
 def _measure(link: GroupLink, tried: int) -> Measure:
     bits = max(-log2(min(max(link.p_value * tried, 1e-30), 1.0)), 0.0)
     share, expected = link.linked / link.principals, link.expected / link.principals
-    because = f"{link.linked} of {link.principals} principals share a {link.group} trait with another member"
+    what = "something that joins wordings" if link.group == CROSSING else f"a {link.group} trait"
+    because = f"{link.linked} of {link.principals} principals share {what} with another member"
     return Measure(f"shared {link.group}", round(share, 6), round(expected, 6), round(bits, 6), because)

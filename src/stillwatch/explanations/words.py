@@ -71,6 +71,7 @@ _PLAIN: Final = {
     "exchanges": "requests",
     "bears shared templates bears ones": "bears shared prompt templates bears ones",
     "content": "prompts",
+    "crossing": "cards, devices and addresses across separate prompts",
 }
 _OURS: Final = re.compile("|".join(rf"(?<!\w){re.escape(ours)}(?!\w)" for ours in _PLAIN))
 

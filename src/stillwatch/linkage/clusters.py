@@ -23,8 +23,8 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Chung & Lu, 
 Values an account holds besides are no evidence against it: mixing in other traffic does not help.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,7 @@ import pyarrow.compute as pc
 
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
+from stillwatch.linkage.crossing import Crossed, crossed
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
@@ -51,12 +52,14 @@ class Clusters:
     """Cluster of each account, (accounts,) with -1 for none; bits and independent groups that tie it: (accounts,).
 
     `familiar` is the same, with accounts that are no members and yet no strangers: they bear a lead of its members.
+    `crossed` has the clusters that are cells joined by all that they share together.
     """
 
     of_account: Ints
     bits: Floats
     groups: Ints
     familiar: Ints
+    crossed: Mapping[int, Crossed] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -73,6 +76,24 @@ def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsi
     by = Linkable(of, weighed, Synchrony(starts), insiders(of, outsiders), nobody)
     labels = _corroborated(by, within_reach(by, _labels(by, seed)))
     return Clusters(labels, *_membership(of, weighed, labels), labels)
+
+
+def with_crossed(
+    of: Holdings, weighed: Weights, found: Clusters, standing: Collection[int], *, seed: int, outsiders: Collection[str]
+) -> Clusters:
+    """These clusters and what only crossing sees outside those that stand; others that lose members are given up."""
+    free = insiders(of, outsiders) & ~np.isin(found.of_account, list(standing))
+    new = crossed(of, free, seed=seed)
+    if not new:
+        return found
+    labels = found.of_account.copy()
+    for one in new:
+        labels[np.isin(labels, labels[one.members][labels[one.members] >= 0])] = -1
+    for number, one in enumerate(new, start=found.count):
+        labels[one.members] = number
+    labels = numbered(labels, least=SMALLEST)
+    named = {int(labels[one.members[0]]): one for one in new}
+    return Clusters(labels, *_membership(of, weighed, labels), labels, named)
 
 
 def clusters_of_bearers(

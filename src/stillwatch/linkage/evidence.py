@@ -8,17 +8,19 @@ import numpy as np
 import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters
+from stillwatch.linkage.crossing import JOINING
 from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
 from stillwatch.linkage.tails import hypergeometric
 from stillwatch.linkage.weights import Weights
-from stillwatch.membership import WORDINGS
+from stillwatch.membership import MIN_GROUPS, WORDINGS
 from stillwatch.records import CLUSTERS, KINDS, LINKS, arrow_schema
 
 MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
 TIMING_KIND = "session_starts"
+CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join a cluster's cells
 TELLING_P_VALUE = 1e-3  # of one value, corrected for the values of its group tried in the cluster
 
 EVIDENCE_SCHEMA = pa.schema(
@@ -156,7 +158,8 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
     hypergeometric tail, times the number of values of the group tried. `linked` counts members that hold such a
     value; `expected` how many holders of those values chance would put in the cluster. What only a household shares
     counts where more of the cluster's households share something than of all households. Timing ties members that start
-    sessions with the others.
+    sessions with the others; crossing stands for what joins the cells of a cluster
+    that it found, and these groups do not speak once more.
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
     totals, linked_by, households = of.holder_counts, _edges_by_cluster(of, found), Households(of)
@@ -166,7 +169,7 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         values, within = held_by[[cluster]].indices, held_by[[cluster]].data
         p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
         for group, name in enumerate(GROUPS):
-            if group == PARTNER:
+            if group == PARTNER or (group in JOINING and cluster in found.crossed):
                 continue
             tried = (of.group[values] == group) & (within >= MIN_INSIDE)
             corrected = np.minimum(p_values * max(int(tried.sum()), 1), 1.0)
@@ -183,7 +186,19 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
     for step in in_step:
         expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
         rows.append(_row(step.cluster, KINDS[TIMING_KIND][1], step.in_step, expected, step.members, p_value))
+    for cluster, one in found.crossed.items():
+        linked, stands = len(one.linked), len(one.members)
+        rows.append(_row(cluster, CROSSING, linked, min(one.expected, float(stands)), stands, one.p_value))
     return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
+
+
+def stand_by_themselves(cohering: pa.Table) -> list[int]:
+    """The clusters that at least MIN_GROUPS groups tie, given the rows of `cohesion`."""
+    by_cluster: dict[int, list[float]] = {}
+    for row in cohering.select(["cluster_id", "p_value"]).to_pylist():
+        by_cluster.setdefault(row["cluster_id"], []).append(row["p_value"])
+    tied = {cluster: sum(p * len(rows) <= TELLING_P_VALUE for p in rows) for cluster, rows in by_cluster.items()}
+    return [cluster for cluster, groups in tied.items() if groups >= MIN_GROUPS]
 
 
 def _edges_by_cluster(of: Holdings, found: Clusters) -> list[tuple[Ints, Ints]]:

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.linkage.bearers import SHARED_SCHEMA, shared_by_bearers
-from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers
-from stillwatch.linkage.evidence import Step, cohesion, evidence, links, members, steps
+from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers, with_crossed
+from stillwatch.linkage.evidence import Step, cohesion, evidence, links, members, stand_by_themselves, steps
 from stillwatch.linkage.holdings import CONTENT, GROUPS, Holdings, holdings
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.power import minimum_detectable
@@ -63,6 +63,8 @@ def findings(traits: pa.Table, campaigns: Collection[str], known: Known) -> Find
     of = holdings(_without_leads(traits, campaigns), known.account_ids)
     weighed = weights(of, fdr=known.fdr)
     found = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders)
+    standing = stand_by_themselves(cohesion(of, found, steps(found, known.starts)))
+    found = with_crossed(of, weighed, found, standing, seed=known.seed, outsiders=known.outsiders)
     return _found(of, weighed, found, known)
 
 

@@ -22,7 +22,7 @@ from stillwatch.records import ACCOUNTS, EXCHANGES
 
 TELLING_BITS = 6.0  # elicitation as rare as in one ordinary unit in 64: no business reason explains it
 ORDINARY_BITS = 3.0  # as rare as in one ordinary unit in 8; what explains volume alone explains content up to here
-DURABLE_GROUPS = ("payment", "device", "contact", "artefact")  # what independent people do not share by chance
+DURABLE_GROUPS = ("payment", "device", "contact", "crossing", "artefact")  # what strangers do not share by chance
 OWNED_SHARE = 0.8  # of the accounts that must openly be one owner's, for its doings to explain theirs
 TABLES = {table.name: table for table in (ACCOUNTS, EXCHANGES)}
 

@@ -1,0 +1,125 @@
+"""Cells of a few accounts that many small things join again and again are one hand's; teams and households are not."""
+
+import random
+
+import numpy as np
+import pytest
+from scipy import stats
+from tests.linkage.planted import Row, account, no_starts, trait_table
+
+from stillwatch.linkage import Known, findings, holdings
+from stillwatch.linkage.crossing import FEW, P_VALUE, _log_tail, crossed
+from stillwatch.linkage.evidence import stand_by_themselves
+
+ACCOUNTS = 160
+WORLDS = 60
+CELLS = ((0, 1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11))  # of the campaign
+ACROSS = (  # what joins them; no value has more than two holders
+    (0, 5, "payment"),
+    (1, 9, "payment"),
+    (6, 10, "device"),
+    (2, 7, "device"),
+    (3, 11, "ip"),
+    (8, 4, "ip"),
+)
+
+
+def worded(cells: tuple[tuple[int, ...], ...], name: str) -> list[Row]:
+    """Three templates that each cell has to itself."""
+    return [(account(i), "template", f"{name}-{c}-{t}") for c, cell in enumerate(cells) for i in cell for t in range(3)]
+
+
+def innocents(rng: random.Random) -> list[Row]:
+    """Teams with wordings, some with a card; couples with a card, a device and an address; strangers' addresses."""
+    rows: list[Row] = []
+    teams = [tuple(range(first, first + 4)) for first in range(20, 80, 4)]
+    rows += worded(tuple(teams), "team")
+    for number, team in enumerate(teams[:6]):
+        rows += [(account(i), "payment", f"team-card-{number}") for i in team]
+    alone = rng.sample(range(20, ACCOUNTS), 40)
+    for number, couple in enumerate(zip(alone[::2], alone[1::2], strict=True)):
+        rows += [(account(i), kind, f"{kind}-{number}") for i in couple for kind in ("payment", "device", "ip")]
+    for number in range(25):
+        rows += [(account(i), "ip", f"carrier-{number}") for i in rng.sample(range(ACCOUNTS), 2)]
+    return rows
+
+
+def shared(pairs: tuple[tuple[int, int, str], ...], name: str = "x") -> list[Row]:
+    """Values that two accounts hold and nobody else does."""
+    return [(account(i), kind, f"{name}-{n}") for n, (*both, kind) in enumerate(pairs) for i in both]
+
+
+def found(rows: list[Row], accounts: int = ACCOUNTS) -> list[set[str]]:
+    """The members of each set of cells."""
+    of = holdings(trait_table(rows), [account(i) for i in range(accounts)])
+    sets = crossed(of, np.ones(accounts, dtype=bool), seed=0)
+    return [{of.account_ids[i] for i in one.members} for one in sets]
+
+
+CAMPAIGN = {account(i) for cell in CELLS for i in cell}
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return innocents(random.Random(1)) + worded(CELLS, "campaign")
+
+
+def test_cells_that_pairs_of_cards_devices_and_addresses_join_are_one_set(rows: list[Row]) -> None:
+    assert found(rows + shared(ACROSS)) == [CAMPAIGN]
+
+
+def test_the_order_of_rows_does_not_matter(rows: list[Row]) -> None:
+    mixed = rows + shared(ACROSS)
+    random.Random(2).shuffle(mixed)
+    assert found(mixed) == [CAMPAIGN]
+
+
+def test_what_is_shared_within_cells_joins_nothing(rows: list[Row]) -> None:
+    inside = tuple((cell[i], cell[i + 1], kind) for cell in CELLS for i in range(2) for kind in ("payment", "device"))
+    assert found(rows + shared(inside)) == []
+
+
+def test_one_couple_joins_two_cells_once_however_much_it_shares(rows: list[Row]) -> None:
+    couple = tuple((0, 5, kind) for kind in ("payment", "device", "phone", "ip") for _ in range(4))
+    assert found(rows + shared(couple)) == []
+
+
+def test_addresses_alone_charge_nobody(rows: list[Row]) -> None:
+    assert found(rows + shared(tuple((one, other, "ip") for one, other, _ in ACROSS))) == []
+
+
+def test_a_cell_that_addresses_alone_join_to_the_others_is_not_charged(rows: list[Row]) -> None:
+    team = tuple((member, 20 + i, "ip") for i, member in enumerate((0, 6, 10, 3)))
+    assert found(rows + shared(ACROSS) + shared(team, "carrier-x")) == [CAMPAIGN]
+
+
+def test_who_holds_a_single_wording_of_a_cell_is_not_charged(rows: list[Row]) -> None:
+    passer_by = [(account(150), "template", "campaign-0-0")]
+    assert found(rows + shared(ACROSS) + passer_by) == [CAMPAIGN]
+
+
+def test_a_world_of_many_accounts_is_left_alone(rows: list[Row]) -> None:
+    assert found(rows + shared(ACROSS), FEW + 1) == []
+
+
+def test_in_worlds_of_innocents_nothing_is_found_more_often_than_its_rate() -> None:
+    hits = sum(bool(found(innocents(random.Random(seed)))) for seed in range(WORLDS))
+    assert hits <= stats.binom.ppf(0.99, WORLDS, P_VALUE)
+
+
+@pytest.mark.parametrize(("count", "mean"), [(1, 0.03), (2, 0.5), (5, 0.2), (7, 9.0)])
+def test_the_tail_is_the_poisson_distributions(count: int, mean: float) -> None:
+    assert _log_tail(count, mean) == pytest.approx(stats.poisson.logsf(count - 1, mean))
+
+
+def test_a_set_stands_by_its_wordings_and_by_all_that_joins_it_counted_once(rows: list[Row]) -> None:
+    ids = [account(i) for i in range(ACCOUNTS)]
+    traits = trait_table(rows + shared(ACROSS))
+    told = findings(traits, (), Known(ids, (), no_starts(holdings(traits, ids)), fdr=0.01, seed=0))
+    members: dict[int, set[str]] = {}
+    for row in told.members.to_pylist():
+        members.setdefault(row["cluster_id"], set()).add(row["account_id"])
+    cluster = next(number for number, accounts in members.items() if accounts == CAMPAIGN)
+    groups = {row["group"]: row["linked"] for row in told.cohesion.to_pylist() if row["cluster_id"] == cluster}
+    assert groups == {"content": 9, "crossing": 12}  # three holders of a wording are no more than chance
+    assert cluster in stand_by_themselves(told.cohesion)
