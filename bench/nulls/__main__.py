@@ -5,7 +5,8 @@ permuted: one world in which the holders of every kind of trait are dealt anew, 
 emptied: worlds of every scenario with the hostile accounts taken out, scanned by the public command. Wanted: no
     campaign called distillation in 20 seeds.
 
-Results are kept in --cache; an interrupted run goes on from there. docs/proof.md says what the figures mean.
+Results are kept in --cache; an interrupted run goes on from there. Another state of the code needs another folder.
+docs/proof.md says what the figures mean.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from scipy.stats import beta
 
 from bench.detection.lines import append_line, read_lines
 from stillwatch.evaluation.measures import Share
@@ -123,8 +126,9 @@ def _table(check: str, rows: Sequence[Row]) -> str:
     """Per scenario: seeds without an accusing campaign, and all campaigns by verdict."""
     lines = [
         "| world | seeds | without distillation (95 %) | without distillation or coordinated (95 %) "
-        "| campaigns by verdict | accounts called distillation | CPU s each |",
-        "|---|---:|---:|---:|---|---:|---:|",
+        "| seeds that accuse, at most (one-sided 95 %) | campaigns by verdict "
+        "| accounts called distillation | CPU s each |",
+        "|---|---:|---:|---:|---:|---|---:|---:|",
     ]
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
         inside = [row for row in rows if row["scenario"] == scenario]
@@ -135,8 +139,9 @@ def _table(check: str, rows: Sequence[Row]) -> str:
             wronged = sum(row["accounts"].get("distillation", 0) for row in inside)
             accounts = _interval(Share(wronged, sum(row["legitimate"] for row in inside)), per=1e6)
         cpu_s = sum(row["cpu_s"] for row in inside) / len(inside)
-        cells = (scenario, len(inside), _interval(quiet), _interval(silent), _summed(inside), accounts, f"{cpu_s:.1f}")
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        cells = [scenario, str(len(inside)), _interval(quiet), _interval(silent)]
+        cells += [_at_most(silent if check == "permuted" else quiet), _summed(inside), accounts, f"{cpu_s:.1f}"]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -152,6 +157,12 @@ def _interval(share: Share, per: float = 100) -> str:
     unit = " %" if per == 100 else " per million"
     low, high = (share.low or 0) * per, (share.high or 0) * per
     return f"{share.hits} of {share.total} ({low:,.1f} to {high:,.1f}{unit})"
+
+
+def _at_most(without: Share) -> str:
+    """The exact upper 95 % bound of the rate of seeds that are not without (Clopper and Pearson, 1934; one-sided)."""
+    hits = without.total - without.hits
+    return f"{100 * float(beta.ppf(0.95, hits + 1, without.hits)) if without.hits else 100:.1f} %"
 
 
 def _source(wanted: argparse.Namespace) -> str:

@@ -1,15 +1,15 @@
 """One world, again and again with the holders of every kind of trait dealt anew: is any campaign reported?
 
-Signals are derived once. In every run the pipeline's two sources of traits are dealt anew within segments: templates
-together with the exchanges that bear them, so that the campaign tests read the same traffic as linkage, and all other
-kinds in the table of traits. What follows is the pipeline as it is. A verified organisation, one principal and never a
-member, keeps what it holds.
+Signals and templates are derived once. In every run the pipeline's two sources of traits are dealt anew within
+segments: templates together with the exchanges that bear them, so that the campaign tests read the same traffic as
+linkage, and all other kinds in the table of traits. What follows is the pipeline as it is. A verified organisation, one
+principal and never a member, keeps what it holds.
 """
 
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,13 +37,14 @@ UNMOVED = TEMPLATE_KINDS  # they are dealt with their exchanges
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A world whose signals are derived."""
+    """A world whose signals are derived, and the template that each of its exchanges bears."""
 
     taken: Intake
     kept: Kept
     engine: Engine
     settings: Settings
     segment: Mapping[str, int]
+    templated: linkage.Templated
 
 
 @contextmanager
@@ -58,7 +59,10 @@ def prepared(world: Path, work: Path, *, whole: bool) -> Iterator[Prepared]:
         active = taken.signals.select("account_id").distinct().to_pyarrow()["account_id"].to_pylist()
         principals = pipeline._principals(taken.accounts, active)
         found = segments(taken.signals, taken.accounts, principals)
-        yield Prepared(taken, rolled(taken, engine), engine, settings, dict.fromkeys(found, 0) if whole else found)
+        segment = dict.fromkeys(found, 0) if whole else found
+        kept = rolled(taken, engine)
+        templated = linkage.templated(kept.rollups.content, engine, kept.work)
+        yield Prepared(taken, kept, engine, settings, segment, templated)
 
 
 def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
@@ -66,30 +70,20 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
     earlier = pipeline.Earlier([], store.read_seen(of.settings.out), store.read_verdicts(of.settings.out))
     began = time.process_time()
     rng = np.random.default_rng(seed)
-    original, people = linkage.templated, pipeline._of_principals
+    people = pipeline._of_principals
 
-    def templated(content: IbisTable, engine: Engine, work: Path, leads: linkage.Leads) -> linkage.Templated:
-        found = original(content, engine, work, leads)
-        return found._replace(exchanges=_with_bearers(found.exchanges, of, rng))
+    def templated(*_: object) -> linkage.Templated:
+        exchanges = of.templated.exchanges
+        return of.templated if seed is None else of.templated._replace(exchanges=_with_bearers(exchanges, of, rng))
 
     def traits(table: pa.Table, principals: Mapping[str, str]) -> pa.Table:
-        return _with_holders(plain(people(table, principals)), of.segment, rng)
+        shown = people(table, principals)
+        return shown if seed is None else _with_holders(plain(shown), of.segment, rng)
 
-    with _dealing(templated, traits) if seed is not None else _nothing():
+    with mock.patch.object(linkage, "templated", templated), mock.patch.object(pipeline, "_of_principals", traits):
         result = pipeline.found(of.kept, of.engine, of.settings, earlier=earlier, progress=lambda *_: None)
     counts = Counter(campaign["verdict"] for campaign in result.campaigns)
     return dict(counts), time.process_time() - began
-
-
-@contextmanager
-def _dealing(templated: Callable[..., linkage.Templated], traits: Callable[..., pa.Table]) -> Iterator[None]:
-    with mock.patch.object(linkage, "templated", templated), mock.patch.object(pipeline, "_of_principals", traits):
-        yield
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _with_bearers(templated: IbisTable, of: Prepared, rng: np.random.Generator) -> IbisTable:

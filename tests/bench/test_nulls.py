@@ -109,7 +109,8 @@ def test_results_that_are_kept_are_printed_with_their_intervals_and_nothing_runs
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.out.splitlines() if line[:1] == "|"]
     assert lines[2][0] == "feb2026, traits as they are"
     assert lines[3][:3] == ["feb2026", "4", "4 of 4 (39.8 to 100.0 %)"]
-    assert lines[3][3:5] == ["3 of 4 (19.4 to 99.4 %)", "1 coordinated, 3 explained"]
+    assert lines[3][3:6] == ["3 of 4 (19.4 to 99.4 %)", "75.1 %", "1 coordinated, 3 explained"]
+    assert lines[2][4] == "100.0 %"
     assert done.err == ""
 
 

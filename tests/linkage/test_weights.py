@@ -1,11 +1,23 @@
 """Weights: values that an independent group corroborates weigh something, others nothing."""
 
+from itertools import combinations, product
+
 import numpy as np
+import pytest
 from scipy import stats
 from tests.linkage.planted import account, background, campaign, indexed, shuffled_kinds
 
 from stillwatch.linkage import weights
-from stillwatch.linkage.weights import mixing, overlap_p_values, overlaps
+from stillwatch.linkage.holdings import GROUPS
+from stillwatch.linkage.weights import (
+    TELLING_OVERLAP,
+    _expected_surplus,
+    _meetings,
+    mixing,
+    overlap_p_values,
+    overlaps,
+    pair_variance,
+)
 
 ACCOUNTS = 600
 MEMBERS = [account(i) for i in range(40, 64)]
@@ -62,6 +74,28 @@ def test_overlaps_count_the_accounts_that_hold_both_values() -> None:
 def test_the_overlap_p_value_is_the_binomial_tail() -> None:
     got = overlap_p_values(np.array([3]), np.array([10]), np.array([0.5]))
     np.testing.assert_allclose(got, 1 - stats.binom.cdf(2, 10, 0.05))
+
+
+@pytest.mark.parametrize("holders", [2, 3, 5])
+def test_the_variance_over_pairs_of_holders_is_that_of_all_draws(holders: int) -> None:
+    held = np.array([0.0, 1.0, 1.0, 9.0])
+    sums = [sum(a * b for a, b in combinations(drawn, 2)) for drawn in product(held.tolist(), repeat=holders)]
+    spread = held.var() / held.mean() ** 2
+    got = pair_variance(np.array([spread]), np.array([holders]))
+    np.testing.assert_allclose(got, np.var(sums) / np.mean(sums) ** 2)
+
+
+def test_holders_dealt_anew_share_as_much_as_is_expected_on_average() -> None:
+    expected = seen = 0.0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        of = indexed(shuffled_kinds(background(rng, 200), rng), 200)
+        value, other, shared = _meetings(of, np.ones(len(of.values), dtype=bool))
+        by_chance = of.holder_counts[value] * of.holder_counts[other] * mixing(of)[of.group[value], of.group[other]]
+        addresses = (of.group[other] == GROUPS.index("network")) & (by_chance <= TELLING_OVERLAP)
+        expected += float(_expected_surplus(of)[:, GROUPS.index("network")].sum())
+        seen += float((shared[addresses] - 1).sum())
+    assert seen == pytest.approx(expected, rel=0.1)
 
 
 def test_mixing_is_one_over_the_accounts_when_all_accounts_hold_alike() -> None:

@@ -13,8 +13,10 @@ Source: validated projection of a bipartite graph: Saracco et al., New J. Phys. 
        counted, so the cost follows the accounts, never the pairs of accounts.
     2. Surplus of a value in another group: holders that share a value of that group with another holder, summed over
        the group's values, one per value left out (m holders in common count m - 1).
-    3. Chance: the surplus expected when accounts keep how many values they hold and values how many holders they
-       have: overlaps are Poisson, so each contributes l - 1 + exp(-l).
+    3. Chance: the pairs of holders expected to share a value when accounts keep how many values they hold and values
+       how many holders they have. Which accounts the holders are is chance too: some hold a hundred times as much as
+       others, and two of those meet in many values at once. So what is expected itself varies, and the surplus is
+       negative binomial.
     4. A value is valid when its surplus in some independent group, or its overlap with a single value there, is too
        large for chance at the run's false-discovery rate. The surplus sees many thin overlaps, the single overlap a
        few thick ones.
@@ -40,6 +42,7 @@ MIN_OVERLAP = 2  # accounts that must hold both values
 MAX_HELD = 256  # rarest values of an account that are paired: bounds the cost of one account at 32,000 pairs
 TELLING_OVERLAP = 0.5  # overlaps expected to be larger than this by chance say nothing and are left out
 SINGLE_P_VALUE = 0.01  # of one overlap, corrected for the values of its group
+LEAST_VARIANCE = 1e-6  # relative, of the expected surplus: below it a negative binomial is Poisson
 ONE_FACT = (CONTENT, PARTNER)  # groups that speak of the same prompts
 PRIOR_HOLDERS = 2.0  # strength of the assumption that a value means nothing [holders]
 
@@ -119,14 +122,33 @@ def _surplus(of: Holdings, value: Ints, other: Ints, shared: Ints) -> _Surplus:
     surplus = np.zeros((len(of.values), len(GROUPS)))
     np.add.at(surplus, (value, of.group[other]), shared - 1.0)
     expected = _expected_surplus(of)
-    p_values = np.where(surplus > 0, stats.poisson.sf(surplus - 1, expected), 1.0)
+    varies = pair_variance(_spread(of)[of.group], of.holder_counts[:, None])
+    shape = 1.0 / np.maximum(varies, LEAST_VARIANCE)
+    p_values = np.where(surplus > 0, stats.nbinom.sf(surplus - 1, shape, shape / (shape + expected)), 1.0)
     return _Surplus(p_values, np.maximum(surplus - expected, 0.0) / np.maximum(surplus, 1.0))
 
 
-def _expected_surplus(of: Holdings) -> Floats:
-    """Surplus of each value in each group by chance, over telling overlaps: (values, groups); its own group is zero.
+def pair_variance(spread: Floats, holders: Ints) -> Floats:
+    """Relative variance of the products of what two holders hold, summed over all pairs of so many holders.
 
-    Values with as many holders are alike, so the sum runs over sizes, not values.
+    `spread` is the relative variance of what one holder holds.
+    """
+    return np.asarray(4 * spread / holders + 2 * spread**2 / (holders * (holders - 1)))
+
+
+def _spread(of: Holdings) -> Floats:
+    """Relative variance of what a holder of a value of one group holds of another: (groups, groups)."""
+    held = of.degree.astype(np.float64)
+    totals = np.maximum(held.sum(axis=0), 1.0)[:, None]
+    mean, square = (held.T @ held) / totals, (held.T @ held**2) / totals
+    return np.asarray(np.maximum(square / np.maximum(mean, 1e-12) ** 2 - 1.0, 0.0))
+
+
+def _expected_surplus(of: Holdings) -> Floats:
+    """Pairs of holders that meet in each group by chance, over telling overlaps: (values, groups); none in its own.
+
+    It is at least the surplus, and hardly more where overlaps are thin. Nobody meets himself: of n * n pairs n are
+    none, on either side. Values with as many holders are alike, so the sum runs over sizes, not values.
     """
     chance = mixing(of)
     holders = of.holder_counts
@@ -139,7 +161,8 @@ def _expected_surplus(of: Holdings) -> Floats:
                 continue
             own_sizes, inverse = np.unique(holders[mine], return_inverse=True)
             overlap = np.outer(own_sizes, sizes) * chance[own, group]
-            each = np.where(overlap <= TELLING_OVERLAP, overlap + np.expm1(-overlap), 0.0)
+            others = np.outer(1.0 - 1.0 / own_sizes, 1.0 - 1.0 / sizes)
+            each = np.where(overlap <= TELLING_OVERLAP, others * overlap**2 / 2, 0.0)
             expected[mine, group] = (each @ how_many)[inverse]
     return np.maximum(expected, 1e-9)
 
