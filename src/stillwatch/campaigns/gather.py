@@ -8,6 +8,7 @@ from typing import Any
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by
 from stillwatch.campaigns.days import NO_DAYS, Days, as_days
@@ -20,6 +21,7 @@ from stillwatch.campaigns.volume import Everybody, Volume, by_programme
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import EMBEDDING_SIZE, INTENTS, LEAD_KIND, TEMPLATE_KINDS
 
+UNREAD = ("system_prompt_id", "finish_reason", "status", "place", "lead")  # of what is borne
 CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
 CORE_ACCOUNTS = 3  # members that must hold it
 CORE_KINDS = (*TEMPLATE_KINDS, "system_prompt")
@@ -73,7 +75,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     has_prompts = tables.may_hold_prompts and bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
     context = _Context(
         tables=tables,
-        people=_people(tables.accounts),
+        people=_people(tables.accounts, tables.members),
         evidence=_grouped(tables.evidence),
         links=_grouped(tables.cohesion),
         templates=_templates(own),
@@ -101,16 +103,11 @@ def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
 
 
 def _with_volume(found: Sequence[Facts], tables: Tables) -> list[Facts]:
-    """The clusters with what they took compared with customers outside all of them; one vote per organisation."""
+    """The clusters with what they took compared with customers outside all of them."""
     if not tables.taken:
         return list(found)
-    names = ("account_id", "organization_id", "access_program")
-    rows = list(zip(*(tables.accounts[name].to_pylist() for name in names), strict=True))
-    owner = {account: organisation for account, organisation, _ in rows if organisation is not None}
-    inside = set(tables.members["account_id"].to_pylist())
-    outside = {account: taken for account, taken in tables.taken.items() if account not in inside}
-    unit = {account: f"organisation {owner[account]}" if account in owner else account for account in outside}
-    ordinary = by_programme(outside, unit, {account: programme for account, _, programme in rows})
+    inside = tables.members["account_id"]
+    ordinary = by_programme(tables.taken, tables.accounts, without=inside)
     return [replace(one, volume=_volume(one, tables.taken, ordinary, len(found))) for one in found]
 
 
@@ -182,7 +179,7 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
         accounts=ibis._.account_id.nunique(),
         output_tokens=ibis._.output_tokens.fill_null(0).sum(),
         reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
-        **_intent_counts(rows),
+        **intent_counts(rows),
     )
     embeddings = {row[key]: row for row in _embedded(rows, key)}
     mixes: dict[Any, dict[str, int]] = {}
@@ -198,7 +195,7 @@ def days_by(rows: IbisTable, key: str) -> tuple[list[Any], Days]:
     rows = rows.mutate(day=(rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0))
     sent = rows.filter(rows.item_id.notnull()).group_by([key, "item_id"]).aggregate(day=ibis._.day.min())
     new = sent.group_by([key, "day"]).aggregate(items=ibis._.count())
-    counts = _intent_counts(rows)
+    counts = intent_counts(rows)
     sums = rows.group_by([key, "day"]).aggregate(exchanges=ibis._.count(), **counts)
     joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *counts)
     return as_days(joined.to_pyarrow(), key)
@@ -217,7 +214,7 @@ def component_sums() -> dict[str, IbisTable]:
     return {name: part.cast("int32").sum().cast("int64") for name, part in parts.items()}
 
 
-def _intent_counts(rows: IbisTable) -> dict[str, IbisTable]:
+def intent_counts(rows: IbisTable) -> dict[str, IbisTable]:
     """Exchanges with each intent; arithmetic, because bit operators differ between engines."""
     return {name: ((rows.intents.fill_null(0) // (1 << bit)) % 2).sum() for bit, name in enumerate(INTENTS)}
 
@@ -276,7 +273,7 @@ def _bearing(templated: IbisTable, members: IbisTable, core: IbisTable) -> IbisT
     prompts = prompts.select("cluster_id", system_prompt_id=core.value, public_prompt=core.is_public)
     rows = rows.left_join(templates, ["cluster_id", "template_id"]).select(*rows.columns, "public_template")
     rows = rows.left_join(prompts, ["cluster_id", "system_prompt_id"]).select(*rows.columns, "public_prompt")
-    borne = rows.filter(rows.public_template.notnull() | rows.public_prompt.notnull())
+    borne = rows.filter(rows.public_template.notnull() | rows.public_prompt.notnull()).drop(*UNREAD)
     return borne.mutate(is_public=borne.public_template.fill_null(True) & borne.public_prompt.fill_null(True))
 
 
@@ -339,7 +336,9 @@ def _by_cluster(members: pa.Table) -> dict[int, list[str]]:
     return {cluster: sorted(ids) for cluster, ids in found.items()}
 
 
-def _people(accounts: pa.Table) -> dict[str, Member]:
+def _people(accounts: pa.Table, members: pa.Table) -> dict[str, Member]:
+    """What the accounts table says about members."""
+    accounts = accounts.filter(pc.is_in(accounts["account_id"], members["account_id"].combine_chunks()))
     names = ["account_id", "organization_id", "access_program", "verification_level", "created_at"]
     columns = [accounts[name].to_pylist() for name in names]
     return {row[0]: Member(*row) for row in zip(*columns, strict=True)}

@@ -104,8 +104,7 @@ def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
     if not sizes:
         return {}
     members = engine.memory(of.members.select(["account_id", "cluster_id"]))
-    read = {"account_count": of.account_count, "work": of.work}
-    own = own_wordings(of.bearing, of.signals, of.members, engine, **read)
+    own = own_wordings(of.bearing, of.signals, of.members, engine, account_count=of.account_count, work=of.work)
     items, senders = _items(of, members, sizes)
     hours = _by_cluster(_hours(of.bearing))
     shown = _by_cluster(_shown(of.traits, of.members))

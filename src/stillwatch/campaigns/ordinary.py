@@ -10,7 +10,7 @@ Source: conformal p-values: Vovk, Gammerman & Shafer, "Algorithmic Learning in a
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -85,7 +85,9 @@ class Ordinary:
     """Everyone's reference under the key (), those of segments with enough units under theirs.
 
     `volumes` (units,) is the elicited volume of every unit, at most `cap`, sorted. `traffic` is what these were
-    learned from; volumes and what grows with time are of each unit's busiest run of `length` days.
+    learned from; volumes and what grows with time are of each unit's busiest run of `length` days. `runs` keeps what
+    `within` worked out, because every cluster asks for one of few lengths, and `pools` what pools of so many units
+    elicit, because every cluster is asked about more than once.
     """
 
     references: Mapping[Segment, Reference]
@@ -93,6 +95,8 @@ class Ordinary:
     cap: float
     traffic: "_Traffic | None" = None
     length: int = WHOLE
+    runs: "dict[int, Ordinary]" = field(default_factory=dict, compare=False)
+    pools: dict[int, Floats] = field(default_factory=dict, compare=False)
 
     @property
     def everyone(self) -> Reference:
@@ -103,15 +107,9 @@ class Ordinary:
         """The same units, each in its busiest run of `length` days: what was sent, and what was elicited."""
         if self.traffic is None or length >= self.traffic.days.longest:
             return self
-        units, days, groups = self.traffic
-        references = {}
-        for key, reference in self.references.items():
-            values = _values(units.take(groups[key]), reference.prevalence)
-            own = days.take(groups[key])
-            ran = _within(values, own, length, elicited_volume(own.intents, reference.prevalence))
-            references[key] = replace(reference, values=np.sort(ran, axis=0))
-        amounts = elicited_volume(days.intents, self.everyone.prevalence)
-        return Ordinary(references, *_capped(days.busiest(amounts, length)), self.traffic, length)
+        if length not in self.runs:
+            self.runs[length] = _in_runs(self, self.traffic, length)
+        return self.runs[length]
 
     def nearest(self, segment: Segment) -> tuple[Segment, Reference]:
         """The narrowest segment with enough units that `segment` lies in, and its reference."""
@@ -122,12 +120,31 @@ class Ordinary:
     def pooled_p_value(self, volumes: Sequence[float], principals: int) -> float:
         """Share of random pools of so many units that elicit as much; `volumes` is per account of the cluster."""
         total = sum(sorted(min(volume, self.cap) for volume in volumes))
-        rng = np.random.default_rng(principals)
-        sums = np.zeros(POOLS)
-        for start in range(0, principals, _DRAWN_AT_ONCE):
-            drawn = (POOLS, min(_DRAWN_AT_ONCE, principals - start))
-            sums += self.volumes[rng.integers(0, len(self.volumes), drawn)].sum(axis=1)
-        return (1 + int((sums >= total - 1e-6).sum())) / (POOLS + 1)
+        if principals not in self.pools:
+            self.pools[principals] = _pools(self.volumes, principals)
+        return (1 + int((self.pools[principals] >= total - 1e-6).sum())) / (POOLS + 1)
+
+
+def _pools(volumes: Floats, principals: int) -> Floats:
+    """What each of POOLS random pools of so many units elicits: (pools,)."""
+    rng, sums = np.random.default_rng(principals), np.zeros(POOLS)
+    for start in range(0, principals, _DRAWN_AT_ONCE):
+        drawn = (POOLS, min(_DRAWN_AT_ONCE, principals - start))
+        sums += volumes[rng.integers(0, len(volumes), drawn)].sum(axis=1)
+    return sums
+
+
+def _in_runs(whole: Ordinary, traffic: "_Traffic", length: int) -> Ordinary:
+    """What `Ordinary.within` gives."""
+    units, days, groups = traffic
+    references = {}
+    for key, reference in whole.references.items():
+        values = _values(units.take(groups[key]), reference.prevalence)
+        own = days.take(groups[key])
+        ran = _within(values, own, length, elicited_volume(own.intents, reference.prevalence))
+        references[key] = replace(reference, values=np.sort(ran, axis=0))
+    amounts = elicited_volume(days.intents, whole.everyone.prevalence)
+    return Ordinary(references, *_capped(days.busiest(amounts, length)), traffic, length)
 
 
 class Units(NamedTuple):

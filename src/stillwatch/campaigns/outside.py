@@ -22,7 +22,7 @@ from stillwatch.campaigns.extraction import NOBODY, Reaches, reaches
 from stillwatch.campaigns.gather import SEGMENT, Tables, component_sums
 from stillwatch.campaigns.ordinary import NO_UNITS, Floats, Ints, Segments, Units, shares
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.records import CAPABILITIES, EXTRACTION_TECHNIQUES, INTENTS
+from stillwatch.records import CAPABILITIES, INTENTS
 
 
 class Outside(NamedTuple):
@@ -134,9 +134,12 @@ def _reaches(rows: IbisTable, exchanges: Floats) -> Reaches:
     unit, code, n, refused = (_numbers(column) for column in counted.to_pyarrow().columns)
     used = np.zeros(len(exchanges), np.int64)
     np.bitwise_or.at(used, unit, code)
-    techniques = np.sum([used >> bit & 1 for bit in range(len(EXTRACTION_TECHNIQUES))], axis=0, dtype=np.float64)
-    sums = (_summed(unit, n, len(exchanges)), techniques, _summed(unit, refused, len(exchanges)))
-    return reaches(exchanges, *sums)
+    return reaches(
+        exchanges,
+        reaching=_summed(unit, n, len(exchanges)),
+        techniques=np.bitwise_count(used).astype(np.float64),
+        refused=_summed(unit, refused, len(exchanges)),
+    )
 
 
 def _numbers(column: pa.ChunkedArray | pa.Array) -> Ints:
@@ -145,4 +148,4 @@ def _numbers(column: pa.ChunkedArray | pa.Array) -> Ints:
 
 def _summed(place: Ints, amounts: NDArray[np.generic], count: int) -> Floats:
     """Sums of the amounts by place, whole numbers all: (count,)."""
-    return np.bincount(place, weights=amounts, minlength=count)
+    return np.asarray(np.bincount(place, weights=amounts, minlength=count), np.float64)
