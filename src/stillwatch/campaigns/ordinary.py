@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stillwatch.campaigns.days import NO_DAYS, WHOLE, Days
+from stillwatch.campaigns.days import NO_DAYS, WHOLE, Counts, Days
 from stillwatch.campaigns.facts import Usage
 from stillwatch.records import CAPABILITIES, INTENTS
 
@@ -222,9 +222,15 @@ def _capped(volumes: Floats) -> tuple[Floats, float]:
     return np.sort(np.minimum(volumes, cap)), cap
 
 
-def elicited_volume(intents: Floats, prevalence: Floats) -> Floats:
-    """Exchanges with each intent (rows, intents), weighed by how rare it is in ordinary traffic [bits]: (rows,)."""
-    return np.asarray(intents @ _weights(prevalence))
+def elicited_volume(intents: Counts, prevalence: Floats) -> Floats:
+    """Exchanges with each intent (rows, intents), weighed by how rare it is in ordinary traffic [bits]: (rows,).
+
+    Column by column, as the rows are millions of days and a product of matrices would hold them once more.
+    """
+    volumes = np.zeros(len(intents))
+    for column, weight in zip(intents.T, _weights(prevalence), strict=True):
+        volumes += column * weight
+    return volumes
 
 
 def _weights(prevalence: Floats) -> Floats:
