@@ -116,8 +116,8 @@ def _distinct(pairs: Ints) -> tuple[Ints, Ints]:
 
 
 def _numbered(signals: IbisTable, members: pa.Table) -> pa.Table:
-    """A number for every account, with the cluster of members: account_id, number, cluster_id (_OUTSIDE for others)."""
-    names = signals.select("account_id").distinct().to_pyarrow()["account_id"].combine_chunks()
+    """A number for every account, by name, and its cluster or _OUTSIDE: account_id, number, cluster_id."""
+    names = signals.select("account_id").distinct().to_pyarrow()["account_id"].combine_chunks().sort()
     places = pc.index_in(names, members["account_id"].combine_chunks())
     clusters = pc.fill_null(members["cluster_id"].combine_chunks().take(places), _OUTSIDE)
     return pa.table({"account_id": names, "number": pa.array(np.arange(len(names))), "cluster_id": clusters})
