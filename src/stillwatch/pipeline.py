@@ -187,7 +187,7 @@ def _with_leads(linked: Linked, received: linkage.Leads, engine: Engine, work: P
     """The same, with what leads bring together of the accounts that are in no campaign without them."""
     tables = _tables(linked, _bearing(linked, engine, work / "bearing-alone.parquet"))
     clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=pardoned)
-    ordinary = campaign_stage.ordinary(campaign_stage.ordinary_usage(tables, engine))
+    ordinary = campaign_stage.ordinary(campaign_stage.outside(tables, engine).units)
     tied = linkage.findings_with_leads(
         linked.traits,
         received.precision,
@@ -300,18 +300,19 @@ def _campaigns(
 ) -> list[Campaign]:
     count = len(linked.exposure)
     clusters = campaign_stage.facts(tables, engine, account_count=count, pardoned=pardoned)
-    usage, days = campaign_stage.ordinary_usage(tables, engine), campaign_stage.ordinary_days(tables, engine)
-    ordinary = campaign_stage.ordinary(usage, days)
+    others = campaign_stage.outside(tables, engine)
+    ordinary = campaign_stage.ordinary(others.units, others.days)
     sent = campaign_stage.Sent(linked.sent, linked.principals)
     accused = campaign_stage.accused(clusters, ordinary)
     units = campaign_stage.organisation_units(tables, engine, sent, accused, ordinary)
     stolen = campaign_stage.stolen_keys(tables, engine, [*accused, *units])
     everything = campaign_stage.marked([*clusters, *units], stolen)
     marks = [*marks, *[campaign_stage.Marks()] * len(units)]
-    reaching = campaign_stage.ordinary_attempts(tables, engine) if clusters else []
     every = [*marks, *(campaign.marks for campaign in past.known if campaign.marks is not None)]
-    others = campaign_stage.surroundings(linked.traits, linked.members, every, count)
-    return campaign_stage.campaigns(everything, ordinary, marks=marks, past=past, others=others, reaching=reaching)
+    around = campaign_stage.surroundings(linked.traits, linked.members, every, count)
+    return campaign_stage.campaigns(
+        everything, ordinary, marks=marks, past=past, others=around, reaching=others.reaching
+    )
 
 
 def _seen(linked: Linked, borne: IbisTable, members: Sequence[str]) -> pa.Table:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from stillwatch.campaigns import Facts, Member, TestResult
-from stillwatch.campaigns import ordinary as learned
 from stillwatch.campaigns.coordination import Measure
-from stillwatch.campaigns.days import Days
+from stillwatch.campaigns.days import NO_DAYS, Days
 from stillwatch.campaigns.facts import Declared, Evidence, GroupLink, TemplateUse, Usage
-from stillwatch.campaigns.ordinary import Ordinary
+from stillwatch.campaigns.ordinary import Ordinary, units_of
+from stillwatch.campaigns.ordinary import ordinary as learned_from
 from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS
 
 CONTENT = GroupLink("content", 12, 0.5, 12, 1e-12)
@@ -127,6 +127,11 @@ def ordinary_units(count: int, seed: int = 0, segment: tuple[str | None, ...] = 
             )
         )
     return units
+
+
+def learned(units: Sequence[Usage], days: Days = NO_DAYS) -> Ordinary:
+    """What is learned from such customers."""
+    return learned_from(units_of(units), days)
 
 
 def ordinary(count: int = 300, seed: int = 0) -> Ordinary:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stillwatch.campaigns.attempts import AttemptDay, Attempts, TechniqueUse
-from stillwatch.campaigns.extraction import SWEEP_FORMS, Extraction, Winner, extraction, sweep
+from stillwatch.campaigns.extraction import SWEEP_FORMS, Extraction, Reaches, Winner, extraction, reaches, sweep
 
 STARTS_ON = date(2026, 7, 1)
 KINDS = (("debug_pretext",), ("system_prompt_pretext", "reasoning_disclosure"), ("translation_laundering",))
@@ -30,6 +30,11 @@ def ordinary(count: int = 400, seed: int = 0) -> list[Attempts]:
     return units
 
 
+def learned(units: Sequence[Attempts]) -> Reaches:
+    rows = [(one.exchanges, one.reaching, len(one.techniques), one.refused) for one in units]
+    return reaches(*np.array(rows, np.float64).T)
+
+
 def tried(day: int, forms: int, refused: int, techniques: tuple[str, ...] = KINDS[0]) -> AttemptDay:
     return AttemptDay(STARTS_ON + timedelta(days=day), techniques, True, forms, forms, refused)
 
@@ -44,7 +49,7 @@ def swept(refused: int = 8) -> list[AttemptDay]:
 
 
 def test_a_cluster_that_reaches_for_reasoning_by_many_techniques_is_proven() -> None:
-    found = extraction(unit(6000, 4000, 300, KINDS[0] + KINDS[1] + WON), 40, ordinary())
+    found = extraction(unit(6000, 4000, 300, KINDS[0] + KINDS[1] + WON), 40, learned(ordinary()))
     assert found.result == "proven"
     assert found.p_value is not None
     assert found.p_value <= 0.005
@@ -53,19 +58,19 @@ def test_a_cluster_that_reaches_for_reasoning_by_many_techniques_is_proven() -> 
 
 
 def test_a_customer_who_wants_tags_in_every_exchange_is_as_far_out_as_other_customers_who_do() -> None:
-    found = extraction(unit(90, 80), 1, ordinary())
+    found = extraction(unit(90, 80), 1, learned(ordinary()))
     assert found.result == "not_proven"
     assert "as far out" in found.because
 
 
 @pytest.mark.parametrize("reaching", [0, 29])
 def test_few_exchanges_are_not_tested(reaching: int) -> None:
-    found = extraction(unit(5000, reaching), 12, ordinary())
+    found = extraction(unit(5000, reaching), 12, learned(ordinary()))
     assert (found.result, found.p_value) == ("not_tested", None)
 
 
 def test_without_ordinary_units_nothing_is_tested_but_techniques_are_told() -> None:
-    found = extraction(unit(5000, 400), 12, ordinary(199))
+    found = extraction(unit(5000, 400), 12, learned(ordinary(199)))
     assert found.result == "not_tested"
     assert found.techniques == {"forced_trace_tags": TechniqueUse(400, 0, 1)}
 
@@ -74,7 +79,7 @@ def test_the_share_of_false_proofs_is_the_promised_one_among_ordinary_customers(
     proven = 0
     for seed in range(20):
         everybody = ordinary(401, seed)
-        found: Extraction = extraction(everybody[0], 1, everybody[1:])
+        found: Extraction = extraction(everybody[0], 1, learned(everybody[1:]))
         proven += found.result == "proven"
     assert proven <= 1  # 20 draws at one in 200 or less
 

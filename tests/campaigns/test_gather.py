@@ -1,4 +1,4 @@
-"""Gathering: what a unit is, and the segment its traffic lies in."""
+"""Gathering: what clusters took, and the sizes of their requests."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from stillwatch.campaigns.gather import Tables, facts, ordinary_usage
+from stillwatch.campaigns.gather import Tables, facts
 from stillwatch.campaigns.sizes import Sizes
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
 from stillwatch.linkage.evidence import COHESION_SCHEMA, EVIDENCE_SCHEMA
-from stillwatch.records import ACCOUNTS, ACTIVITY, EMBEDDING_SIZE, REPLAYS, arrow_schema
+from stillwatch.records import ACCOUNTS, ACTIVITY, REPLAYS, arrow_schema
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -37,33 +37,6 @@ def tables(engine: EmbeddedEngine, exchanges: list[dict[str, Any]], accounts: li
         cohesion=empty,
         replays=engine.memory(arrow_schema(REPLAYS).empty_table()),
     )
-
-
-def test_a_unit_is_an_organisation_or_a_lone_account_outside_every_cluster(engine: EmbeddedEngine) -> None:
-    exchanges = [{"account_id": name, "model": "m"} for name in ("a", "a", "b", "c", "member")]
-    accounts = [{"account_id": "a", "organization_id": "o"}, {"account_id": "b", "organization_id": "o"}]
-    found = ordinary_usage(tables(engine, exchanges, accounts), engine)
-    assert sorted(unit.exchanges for unit in found) == [1, 3]
-
-
-def test_the_segment_is_the_commonest_of_each_part_and_of_equals_the_first_by_name(engine: EmbeddedEngine) -> None:
-    exchanges = [
-        {"account_id": "a", "model": "small", "script": "latin"},
-        {"account_id": "a", "model": "large", "script": "latin"},
-        {"account_id": "a", "model": "large", "script": "han"},
-        {"account_id": "b", "model": "y"},
-        {"account_id": "b", "model": "x"},
-    ]
-    found = ordinary_usage(tables(engine, exchanges, [{"account_id": "a", "access_program": "paid"}]), engine)
-    assert [unit.segment for unit in found] == [("large", "paid", "latin"), ("x", None, None)]
-
-
-def test_embeddings_are_summed_per_unit(engine: EmbeddedEngine) -> None:
-    vectors = [[n] * EMBEDDING_SIZE for n in (3, -1)]
-    exchanges = [{"account_id": "a", "model": "m", "embedding": vector} for vector in (*vectors, None)]
-    (found,) = ordinary_usage(tables(engine, exchanges, []), engine)
-    assert found.embeddings.exchanges == 2
-    assert found.embeddings.sums == (2,) * EMBEDDING_SIZE
 
 
 def test_what_accounts_take_is_compared_with_customers_outside_every_cluster(engine: EmbeddedEngine) -> None:

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.campaigns.clues import bearing, facts, members, one_day, ordinary, ordinary_units, spread
+from tests.campaigns.clues import bearing, facts, learned, members, one_day, ordinary, ordinary_units, spread
 
 from stillwatch.campaigns import Facts
-from stillwatch.campaigns import ordinary as learned
 from stillwatch.campaigns.days import NO_DAYS, Days
 from stillwatch.campaigns.facts import Usage
 from stillwatch.campaigns.harvest import (

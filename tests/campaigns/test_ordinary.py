@@ -5,9 +5,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tests.campaigns.clues import bearing, ordinary_units, spread
+from tests.campaigns.clues import bearing, learned, ordinary_units, spread
 
-from stillwatch.campaigns import ordinary
 from stillwatch.campaigns.facts import Usage
 from stillwatch.campaigns.ordinary import MIN_REFERENCE, POOLS, Ordinary, elicited_volume
 from stillwatch.records import INTENTS
@@ -15,7 +14,7 @@ from stillwatch.records import INTENTS
 
 def test_customers_with_next_to_no_traffic_are_no_reference() -> None:
     idle = Usage(exchanges=4, items=4, accounts=1, intents=tuple(0 for _ in INTENTS))
-    assert ordinary([*ordinary_units(10), idle]).everyone.size == 10
+    assert learned([*ordinary_units(10), idle]).everyone.size == 10
 
 
 def test_a_few_unlinked_harvesters_among_the_ordinary_do_not_pass_for_ordinary() -> None:
@@ -30,13 +29,13 @@ def test_a_few_unlinked_harvesters_among_the_ordinary_do_not_pass_for_ordinary()
         )
         for _ in range(10)
     ]
-    mixed, clean = ordinary([*ordinary_units(300), *hidden]).everyone, ordinary(ordinary_units(300)).everyone
+    mixed, clean = learned([*ordinary_units(300), *hidden]).everyone, learned(ordinary_units(300)).everyone
     place = INTENTS.index("forced_trace_tags")
     assert mixed.prevalence[place] == pytest.approx(clean.prevalence[place], abs=0.005)
 
 
 def test_the_measures_of_a_unit_are_those_written_out() -> None:
-    everyone = ordinary(ordinary_units(300)).everyone
+    everyone = learned(ordinary_units(300)).everyone
     unit = ordinary_units(1, seed=7)[0]
     volume = sum(n * -np.log2(max(p, 1e-3)) for n, p in zip(unit.intents, everyone.prevalence, strict=True))
     row = everyone.row(unit)
@@ -53,7 +52,7 @@ def test_a_segment_with_enough_units_has_a_reference_and_a_smaller_one_backs_off
         *ordinary_units(MIN_REFERENCE, segment=common),
         *ordinary_units(MIN_REFERENCE - 1, seed=2, segment=rare),
     ]
-    found = ordinary(units)
+    found = learned(units)
     assert found.nearest(common)[0] == common
     key, own = found.nearest(rare)
     assert key == ("latin",)
@@ -62,12 +61,12 @@ def test_a_segment_with_enough_units_has_a_reference_and_a_smaller_one_backs_off
 
 
 def test_units_without_a_segment_are_compared_with_everyone() -> None:
-    found = ordinary(ordinary_units(MIN_REFERENCE))
+    found = learned(ordinary_units(MIN_REFERENCE))
     assert found.nearest(("large", "paid", "latin")) == ((), found.everyone)
 
 
 def test_the_share_of_pools_agrees_with_all_pools_counted_one_by_one() -> None:
-    base = ordinary(ordinary_units(300))
+    base = learned(ordinary_units(300))
     volumes = np.array([0.0, 1.0, 5.0, 20.0])
     small = Ordinary(base.references, volumes, cap=20.0)
     sums = np.array([sum(drawn) for drawn in product(volumes, repeat=3)])
@@ -77,20 +76,20 @@ def test_the_share_of_pools_agrees_with_all_pools_counted_one_by_one() -> None:
 
 
 def test_no_account_counts_for_more_than_the_cap() -> None:
-    found = ordinary(ordinary_units(300))
+    found = learned(ordinary_units(300))
     assert found.pooled_p_value([1e9], 1) == found.pooled_p_value([found.cap], 1)
     assert found.pooled_p_value([1e9], 1) >= 1 / (POOLS + 1)
 
 
 def test_the_order_of_units_and_accounts_changes_no_pool() -> None:
     units = ordinary_units(300)
-    forward, backward = ordinary(units), ordinary(units[::-1])
+    forward, backward = learned(units), learned(units[::-1])
     volumes = [0.1 * i for i in range(40)]
     assert forward.pooled_p_value(volumes, 300) == backward.pooled_p_value(volumes[::-1], 300)
 
 
 def test_larger_units_are_further_out() -> None:
-    everyone = ordinary(ordinary_units(300)).everyone
+    everyone = learned(ordinary_units(300)).everyone
     unit = ordinary_units(1, seed=7)[0]
     larger = replace(unit, items=unit.items * 50, output_tokens=unit.output_tokens * 50)
     assert everyone.p_value(everyone.bits(everyone.row(larger))) < everyone.p_value(everyone.bits(everyone.row(unit)))
@@ -99,7 +98,7 @@ def test_larger_units_are_further_out() -> None:
 def test_within_a_run_of_days_what_grows_with_time_is_that_of_the_busiest_run() -> None:
     units = ordinary_units(MIN_REFERENCE)
     days = spread(units)
-    found = ordinary(units, days)
+    found = learned(units, days)
     week = found.within(7).everyone
     amounts = days.busiest(days.items, 7), days.busiest(elicited_volume(days.intents, week.prevalence), 7)
     for place, amount in enumerate(amounts):
@@ -111,7 +110,7 @@ def test_within_a_run_of_days_what_grows_with_time_is_that_of_the_busiest_run() 
 
 def test_a_run_as_long_as_the_window_holds_what_the_window_holds() -> None:
     units = ordinary_units(MIN_REFERENCE)
-    whole, run = ordinary(units), ordinary(units, spread(units)).everyone
+    whole, run = learned(units), learned(units, spread(units)).everyone
     assert run.values == pytest.approx(whole.everyone.values)
     assert run.row(units[3], spread(units).take(np.array([3])), 28) == pytest.approx(run.row(units[3]))
 
@@ -119,7 +118,7 @@ def test_a_run_as_long_as_the_window_holds_what_the_window_holds() -> None:
 def test_the_order_of_units_and_their_days_does_not_matter() -> None:
     units = [*ordinary_units(250, seed=1), *ordinary_units(250, seed=2, segment=("m", "paid"))]
     days, backwards = spread(units), np.arange(500)[::-1]
-    forward, backward = ordinary(units, days), ordinary(units[::-1], days.take(backwards))
+    forward, backward = learned(units, days), learned(units[::-1], days.take(backwards))
     for length in (3, 14, 28):
         one, other = forward.within(length), backward.within(length)
         assert np.allclose(one.volumes, other.volumes)
@@ -132,7 +131,7 @@ def test_the_order_of_units_and_their_days_does_not_matter() -> None:
 def test_compared_over_the_days_that_fit_them_no_more_units_stand_out_than_the_p_value_says(most: int) -> None:
     units = ordinary_units(400)
     days = spread(units, most=most)
-    found = ordinary(units, days)
+    found = learned(units, days)
     p_values = []
     for length in np.unique(days.lengths()).tolist():
         everyone = found.within(length).everyone

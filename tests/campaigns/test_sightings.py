@@ -1,5 +1,7 @@
 """Sightings: the pass over all sketches says the same as spelling every pair out."""
 
+import copy
+from collections import defaultdict
 from itertools import pairwise
 
 import numpy as np
@@ -7,53 +9,88 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillwatch.campaigns.sightings import SIGHTINGS_SCHEMA, sightings
+from stillwatch.campaigns.sightings import ALONE, SIGHTINGS_SCHEMA, Sightings, matrix, recurring
 from stillwatch.records import SKETCH_SIZE
 
 FINGERPRINTS = st.sampled_from([0, 1, 2, 3, -(2**63), 2**63 - 1, 1 << 33])
 SKETCHES = st.one_of(st.none(), st.lists(FINGERPRINTS, min_size=SKETCH_SIZE, max_size=SKETCH_SIZE))
-ROWS = st.lists(st.tuples(st.sampled_from("abc"), SKETCHES, st.one_of(st.none(), FINGERPRINTS)), max_size=12)
+ROWS = st.lists(st.tuples(st.integers(0, 2), SKETCHES, st.one_of(st.none(), FINGERPRINTS)), max_size=12)
+Row = tuple[int, list[int] | None, int | None]
 Pair = tuple[int, int]
 
 
-def batch_of(rows: list[tuple[str, list[int] | None, int | None]]) -> pa.RecordBatch:
-    names, sketches, prompts = ([row[i] for row in rows] for i in range(3))
+def batch_of(rows: list[Row]) -> pa.RecordBatch:
+    numbers, sketches, prompts = ([row[i] for row in rows] for i in range(3))
     columns = [
-        pa.array(names, pa.string()),
+        pa.array(numbers, pa.int64()),
         pa.array(sketches, pa.list_(pa.int64(), SKETCH_SIZE)),
         pa.array(prompts, pa.int64()),
     ]
-    return pa.RecordBatch.from_arrays(columns, ["account_id", "sketch", "system_prompt_id"])
+    return pa.RecordBatch.from_arrays(columns, ["number", "sketch", "system_prompt_id"])
 
 
-def spelt_out(rows: list[tuple[str, list[int] | None, int | None]]) -> list[tuple[str, int, int]]:
-    """Account and pair for every pair of every row, by the definition."""
-    said = [
-        (account, first, second)
-        for account, sketch, _ in rows
-        for first, second in pairwise(sketch or ())
-        if first and second
-    ]
-    return said + [(account, prompt, 0) for account, _, prompt in rows if prompt]
+def pairs_in(sketch: list[int] | None, prompt: int | None) -> list[Pair]:
+    """Every pair of one row, by the definition."""
+    found = [(first, second) for first, second in pairwise(sketch or ()) if first and second]
+    found += [(one, ALONE) for one in sketch or () if one]
+    return found + [(prompt, 0)] * bool(prompt)
 
 
-@given(ROWS, st.sets(st.tuples(FINGERPRINTS, FINGERPRINTS), max_size=20))
-def test_each_account_and_wanted_pair_is_said_once(
-    rows: list[tuple[str, list[int] | None, int | None]], wanted: set[Pair]
-) -> None:
-    pairs = np.array(sorted(wanted), np.int64).reshape(-1, 2)
-    found = sightings(pairs)(batch_of(rows))
+def spelt_out(rows: list[Row]) -> set[tuple[int, int, int]]:
+    """Account and pair for every pair of every row."""
+    return {(number, *pair) for number, sketch, prompt in rows for pair in pairs_in(sketch, prompt)}
+
+
+def said(found: pa.RecordBatch, pairs: list[Pair]) -> list[tuple[int, int, int]]:
     assert found.schema == SIGHTINGS_SCHEMA
-    said = list(zip(*(found[name].to_pylist() for name in SIGHTINGS_SCHEMA.names), strict=True))
-    assert sorted(said) == sorted({one for one in spelt_out(rows) if one[1:] in wanted})
+    return [(one // len(pairs), *pairs[one % len(pairs)]) for one in found["sighting"].to_pylist()]
+
+
+@given(ROWS, st.sets(st.tuples(FINGERPRINTS, st.one_of(FINGERPRINTS, st.just(ALONE))), min_size=1, max_size=20))
+def test_each_account_and_wanted_pair_is_said(rows: list[Row], wanted: set[Pair]) -> None:
+    pairs = sorted(wanted)
+    found = said(Sightings(np.array(pairs, np.int64))(batch_of(rows)), pairs)
+    assert set(found) == {one for one in spelt_out(rows) if one[1:] in wanted}
+
+
+def test_what_was_said_is_not_said_again_but_by_a_copy_which_remembers_nothing() -> None:
+    pairs = [(1, 2), (2, 3), (3, 0)]
+    rows: list[Row] = [(4, [1, 2] * (SKETCH_SIZE // 2), None), (5, None, 3)]
+    look = Sightings(np.array(pairs, np.int64))
+    first = said(look(batch_of(rows)), pairs)
+    assert sorted(first) == [(4, 1, 2), (5, 3, 0)]
+    assert said(look(batch_of(rows)), pairs) == []
+    assert said(copy.copy(look)(batch_of(rows)), pairs) == first
 
 
 def test_a_slice_of_a_batch_is_read_from_its_own_rows() -> None:
-    rows: list[tuple[str, list[int] | None, int | None]] = [
-        ("a", [1, 2] * (SKETCH_SIZE // 2), None),
-        ("b", None, 3),
-        ("c", [2, 3] * (SKETCH_SIZE // 2), 3),
+    rows: list[Row] = [
+        (0, [1, 2] * (SKETCH_SIZE // 2), None),
+        (1, None, 3),
+        (2, [2, 3] * (SKETCH_SIZE // 2), 3),
     ]
-    pairs = np.array([[1, 2], [2, 3], [3, 0]], np.int64)
-    found = sightings(pairs)(batch_of(rows).slice(1)).to_pylist()
-    assert {(row["account_id"], row["first"]) for row in found} == {("b", 3), ("c", 2), ("c", 3)}
+    pairs = [(1, 2), (2, 3), (3, 0)]
+    found = said(Sightings(np.array(pairs, np.int64))(batch_of(rows).slice(1)), pairs)
+    assert set(found) == {(1, 3, 0), (2, 2, 3), (2, 3, 0)}
+
+
+@given(ROWS, st.lists(st.integers(-1, 3), min_size=12, max_size=12), st.integers(1, 3), st.integers(1, 3))
+def test_what_recurs_is_what_enough_accounts_use_in_enough_texts(
+    rows: list[Row], texts: list[int], accounts: int, least: int
+) -> None:
+    rows = sorted(rows, key=lambda row: row[0])
+    used_by, seen_in = defaultdict(set), defaultdict(set)
+    for (number, sketch, prompt), text in zip(rows, texts, strict=False):
+        for pair in pairs_in(sketch, prompt):
+            used_by[pair].add(number)
+            seen_in[pair] |= {text} - {-1}
+    expected = sorted(p for p in used_by if len(used_by[p]) >= accounts and len(seen_in[p]) >= least)
+    batch = batch_of(rows)
+    columns = (
+        matrix(batch["sketch"]),
+        batch["system_prompt_id"].fill_null(0).to_numpy(),
+        np.array([row[0] for row in rows], np.int64),
+        np.array(texts[: len(rows)], np.int64),
+    )
+    found = recurring(*columns, least=(accounts, least))
+    assert found.tolist() == [list(pair) for pair in expected]

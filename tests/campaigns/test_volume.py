@@ -1,9 +1,13 @@
 """Volume: what many accounts take together, against as many ordinary customers."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from stillwatch.campaigns.volume import MIN_UNITS, P_VALUE, Everybody, Volume, by_programme, customers
+from stillwatch.records import ACCOUNTS, arrow_schema
 
 RNG = np.random.default_rng(0)
 ORDINARY = np.exp(RNG.normal(8, 1.5, 3000)).astype(int).tolist()
@@ -12,6 +16,17 @@ EVERYBODY = Everybody(customers(ORDINARY), {})
 
 def drawn(rng: np.random.Generator, accounts: int, times: float = 1.0) -> list[int]:
     return [int(one * times) for one in rng.choice(ORDINARY, accounts)]
+
+
+def accounts_table(**columns: dict[str, str | None]) -> pa.Table:
+    """The accounts table, from a value per account for each column."""
+    names = sorted({name for values in columns.values() for name in values})
+    rows = [{"account_id": name, **{column: of.get(name) for column, of in columns.items()}} for name in names]
+    return pa.Table.from_pylist(rows, arrow_schema(ACCOUNTS))
+
+
+def learned(tokens: dict[str, int], without: Sequence[str] = (), **columns: dict[str, str | None]) -> Everybody:
+    return by_programme(tokens, accounts_table(**columns), without=pa.chunked_array([pa.array(without, pa.string())]))
 
 
 def asked(tokens: list[int], groups: int = 1, programmes: tuple[str | None, ...] = (None,)) -> Volume:
@@ -68,19 +83,32 @@ def test_many_groups_asked_make_each_less_sure() -> None:
 def test_who_is_ordinary_in_its_own_programme_is_not_far_out() -> None:
     tokens = {f"free{i}": 10 if i % 20 else 5000 for i in range(2000)} | {f"paid{i}": 5000 for i in range(MIN_UNITS)}
     programme: dict[str, str | None] = {name: name[:4] for name in tokens}
-    known = by_programme(tokens, {name: name for name in tokens}, programme)
+    known = learned(tokens, access_program=programme)
     assert known.volume([5000] * 30, 30, ["paid"] * 30, 1).result == "not_proven"
     assert known.volume([5000] * 30, 30, ["free"] * 30, 1).result == "proven"
 
 
 def test_an_organisation_is_one_customer() -> None:
     tokens = {f"a{i}": 10 for i in range(50)}
-    known = by_programme(tokens, dict.fromkeys(tokens, "organisation o"), {})
-    assert known.all.count == 1
+    assert learned(tokens, organization_id=dict.fromkeys(tokens, "o")).all.count == 1
+    assert learned(tokens, organization_id={"a3": "o", "a4": "o", "a5": "a6"}).all.count == 49
+
+
+def test_the_programme_of_a_customer_is_that_of_most_of_its_accounts_and_of_equals_the_first_accounts() -> None:
+    tokens = {f"{i}{part}": 10 for i in range(MIN_UNITS) for part in "cab"}
+    owners: dict[str, str | None] = {name: name[:-1] for name in tokens}
+    programme: dict[str, str | None] = {name: {"a": "paid", "b": "free", "c": None}[name[-1]] for name in tokens}
+    assert list(learned(tokens, organization_id=owners, access_program=programme).own) == ["paid"]
+    programme |= {name: "free" for name in tokens if name.endswith("c")}
+    assert list(learned(tokens, organization_id=owners, access_program=programme).own) == ["free"]
+
+
+def test_those_left_out_are_no_customers() -> None:
+    assert learned({"a": 1, "b": 2, "c": 3}, without=["b"]).all.count == 2
 
 
 def test_too_few_customers_or_no_tokens_leave_it_untested() -> None:
-    few = by_programme({"a": 5}, {"a": "a"}, {}).volume([5], 1, [None], 1)
+    few = learned({"a": 5}).volume([5], 1, [None], 1)
     assert (few.result, few.p_value) == ("not_tested", None)
     assert "at least 200" in few.because
     none = Everybody(customers([0] * 500), {}).volume([0] * 9, 9, [None], 1)

@@ -29,6 +29,7 @@ Row = dict[str, Any]
 Recorded = list[tuple[str, list[str]]]  # who asked, and the rows in any order
 INTAKE = ("intake.py", "spread.py")  # how logs get in differs; what comes of them must not
 COUNTED_BY_ENGINE = "recurring_there"  # what recurs is counted in tables there and by kernels here; what does must not
+REPEATING = ("wordings.py:_counted_part",)  # reads what a function of batches said, and may say more than once
 MEMBERS, SOURCES = 6, 3
 
 
@@ -100,7 +101,7 @@ def _scanned(world: Path, out: Path, kind: type[Engine], progress: Any, **flags:
             asked = _stage()
             is_compared = asked.partition(":")[0] not in INTAKE and not _is_within(COUNTED_BY_ENGINE)
             if isinstance(result, pa.Table | pa.ChunkedArray) and is_compared:
-                told.append((asked, _rows(result)))
+                told.append((asked, _once(result) if asked in REPEATING else _rows(result)))
             return result
 
         patch.setattr(kind, "write", written)

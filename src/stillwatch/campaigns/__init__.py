@@ -3,11 +3,12 @@
 from stillwatch.campaigns.assemble import accused, campaigns, judged_accounts, template_name
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Member
-from stillwatch.campaigns.gather import Tables, bearing, facts, ordinary_attempts, ordinary_days, ordinary_usage
+from stillwatch.campaigns.gather import Tables, bearing, facts
 from stillwatch.campaigns.known import Known, Past, known_campaign, known_json, past, remembered
 from stillwatch.campaigns.marks import Marks, Observed, marks
 from stillwatch.campaigns.ordinary import ordinary
 from stillwatch.campaigns.organisations import Sent, organisation_units
+from stillwatch.campaigns.outside import outside
 from stillwatch.campaigns.skeletons import skeleton
 from stillwatch.campaigns.stolen import marked, stolen_keys
 from stillwatch.campaigns.succession import Surroundings, surroundings
@@ -33,10 +34,8 @@ __all__ = [
     "marked",
     "marks",
     "ordinary",
-    "ordinary_attempts",
-    "ordinary_days",
-    "ordinary_usage",
     "organisation_units",
+    "outside",
     "past",
     "remembered",
     "skeleton",

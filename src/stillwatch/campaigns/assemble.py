@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
-from stillwatch.campaigns.attempts import Attempts
 from stillwatch.campaigns.continuity import Continuation, continuations
 from stillwatch.campaigns.coordination import MIN_PRINCIPALS, Measure, TestResult, coordination
 from stillwatch.campaigns.days import NO_DAYS
-from stillwatch.campaigns.extraction import Extraction, Sweep, extraction
+from stillwatch.campaigns.extraction import NOBODY, Extraction, Reaches, Sweep, extraction
 from stillwatch.campaigns.facts import Declared, Evidence, Facts, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.harvest import harvest, harvests
@@ -37,7 +36,7 @@ def campaigns(
     marks: Sequence[Marks],
     past: Past,
     others: Surroundings,
-    reaching: Sequence[Attempts] = (),
+    reaching: Reaches = NOBODY,
 ) -> list[Campaign]:
     """Every cluster that is a campaign, shaped as in the campaigns schema; worst verdict first, then by exposure.
 
@@ -192,7 +191,7 @@ def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) 
     }
 
 
-def _reasoning(cluster: Facts, ordinary: Sequence[Attempts]) -> dict[str, Any]:
+def _reasoning(cluster: Facts, ordinary: Reaches) -> dict[str, Any]:
     """What a campaign did to get at the model's reasoning; no verdict rests on it."""
     members = len(cluster.members)
     return {

@@ -15,7 +15,6 @@ from typing import Any
 
 import ibis
 
-from stillwatch.campaigns.traffic import exchange_count
 from stillwatch.engines.base import IbisTable
 from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
 
@@ -63,10 +62,9 @@ class Attempts:
 
 
 def attempts_by(rows: IbisTable, key: str) -> dict[Any, Attempts]:
-    """Attempts of each value of `key` over rows of templated exchanges, or of `traffic`, without days."""
-    totals = rows.group_by(key).aggregate(exchanges=exchange_count(rows))
-    told = totals.to_pyarrow().to_pylist()
-    found = _reaching_by(rows, key) if "intents" in rows.columns else {}
+    """Attempts of each value of `key` over rows of templated exchanges, without days."""
+    told = rows.group_by(key).aggregate(exchanges=rows.count()).to_pyarrow().to_pylist()
+    found = _reaching_by(rows, key)
     return {
         row[key]: _attempts({**row, **found[row[key]]}) if row[key] in found else Attempts(row["exchanges"])
         for row in told
@@ -75,7 +73,7 @@ def attempts_by(rows: IbisTable, key: str) -> dict[Any, Attempts]:
 
 def _reaching_by(rows: IbisTable, key: str) -> dict[Any, dict[str, Any]]:
     """Counts of the exchanges that reach for reasoning, of each value of `key` that has any."""
-    reaching = _reaching(rows)
+    reaching = reaching_rows(rows)
     sums = reaching.group_by(key).aggregate(
         reaching=ibis._.count(),
         refused=_count(reaching.is_refused),
@@ -95,9 +93,7 @@ def _reaching_by(rows: IbisTable, key: str) -> dict[Any, dict[str, Any]]:
 
 def attempt_days(rows: IbisTable, key: str) -> dict[Any, list[AttemptDay]]:
     """The days of each value of `key` on which it reached for reasoning."""
-    if "intents" not in rows.columns:
-        return {}
-    reaching = _reaching(rows)
+    reaching = reaching_rows(rows)
     reaching = reaching.mutate(
         form=ibis.coalesce(reaching.template_id, reaching.item_id),
         day=(reaching.started_at.epoch_seconds() // 86400).cast("int64"),
@@ -115,7 +111,7 @@ def attempt_days(rows: IbisTable, key: str) -> dict[Any, list[AttemptDay]]:
     return found
 
 
-def _reaching(rows: IbisTable) -> IbisTable:
+def reaching_rows(rows: IbisTable) -> IbisTable:
     """The rows that reach for reasoning, with `code`, bits over EXTRACTION_TECHNIQUES, and `is_refused`.
 
     Arithmetic, because bit operators differ between engines.

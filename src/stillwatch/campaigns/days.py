@@ -26,6 +26,7 @@ WHOLE = 10**6  # longer than any window
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Counts = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,14 +34,14 @@ class Days:
     """One row per unit and day with traffic, in that order: `unit` (rows,) number, `day` (rows,) since 1970.
 
     `exchanges` (rows,); `items` (rows,) that the unit had not sent before; `intents` (rows, intents) exchanges with
-    each. `size` is the number of units.
+    each, whole numbers. `size` is the number of units.
     """
 
     unit: Ints
     day: Ints
     exchanges: Floats
     items: Floats
-    intents: Floats
+    intents: Counts
     size: int
 
     @property

@@ -9,9 +9,15 @@ Source: kernel mean embeddings: Gretton et al., JMLR 13 (2012), 723-773, lemma 6
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stillwatch.records import EMBEDDING_SIZE
 
 LENGTH = 127  # of one embedding; see signals/embedding.py
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,11 @@ class Embeddings:
 
         Every embedding counts as of LENGTH; rounding to whole components makes that wrong by a percent or two.
         """
-        if self.exchanges < 2:
-            return None
-        squared = sum(component * component for component in self.sums) / LENGTH**2
-        return (squared - self.exchanges) / (self.exchanges * (self.exchanges - 1))
+        found = narrowness(np.array([self.exchanges]), np.array([self.sums], np.int64))
+        return float(found[0]) if self.exchanges > 1 else None
+
+
+def narrowness(exchanges: Ints, sums: Ints) -> Floats:
+    """That of many units, (units,) and (units, components); nought below two exchanges: (units,)."""
+    squared = (sums * sums).sum(axis=1) / LENGTH**2
+    return np.where(exchanges > 1, (squared - exchanges) / np.maximum(exchanges * (exchanges - 1), 1), 0.0)

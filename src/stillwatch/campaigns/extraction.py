@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from math import log2
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,10 +69,35 @@ class Extraction:
     sweep: Sweep | None
 
 
-def extraction(pooled: Attempts, members: int, ordinary: Sequence[Attempts]) -> Extraction:
-    """Test the pooled traffic of a cluster of `members` accounts against ordinary units, one vote each."""
-    units = [unit for unit in ordinary if unit.exchanges >= UNIT_EXCHANGES]
-    result, p_value, because = _tested(pooled, units)
+class Reaches(NamedTuple):
+    """How ordinary units reach for reasoning, one vote each.
+
+    `ordered` (units, values), each column sorted; `sums` (units,) of bits, sorted.
+    """
+
+    ordered: Floats
+    sums: Floats
+
+    @property
+    def size(self) -> int:
+        """Units to compare with."""
+        return len(self.sums)
+
+
+def reaches(exchanges: Floats, reaching: Floats, techniques: Floats, refused: Floats) -> Reaches:
+    """Learn from the counts of ordinary units, (units,) each; those with next to no traffic say nothing."""
+    usable = exchanges >= UNIT_EXCHANGES
+    values = _values(exchanges[usable], reaching[usable], techniques[usable], refused[usable])
+    ordered = np.sort(values, axis=0)
+    return Reaches(ordered, np.sort(_bits(ordered, values, own=1).sum(axis=1)))
+
+
+NOBODY = Reaches(np.zeros((0, 4)), np.zeros(0))
+
+
+def extraction(pooled: Attempts, members: int, ordinary: Reaches) -> Extraction:
+    """Test the pooled traffic of a cluster of `members` accounts against ordinary units."""
+    result, p_value, because = _tested(pooled, ordinary)
     ranked = sorted(pooled.techniques.items(), key=lambda item: (-item[1].exchanges, item[0]))
     return Extraction(
         result=result,
@@ -85,37 +110,32 @@ def extraction(pooled: Attempts, members: int, ordinary: Sequence[Attempts]) -> 
     )
 
 
-def _tested(pooled: Attempts, units: Sequence[Attempts]) -> tuple[str, float | None, str]:
+def _tested(pooled: Attempts, ordinary: Reaches) -> tuple[str, float | None, str]:
     """Result, p-value and reason."""
     if pooled.reaching < MIN_REACHING:
         because = f"{pooled.reaching} exchanges reach for the model's reasoning; at least {MIN_REACHING} are needed"
         return "not_tested", None, because
-    if len(units) < MIN_REFERENCE:
-        because = f"{len(units)} ordinary accounts to compare with; at least {MIN_REFERENCE} are needed"
+    if ordinary.size < MIN_REFERENCE:
+        because = f"{ordinary.size} ordinary accounts to compare with; at least {MIN_REFERENCE} are needed"
         return "not_tested", None, because
-    values = np.array([_values(unit) for unit in units])
-    ordered = np.sort(values, axis=0)
-    sums = _bits(ordered, values, own=1).sum(axis=1)
-    mine = float(_bits(ordered, np.array([_values(pooled)]), own=0).sum())
-    p_value = round((1 + int((sums >= mine - 1e-9).sum())) / (len(units) + 1), 6)
+    counts = (pooled.exchanges, pooled.reaching, len(pooled.techniques), pooled.refused)
+    row = _values(*(np.array([count], np.float64) for count in counts))
+    mine = float(_bits(ordinary.ordered, row, own=0).sum())
+    as_far = ordinary.size - int(np.searchsorted(ordinary.sums, mine - 1e-9))
+    p_value = round((1 + as_far) / (ordinary.size + 1), 6)
     reach = (
         f"{pooled.reaching:,} of {pooled.exchanges:,} exchanges reach for the model's reasoning, "
         f"techniques: {len(pooled.techniques)}"
     )
     if p_value <= P_VALUE:
-        return "proven", p_value, f"{reach}; further out than {1 - p_value:.2%} of {len(units)} ordinary units"
-    return "not_proven", p_value, f"{reach}; {p_value:.1%} of {len(units)} ordinary units are as far out"
+        return "proven", p_value, f"{reach}; further out than {1 - p_value:.2%} of {ordinary.size} ordinary units"
+    return "not_proven", p_value, f"{reach}; {p_value:.1%} of {ordinary.size} ordinary units are as far out"
 
 
-def _values(unit: Attempts) -> list[float]:
-    """Share and volume of reaching exchanges, how many techniques, and the refused ones among them."""
-    reaching = unit.reaching
-    return [
-        reaching / max(unit.exchanges, 1),
-        log2(reaching + 1),
-        float(len(unit.techniques)),
-        unit.refused / (reaching + UNIT_EXCHANGES),
-    ]
+def _values(exchanges: Floats, reaching: Floats, techniques: Floats, refused: Floats) -> Floats:
+    """Share and volume of reaching exchanges, how many techniques, and the refused ones among them: (units, 4)."""
+    share = reaching / np.maximum(exchanges, 1.0)
+    return np.column_stack([share, np.log2(reaching + 1), techniques, refused / (reaching + UNIT_EXCHANGES)])
 
 
 def _bits(ordered: Floats, rows: Floats, *, own: int) -> Floats:

@@ -8,6 +8,7 @@ from typing import Any
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by
 from stillwatch.campaigns.days import NO_DAYS, Days, as_days
@@ -16,11 +17,11 @@ from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, Templ
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, of_one_owner
 from stillwatch.campaigns.sizes import sizes_by
-from stillwatch.campaigns.traffic import exchange_count, traffic
 from stillwatch.campaigns.volume import Everybody, Volume, by_programme
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import EMBEDDING_SIZE, INTENTS, LEAD_KIND, TEMPLATE_KINDS
 
+UNREAD = ("system_prompt_id", "finish_reason", "status", "place", "lead")  # of what is borne
 CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
 CORE_ACCOUNTS = 3  # members that must hold it
 CORE_KINDS = (*TEMPLATE_KINDS, "system_prompt")
@@ -29,6 +30,7 @@ BUSY_DAYS = 3  # a deadline shows in this many days
 
 
 # Columns of the signals whose absence starves an innocent explanation; prompts are looked for in what bears a template.
+PROMPTED = ("text_id", "script", "intents", "embedding")  # what is read of prompts
 LOGGED = ("input_tokens", "client_ip", "client_ip_prefix", "user_agent", "session_id")
 
 
@@ -54,6 +56,11 @@ class Tables:
     content: IbisTable | None = None
     taken: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def may_hold_prompts(self) -> bool:
+        """Whether prompts were logged; they may have been where nobody looked."""
+        return not self.columns or any(name in self.columns for name in PROMPTED)
+
 
 def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Iterable[str] = ()) -> list[Facts]:
     """The facts of every cluster, in cluster order. `pardoned` are accounts an analyst found innocent."""
@@ -65,10 +72,10 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     own = borne.filter(~borne.is_public)
     usages = _with_segments(usage_by(own, "cluster_id"), _with_programs(own, tables, engine), "cluster_id")
     numbers, days = days_by(own, "cluster_id")
-    has_prompts = bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
+    has_prompts = tables.may_hold_prompts and bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
     context = _Context(
         tables=tables,
-        people=_people(tables.accounts),
+        people=_people(tables.accounts, tables.members),
         evidence=_grouped(tables.evidence),
         links=_grouped(tables.cohesion),
         templates=_templates(own),
@@ -77,7 +84,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         bearers=_bearers(own, clusters),
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
-        attempts=_attempts(_traffic(tables), members),
+        attempts=_attempts(tables.templated, members) if tables.may_hold_prompts else {},
         handed_on=handed_on_by(tables.replays, members),
         has_prompts=has_prompts,
         columns=_columns(tables, has_prompts=has_prompts),
@@ -96,16 +103,11 @@ def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
 
 
 def _with_volume(found: Sequence[Facts], tables: Tables) -> list[Facts]:
-    """The clusters with what they took compared with customers outside all of them; one vote per organisation."""
+    """The clusters with what they took compared with customers outside all of them."""
     if not tables.taken:
         return list(found)
-    names = ("account_id", "organization_id", "access_program")
-    rows = list(zip(*(tables.accounts[name].to_pylist() for name in names), strict=True))
-    owner = {account: organisation for account, organisation, _ in rows if organisation is not None}
-    inside = set(tables.members["account_id"].to_pylist())
-    outside = {account: taken for account, taken in tables.taken.items() if account not in inside}
-    unit = {account: f"organisation {owner[account]}" if account in owner else account for account in outside}
-    ordinary = by_programme(outside, unit, {account: programme for account, _, programme in rows})
+    inside = tables.members["account_id"]
+    ordinary = by_programme(tables.taken, tables.accounts, without=inside)
     return [replace(one, volume=_volume(one, tables.taken, ordinary, len(found))) for one in found]
 
 
@@ -126,33 +128,6 @@ def _with_sizes(found: Sequence[Facts], tables: Tables, engine: Engine) -> list[
     return [replace(one, sizes=sizes.get(number, one.sizes)) for number, one in enumerate(found)]
 
 
-def ordinary_usage(tables: Tables, engine: Engine) -> list[Usage]:
-    """Usage of every unit outside the clusters: one unit per organisation, else per account."""
-    units = _ordinary_units(tables, engine)
-    return [usage for _, usage in sorted(_with_segments(usage_by(units, "unit"), units, "unit").items())]
-
-
-def ordinary_days(tables: Tables, engine: Engine) -> Days:
-    """What the same units did day by day, in the order of their usage."""
-    return days_by(_ordinary_units(tables, engine), "unit")[1]
-
-
-def ordinary_attempts(tables: Tables, engine: Engine) -> list[Attempts]:
-    """How each of the same units reaches for reasoning."""
-    return [attempts for _, attempts in sorted(attempts_by(_ordinary_units(tables, engine), "unit").items())]
-
-
-def _ordinary_units(tables: Tables, engine: Engine) -> IbisTable:
-    """The exchanges outside the clusters, with the `unit` each belongs to."""
-    outside = _traffic(tables).anti_join(engine.memory(tables.members.select(["account_id"])), "account_id")
-    units = _with_programs(outside, tables, engine)
-    return units.mutate(unit=ibis.coalesce(units.organization_id, units.account_id))
-
-
-def _traffic(tables: Tables) -> IbisTable:
-    return traffic(tables.templated, tables.activity, tables.columns)
-
-
 def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable:
     """The rows with the organisation and the access programme of their accounts."""
     declared = engine.memory(tables.accounts.select(["account_id", "organization_id", "access_program"]))
@@ -161,7 +136,7 @@ def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable
 
 def _with_segments(usages: Mapping[Any, Usage], rows: IbisTable, key: str) -> dict[Any, Usage]:
     """The usages with the segment of each: the commonest value of each part, of equals the first by name."""
-    counted = rows.group_by([key, *SEGMENT]).aggregate(n=exchange_count(rows)).to_pyarrow().to_pylist()
+    counted = rows.group_by([key, *SEGMENT]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist()
     counts: dict[Any, tuple[dict[str | None, int], ...]] = {}
     for row in counted:
         for part, counter in zip(SEGMENT, counts.setdefault(row[key], tuple({} for _ in SEGMENT)), strict=True):
@@ -192,25 +167,23 @@ def _attempts(sent: IbisTable, members: IbisTable) -> dict[int, Attempts]:
 
 
 def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
-    """Usage of each value of `key` over rows of templated exchanges, or of `traffic`."""
-    items = rows.group_by([key, "item_id"]).aggregate(
-        exchanges=exchange_count(rows), accounts=ibis._.account_id.nunique()
-    )
+    """Usage of each value of `key` over rows of templated exchanges."""
+    items = rows.group_by([key, "item_id"]).aggregate(exchanges=ibis._.count(), accounts=ibis._.account_id.nunique())
     spread = items.group_by(key).aggregate(
         items=ibis._.item_id.nunique(),
         copies=(ibis._.exchanges * (ibis._.accounts - 1)).sum(),
         repeated=(ibis._.exchanges - ibis._.accounts).sum(),
     )
     sums = rows.group_by(key).aggregate(
-        exchanges=exchange_count(rows),
+        exchanges=ibis._.count(),
         accounts=ibis._.account_id.nunique(),
         output_tokens=ibis._.output_tokens.fill_null(0).sum(),
         reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
-        **_intent_counts(rows),
+        **intent_counts(rows),
     )
     embeddings = {row[key]: row for row in _embedded(rows, key)}
     mixes: dict[Any, dict[str, int]] = {}
-    shown = rows.filter(rows.capability.notnull()).group_by([key, "capability"]).aggregate(n=exchange_count(rows))
+    shown = rows.filter(rows.capability.notnull()).group_by([key, "capability"]).aggregate(n=ibis._.count())
     for row in shown.to_pyarrow().to_pylist():
         mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
     joined = sums.join(spread, key).to_pyarrow().to_pylist()
@@ -222,26 +195,28 @@ def days_by(rows: IbisTable, key: str) -> tuple[list[Any], Days]:
     rows = rows.mutate(day=(rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0))
     sent = rows.filter(rows.item_id.notnull()).group_by([key, "item_id"]).aggregate(day=ibis._.day.min())
     new = sent.group_by([key, "day"]).aggregate(items=ibis._.count())
-    counts = _intent_counts(rows)
-    sums = rows.group_by([key, "day"]).aggregate(exchanges=exchange_count(rows), **counts)
+    counts = intent_counts(rows)
+    sums = rows.group_by([key, "day"]).aggregate(exchanges=ibis._.count(), **counts)
     joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *counts)
     return as_days(joined.to_pyarrow(), key)
 
 
 def _embedded(rows: IbisTable, key: str) -> list[dict[str, Any]]:
-    """Exchanges with an embedding, and the sum of each component; integers, so any order agrees."""
-    if "embedding" not in rows.columns:
-        return []
-    sums = {f"embedding_{i}": ibis._.embedding[i].cast("int32").sum() for i in range(EMBEDDING_SIZE)}
-    told = rows.filter(rows.embedding.notnull()).group_by(key).aggregate(**sums, embedded=ibis._.embedding.count())
-    return list(told.to_pyarrow().to_pylist())
+    """Exchanges with an embedding, and the sum of each component."""
+    told = rows.filter(rows.embedding.notnull()).group_by(key)
+    sums = told.aggregate(**component_sums(), embedded=ibis._.embedding.count())
+    return list(sums.to_pyarrow().to_pylist())
 
 
-def _intent_counts(rows: IbisTable) -> dict[str, IbisTable]:
+def component_sums() -> dict[str, IbisTable]:
+    """The sum of each component of embeddings; integers, so any order agrees."""
+    parts = {f"embedding_{i}": ibis._.embedding[i] for i in range(EMBEDDING_SIZE)}
+    return {name: part.cast("int32").sum().cast("int64") for name, part in parts.items()}
+
+
+def intent_counts(rows: IbisTable) -> dict[str, IbisTable]:
     """Exchanges with each intent; arithmetic, because bit operators differ between engines."""
-    if "intents" not in rows.columns:
-        return {}
-    return {name: ((ibis._.intents.fill_null(0) // (1 << bit)) % 2).sum() for bit, name in enumerate(INTENTS)}
+    return {name: ((rows.intents.fill_null(0) // (1 << bit)) % 2).sum() for bit, name in enumerate(INTENTS)}
 
 
 def _usage(row: Mapping[str, Any], mix: Mapping[str, int], embedded: Mapping[str, Any] | None) -> Usage:
@@ -298,7 +273,7 @@ def _bearing(templated: IbisTable, members: IbisTable, core: IbisTable) -> IbisT
     prompts = prompts.select("cluster_id", system_prompt_id=core.value, public_prompt=core.is_public)
     rows = rows.left_join(templates, ["cluster_id", "template_id"]).select(*rows.columns, "public_template")
     rows = rows.left_join(prompts, ["cluster_id", "system_prompt_id"]).select(*rows.columns, "public_prompt")
-    borne = rows.filter(rows.public_template.notnull() | rows.public_prompt.notnull())
+    borne = rows.filter(rows.public_template.notnull() | rows.public_prompt.notnull()).drop(*UNREAD)
     return borne.mutate(is_public=borne.public_template.fill_null(True) & borne.public_prompt.fill_null(True))
 
 
@@ -361,7 +336,9 @@ def _by_cluster(members: pa.Table) -> dict[int, list[str]]:
     return {cluster: sorted(ids) for cluster, ids in found.items()}
 
 
-def _people(accounts: pa.Table) -> dict[str, Member]:
+def _people(accounts: pa.Table, members: pa.Table) -> dict[str, Member]:
+    """What the accounts table says about members."""
+    accounts = accounts.filter(pc.is_in(accounts["account_id"], members["account_id"].combine_chunks()))
     names = ["account_id", "organization_id", "access_program", "verification_level", "created_at"]
     columns = [accounts[name].to_pylist() for name in names]
     return {row[0]: Member(*row) for row in zip(*columns, strict=True)}

@@ -51,7 +51,7 @@ _MEANS = {
 
 def harvests(clusters: Sequence[Facts], ordinary: Ordinary) -> list[TestResult]:
     """The harvest test of every cluster, in order, corrected for how many were tested."""
-    single = _singly(clusters, ordinary)
+    single = [harvest(cluster, ordinary) for cluster in clusters]
     p_values = [_eligible(cluster, found) for cluster, found in zip(clusters, single, strict=True)]
     asked: dict[bool, list[float]] = {True: [], False: []}  # whether a partner names them
     for cluster, p_value in zip(clusters, p_values, strict=True):
@@ -63,16 +63,6 @@ def harvests(clusters: Sequence[Facts], ordinary: Ordinary) -> list[TestResult]:
         else found
         for cluster, found, p_value in zip(clusters, single, p_values, strict=True)
     ]
-
-
-def _singly(clusters: Sequence[Facts], ordinary: Ordinary) -> list[TestResult]:
-    """The test of each cluster alone, in order; what is compared with is worked out once for each length of run."""
-    lengths = [_length(cluster) for cluster in clusters]
-    found: dict[int, TestResult] = {}
-    for length in sorted(set(lengths)):
-        them = ordinary.within(length)
-        found |= {i: _tested(clusters[i], them) for i, own in enumerate(lengths) if own == length}
-    return [found[i] for i in range(len(clusters))]
 
 
 def _length(facts: Facts) -> int:
@@ -98,14 +88,14 @@ def _largest_discovery(p_values: Sequence[float]) -> float:
 
 def harvest(facts: Facts, ordinary: Ordinary) -> TestResult:
     """Test harvesting on the pooled traffic that bears the cluster's templates, as if no other cluster was tested."""
+    missing = _missing(facts, ordinary)
+    if missing is not None:
+        return TestResult("not_tested", None, None, missing)
     return _tested(facts, ordinary.within(_length(facts)))
 
 
 def _tested(facts: Facts, ordinary: Ordinary) -> TestResult:
     """The test of the cluster's busiest run of days against everybody else's."""
-    missing = _missing(facts, ordinary)
-    if missing is not None:
-        return TestResult("not_tested", None, None, missing)
     everyone = ordinary.everyone
     row = everyone.row(facts.bearing, facts.days, ordinary.length)
     bits = everyone.bits(row)

@@ -15,29 +15,24 @@ anywhere in the head or the tail of a prompt. Strangers who share a sentence sha
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stillwatch.campaigns.sightings import ALONE, SIGHTINGS_SCHEMA, sightings
+from stillwatch.campaigns.sightings import ALONE, Ints
+from stillwatch.campaigns.wordings import Wordings, own_wordings
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.records import SKETCH_SIZE
 
 SAMPLE_SIZE = 256  # wordings, and items, kept: a containment of one half is then known to about 0.03
 VALUE_SAMPLE_SIZE = 64  # values kept of each kind of infrastructure
 MAX_SHARED = 512  # fingerprints, and items, that a partner may be told of, under the key of a sharing group
 RARE_SHARE = 0.005  # of independent others that use a fingerprint, from which on it is no use to a partner
 MAX_CLIENTS = 8  # commonest clients kept
-OWN_TIMES = 8.0  # how much commoner among members than outside a wording must be, as for templates of their own
-OWN_ACCOUNTS = 3  # members that must use it
-MAX_TEXTS = 32  # of an account that are read for wordings
-OWN_TEXTS = 3  # different texts of members it must stand in: an item that is asked again is no wording
 INFRASTRUCTURE = ("ip", "ip_prefix", "payment", "device", "email", "phone", "artefact")
-PAIR = ("first", "second")  # two fingerprints that stand beside each other in a sketch
-_ODD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
 PEAK_SHARE = 0.1  # of the hours of a campaign: its busiest, by which waves show
 HOURS = 24
 
@@ -109,18 +104,18 @@ def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
     if not sizes:
         return {}
     members = engine.memory(of.members.select(["account_id", "cluster_id"]))
-    own = _wordings(of, engine, members, sizes)
+    own = own_wordings(of.bearing, of.signals, of.members, engine, account_count=of.account_count, work=of.work)
     items, senders = _items(of, members, sizes)
     hours = _by_cluster(_hours(of.bearing))
     shown = _by_cluster(_shown(of.traits, of.members))
     return {
         cluster: Marks(
-            wordings=_paired(own.get(cluster, ())),
+            wordings=_paired(own[cluster]) if cluster in own else Sample(),
             items=items.get(cluster, Sample()),
             clients=_clients(shown.get(cluster, ())),
             infrastructure=_infrastructure(shown.get(cluster, ())),
             **_timing(hours.get(cluster, ())),
-            shared=Shared(_alone(own.get(cluster, ())), _most_used(senders.get(cluster, {}))),
+            shared=Shared(_alone(own[cluster]) if cluster in own else {}, _most_used(senders.get(cluster, {}))),
         )
         for cluster in sizes
     }
@@ -155,95 +150,33 @@ def from_json(told: Mapping[str, Any]) -> Marks:
     )
 
 
-def hash_name(value: int) -> str:
-    """A 64-bit hash as 16 digits whose order is that of the numbers."""
-    return f"{value + (1 << 63):016x}"
-
-
-class _Own(NamedTuple):
-    """A wording that members use and hardly anybody else: how many members, and the share of others that do."""
-
-    first: int
-    second: int
-    inside: int
-    outside: float
-
-
-def _wordings(of: Observed, engine: Engine, members: IbisTable, sizes: Mapping[int, int]) -> dict[int, list[_Own]]:
-    """Fingerprints, pairs of them, and system prompts that members use in ever new texts and hardly anybody else."""
-    candidates = engine.write(_member_wordings(of), of.work / "member_wordings.parquet")
-    pairs = candidates.select(*PAIR).distinct().order_by(PAIR).to_pyarrow()
-    if not pairs.num_rows:
-        return {}
-    wanted = np.stack([np.asarray(pairs[name], np.int64) for name in PAIR], axis=1)
-    shown = of.signals.select("account_id", "sketch", "system_prompt_id")
-    sighted = engine.map_batches(shown, sightings(wanted), SIGHTINGS_SCHEMA, of.work / "sightings")
-    counted = _counted(sighted.distinct(), PAIR, members)
-    rows = candidates.join(counted, ["cluster_id", *PAIR]).to_pyarrow().to_pylist()
-    own: dict[int, list[_Own]] = {}
-    for row in rows:
-        inside, size = int(row["inside"]), sizes[row["cluster_id"]]
-        outside = _share(row["elsewhere"], of.account_count - size)
-        if inside > row["elsewhere"] and (inside + 0.5) / (size + 1.0) >= OWN_TIMES * outside:
-            own.setdefault(row["cluster_id"], []).append(_Own(row["first"], row["second"], inside, outside))
-    return own
-
-
-def _paired(own: Sequence[_Own]) -> Sample:
+def _paired(own: Wordings) -> Sample:
     """The pairs and system prompts of a cluster, as a sample."""
-    values = [(mixed(one.first, one.second), one.outside) for one in own if one.second != ALONE]
-    return _sample(values, len(values))
+    kept = own.second != ALONE
+    values = mixed(own.first[kept], own.second[kept])
+    order = np.lexsort((own.outside[kept], values))[:SAMPLE_SIZE]
+    return _sample(list(zip(values[order].tolist(), own.outside[kept][order].tolist(), strict=True)), len(values))
 
 
-def _alone(own: Sequence[_Own]) -> dict[int, int]:
+def _alone(own: Wordings) -> dict[int, int]:
     """Members by fingerprint, of those that are rare elsewhere."""
-    return _most_used({one.first: one.inside for one in own if one.second == ALONE and one.outside < RARE_SHARE})
+    kept = (own.second == ALONE) & (own.outside < RARE_SHARE)
+    return _most_used(dict(zip(own.first[kept].tolist(), own.inside[kept].tolist(), strict=True)))
 
 
 def _most_used(counts: Mapping[int, int]) -> dict[int, int]:
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_SHARED])
 
 
-def _member_wordings(of: Observed) -> IbisTable:
-    """Pairs that enough members of a cluster put into enough texts with its prompts: cluster_id, first, second.
-
-    At most MAX_TEXTS texts of an account are read, those of the smallest hashes: what a campaign keeps saying is in
-    them, and the cost follows its accounts.
-    """
-    texts = of.bearing.group_by(["cluster_id", "account_id", "item_id"]).aggregate(
-        exchange_id=of.bearing.exchange_id.min()
-    )
-    order = ibis.window(group_by=["cluster_id", "account_id"], order_by="item_id")
-    ranked = texts.mutate(rank=ibis.row_number().over(order))
-    chosen = ranked.filter(ranked["rank"] < MAX_TEXTS).drop("rank")
-    rows = _pairs(of.signals.inner_join(chosen, "exchange_id").select(*_READ))
-    counted = rows.group_by(["cluster_id", *PAIR]).aggregate(
-        accounts=rows.account_id.nunique(), texts=rows.item_id.nunique()
-    )
-    kept = counted.filter((counted.accounts >= OWN_ACCOUNTS) & (counted.texts >= OWN_TEXTS))
-    return kept.select("cluster_id", *PAIR)
+def mixed(first: Ints, second: Ints) -> Ints:
+    """One signed 64-bit number for each pair; a system prompt keeps its own."""
+    one, other = first.astype(np.uint64), second.astype(np.uint64)
+    return np.where(second == 0, first, ((one * _ODD + other) * _ODD).astype(np.int64))
 
 
-_READ = ("cluster_id", "account_id", "item_id", "sketch", "system_prompt_id")
-
-
-def _pairs(rows: IbisTable) -> IbisTable:
-    """Neighbours in the sketches of prompts, row by row; fingerprints with ALONE; a system prompt with zero."""
-    key = ("cluster_id", "account_id", "item_id")
-    sketched = rows.filter(rows.sketch.notnull())
-    zipped = sketched.sketch[: SKETCH_SIZE - 1].zip(sketched.sketch[1:])
-    pairs = sketched.select(*key, pair=zipped.unnest())
-    local = pairs.select(*key, first=pairs.pair.f1, second=pairs.pair.f2)
-    prompted = rows.filter(rows.system_prompt_id.notnull())
-    whole = prompted.select(*key, first=prompted.system_prompt_id, second=ibis.literal(0, "int64"))
-    single = sketched.select(*key, first=sketched.sketch.unnest(), second=ibis.literal(ALONE, "int64"))
-    single = single.filter(single["first"] != 0)
-    return local.filter((local["first"] != 0) & (local.second != 0)).union(whole).union(single)
-
-
-def mixed(first: int, second: int) -> int:
-    """One signed 64-bit number for a pair; a system prompt keeps its own."""
-    return first if second == 0 else ((first * _ODD + second) * _ODD + (1 << 63)) % (1 << 64) - (1 << 63)
+def hash_name(value: int) -> str:
+    """A 64-bit hash as 16 digits whose order is that of the numbers."""
+    return f"{value + (1 << 63):016x}"
 
 
 def _counted(holders: IbisTable, value: Sequence[str], members: IbisTable) -> IbisTable:

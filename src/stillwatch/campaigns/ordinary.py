@@ -10,13 +10,13 @@ Source: conformal p-values: Vovk, Gammerman & Shafer, "Algorithmic Learning in a
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stillwatch.campaigns.days import NO_DAYS, WHOLE, Days
+from stillwatch.campaigns.days import NO_DAYS, WHOLE, Counts, Days
 from stillwatch.campaigns.facts import Usage
 from stillwatch.records import CAPABILITIES, INTENTS
 
@@ -33,6 +33,7 @@ _DRAWN_AT_ONCE = 200  # accounts of each pool, so that memory stays at some ten 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Segment = tuple[str | None, ...]
+Segments = NDArray[np.object_]  # of tuples, each kept once
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,12 @@ class Reference:
 
         Without `days` of one unit it is the whole window.
         """
-        row = _values(_columns([unit]), self.prevalence)
+        row = _values(units_of([unit]), self.prevalence)
         return (_within(row, days, length, elicited_volume(days.intents, self.prevalence)) if days.size else row)[0]
 
     def focus_of(self, unit: Usage) -> float:
         """Divergence of the unit's capability mix from the mean [bits]."""
-        return float(_divergences(_columns([unit]).mixes, self.capabilities)[0])
+        return float(_divergences(units_of([unit]).mixes, self.capabilities)[0])
 
     def bits(self, row: Floats) -> Floats:
         """-log2 of the share of units at least as large, per measure: (measures,)."""
@@ -84,7 +85,9 @@ class Ordinary:
     """Everyone's reference under the key (), those of segments with enough units under theirs.
 
     `volumes` (units,) is the elicited volume of every unit, at most `cap`, sorted. `traffic` is what these were
-    learned from; volumes and what grows with time are of each unit's busiest run of `length` days.
+    learned from; volumes and what grows with time are of each unit's busiest run of `length` days. `runs` keeps what
+    `within` worked out, because every cluster asks for one of few lengths, and `pools` what pools of so many units
+    elicit, because every cluster is asked about more than once.
     """
 
     references: Mapping[Segment, Reference]
@@ -92,6 +95,8 @@ class Ordinary:
     cap: float
     traffic: "_Traffic | None" = None
     length: int = WHOLE
+    runs: "dict[int, Ordinary]" = field(default_factory=dict, compare=False)
+    pools: dict[int, Floats] = field(default_factory=dict, compare=False)
 
     @property
     def everyone(self) -> Reference:
@@ -102,15 +107,9 @@ class Ordinary:
         """The same units, each in its busiest run of `length` days: what was sent, and what was elicited."""
         if self.traffic is None or length >= self.traffic.days.longest:
             return self
-        columns, days, groups = self.traffic
-        references = {}
-        for key, reference in self.references.items():
-            values = _values(columns.take(groups[key]), reference.prevalence)
-            own = days.take(groups[key])
-            ran = _within(values, own, length, elicited_volume(own.intents, reference.prevalence))
-            references[key] = replace(reference, values=np.sort(ran, axis=0))
-        amounts = elicited_volume(days.intents, self.everyone.prevalence)
-        return Ordinary(references, *_capped(days.busiest(amounts, length)), self.traffic, length)
+        if length not in self.runs:
+            self.runs[length] = _in_runs(self, self.traffic, length)
+        return self.runs[length]
 
     def nearest(self, segment: Segment) -> tuple[Segment, Reference]:
         """The narrowest segment with enough units that `segment` lies in, and its reference."""
@@ -121,38 +120,98 @@ class Ordinary:
     def pooled_p_value(self, volumes: Sequence[float], principals: int) -> float:
         """Share of random pools of so many units that elicit as much; `volumes` is per account of the cluster."""
         total = sum(sorted(min(volume, self.cap) for volume in volumes))
-        rng = np.random.default_rng(principals)
-        sums = np.zeros(POOLS)
-        for start in range(0, principals, _DRAWN_AT_ONCE):
-            drawn = (POOLS, min(_DRAWN_AT_ONCE, principals - start))
-            sums += self.volumes[rng.integers(0, len(self.volumes), drawn)].sum(axis=1)
-        return (1 + int((sums >= total - 1e-6).sum())) / (POOLS + 1)
+        if principals not in self.pools:
+            self.pools[principals] = _pools(self.volumes, principals)
+        return (1 + int((self.pools[principals] >= total - 1e-6).sum())) / (POOLS + 1)
 
 
-def ordinary(units: Sequence[Usage], days: Days = NO_DAYS) -> Ordinary:
+def _pools(volumes: Floats, principals: int) -> Floats:
+    """What each of POOLS random pools of so many units elicits: (pools,)."""
+    rng, sums = np.random.default_rng(principals), np.zeros(POOLS)
+    for start in range(0, principals, _DRAWN_AT_ONCE):
+        drawn = (POOLS, min(_DRAWN_AT_ONCE, principals - start))
+        sums += volumes[rng.integers(0, len(volumes), drawn)].sum(axis=1)
+    return sums
+
+
+def _in_runs(whole: Ordinary, traffic: "_Traffic", length: int) -> Ordinary:
+    """What `Ordinary.within` gives."""
+    units, days, groups = traffic
+    references = {}
+    for key, reference in whole.references.items():
+        values = _values(units.take(groups[key]), reference.prevalence)
+        own = days.take(groups[key])
+        ran = _within(values, own, length, elicited_volume(own.intents, reference.prevalence))
+        references[key] = replace(reference, values=np.sort(ran, axis=0))
+    amounts = elicited_volume(days.intents, whole.everyone.prevalence)
+    return Ordinary(references, *_capped(days.busiest(amounts, length)), traffic, length)
+
+
+class Units(NamedTuple):
+    """Usage of units, a row each: `intents` (units, intents), `mixes` (units, capabilities), others (units,).
+
+    `mixes` are shares of each capability, `segments` as in `Usage`, `narrowness` that of their embeddings or nought.
+    """
+
+    exchanges: Floats
+    items: Floats
+    output_tokens: Floats
+    intents: Floats
+    mixes: Floats
+    narrowness: Floats
+    segments: Segments
+
+    def take(self, rows: Ints) -> "Units":
+        """Some of the units."""
+        return Units._make(column[rows] for column in self)
+
+
+def units_of(usages: Sequence[Usage]) -> Units:
+    """The same units as columns."""
+    totals = np.array([(u.exchanges, u.items, u.output_tokens) for u in usages], dtype=np.float64).reshape(-1, 3)
+    intents = np.array([u.intents for u in usages], dtype=np.float64).reshape(-1, len(INTENTS))
+    counts = [[u.capabilities.get(name, 0) for name in CAPABILITIES] for u in usages]
+    mixes = shares(np.array(counts, dtype=np.float64).reshape(-1, len(CAPABILITIES)))
+    narrowness = np.array([u.embeddings.narrowness or 0.0 for u in usages], dtype=np.float64)
+    segments = np.fromiter((u.segment for u in usages), np.object_, len(usages))
+    return Units(totals[:, 0], totals[:, 1], totals[:, 2], intents, mixes, narrowness, segments)
+
+
+def shares(counts: Floats) -> Floats:
+    """Each row as shares of its sum; zeros stay zeros."""
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0))
+
+
+NO_UNITS = units_of([])
+
+
+def ordinary(units: Units, days: Days = NO_DAYS) -> Ordinary:
     """Learn what ordinary traffic looks like from units that belong to no linked cluster.
 
     `days` are those of the same units in the same order; without them only whole windows are compared.
     """
-    usable = np.array([i for i, unit in enumerate(units) if unit.exchanges >= UNIT_EXCHANGES], dtype=np.int64)
-    columns = _columns([units[i] for i in usable.tolist()])
-    groups = _groups([units[i].segment for i in usable.tolist()])
-    days = days.take(usable)
+    usable = np.flatnonzero(units.exchanges >= UNIT_EXCHANGES)
+    units, days = units.take(usable), days.take(usable)
+    groups = _groups(units.segments)
     references: dict[Segment, Reference] = {}
     for key, rows in groups.items():
         same = key != () and len(rows) == len(usable)
-        references[key] = references[()] if same else _reference(columns.take(rows), days.take(rows))
-    volumes = elicited_volume(columns.intents, references[()].prevalence)
-    return Ordinary(references, *_capped(volumes), _Traffic(columns, days, groups))
+        references[key] = references[()] if same else _reference(units.take(rows), days.take(rows))
+    volumes = elicited_volume(units.intents, references[()].prevalence)
+    return Ordinary(references, *_capped(volumes), _Traffic(units, days, groups))
 
 
-def _groups(segments: Sequence[Segment]) -> dict[Segment, Ints]:
+def _groups(segments: Segments) -> dict[Segment, Ints]:
     """The places of all units, under (), and of those of every segment with enough of them."""
-    found: dict[Segment, list[int]] = defaultdict(list)
-    for i, segment in enumerate(segments):
+    own: dict[Segment, list[int]] = defaultdict(list)
+    for place, segment in enumerate(segments.tolist()):
+        own[segment].append(place)
+    found: dict[Segment, list[list[int]]] = defaultdict(list)
+    for segment, places in own.items():
         for dropped in range(len(segment)):
-            found[segment[dropped:]].append(i)
-    large = {key: np.array(rows, np.int64) for key, rows in found.items() if len(rows) >= MIN_REFERENCE}
+            found[segment[dropped:]].append(places)
+    counts = {key: sum(map(len, parts)) for key, parts in found.items()}
+    large = {key: np.sort(np.concatenate(found[key])) for key, count in counts.items() if count >= MIN_REFERENCE}
     return {(): np.arange(len(segments)), **large}
 
 
@@ -163,9 +222,15 @@ def _capped(volumes: Floats) -> tuple[Floats, float]:
     return np.sort(np.minimum(volumes, cap)), cap
 
 
-def elicited_volume(intents: Floats, prevalence: Floats) -> Floats:
-    """Exchanges with each intent (rows, intents), weighed by how rare it is in ordinary traffic [bits]: (rows,)."""
-    return np.asarray(intents @ _weights(prevalence))
+def elicited_volume(intents: Counts, prevalence: Floats) -> Floats:
+    """Exchanges with each intent (rows, intents), weighed by how rare it is in ordinary traffic [bits]: (rows,).
+
+    Column by column, as the rows are millions of days and a product of matrices would hold them once more.
+    """
+    volumes = np.zeros(len(intents))
+    for column, weight in zip(intents.T, _weights(prevalence), strict=True):
+        volumes += column * weight
+    return volumes
 
 
 def _weights(prevalence: Floats) -> Floats:
@@ -173,56 +238,31 @@ def _weights(prevalence: Floats) -> Floats:
     return np.asarray(np.round(-np.log2(np.clip(prevalence, 1e-3, 1.0)) * _STEPS) / _STEPS)
 
 
-class _Columns(NamedTuple):
-    """The usage of units, a row each: `intents` (units, intents), `mixes` (units, capabilities), others (units,)."""
-
-    exchanges: Floats
-    items: Floats
-    output_tokens: Floats
-    intents: Floats
-    mixes: Floats
-    narrowness: Floats
-
-    def take(self, rows: Ints) -> "_Columns":
-        """Some of the units."""
-        return _Columns._make(column[rows] for column in self)
-
-
 class _Traffic(NamedTuple):
     """The units' usage and days, and the places of those of each segment."""
 
-    columns: _Columns
+    units: Units
     days: Days
     groups: Mapping[Segment, Ints]
 
 
-def _columns(units: Sequence[Usage]) -> _Columns:
-    totals = np.array([(u.exchanges, u.items, u.output_tokens) for u in units], dtype=np.float64).reshape(-1, 3)
-    intents = np.array([u.intents for u in units], dtype=np.float64).reshape(-1, len(INTENTS))
-    counts = [[u.capabilities.get(name, 0) for name in CAPABILITIES] for u in units]
-    mixes = np.array(counts, dtype=np.float64).reshape(-1, len(CAPABILITIES))
-    shares = mixes / np.maximum(mixes.sum(axis=1, keepdims=True), 1.0)
-    narrowness = np.array([u.embeddings.narrowness or 0.0 for u in units], dtype=np.float64)
-    return _Columns(totals[:, 0], totals[:, 1], totals[:, 2], intents, shares, narrowness)
-
-
-def _reference(columns: _Columns, days: Days) -> Reference:
+def _reference(units: Units, days: Days) -> Reference:
     """The reference of these units.
 
     The units furthest out are left out of the means, so that a campaign nobody has linked yet does not pass for
     ordinary; they stay in the ranking, which is the careful choice.
     """
-    everything, sums = _ranked(columns, columns)
+    everything, sums = _ranked(units, units)
     if not len(sums):
         return everything
     kept = np.argsort(sums, kind="stable")[: max(round(len(sums) * (1 - TRIMMED_SHARE)), 1)]
-    learned, sums = _ranked(columns.take(kept), columns)
-    return replace(learned, sums=np.sort(_fitting(columns, days, learned.prevalence, sums)))
+    learned, sums = _ranked(units.take(kept), units)
+    return replace(learned, sums=np.sort(_fitting(units, days, learned.prevalence, sums)))
 
 
-def _fitting(columns: _Columns, days: Days, prevalence: Floats, sums: Floats) -> Floats:
+def _fitting(units: Units, days: Days, prevalence: Floats, sums: Floats) -> Floats:
     """The bits of each unit over the run of days that fits itself, `sums` over the whole window: (units,)."""
-    values, lengths = _values(columns, prevalence), days.lengths()
+    values, lengths = _values(units, prevalence), days.lengths()
     volumes = elicited_volume(days.intents, prevalence)
     for length in np.unique(lengths[lengths < days.longest]).tolist():
         ran, rows = _within(values, days, length, volumes), lengths == length
@@ -239,11 +279,11 @@ def _within(values: Floats, days: Days, length: int, volumes: Floats) -> Floats:
     return np.column_stack([*(np.log2(days.busiest(each, length) + 1) for each in amounts), values[:, len(amounts) :]])
 
 
-def _ranked(central: _Columns, units: _Columns) -> tuple[Reference, Floats]:
+def _ranked(central: Units, units: Units) -> tuple[Reference, Floats]:
     """The reference over all units, with means over the central ones only, and the bits of each unit in their order."""
-    shares = central.intents / central.exchanges[:, None]
-    prevalence = shares.mean(axis=0) if len(shares) else np.zeros(len(INTENTS))
-    capabilities = central.mixes.mean(axis=0) if len(shares) else np.zeros(len(CAPABILITIES))
+    rates = central.intents / central.exchanges[:, None]
+    prevalence = rates.mean(axis=0) if len(rates) else np.zeros(len(INTENTS))
+    capabilities = central.mixes.mean(axis=0) if len(rates) else np.zeros(len(CAPABILITIES))
     values = _values(units, prevalence)
     ordered = np.sort(values, axis=0)
     sums = _bits(ordered, values, own=1).sum(axis=1)
@@ -251,7 +291,7 @@ def _ranked(central: _Columns, units: _Columns) -> tuple[Reference, Floats]:
     return Reference(ordered, np.sort(sums), prevalence, capabilities, focus), sums
 
 
-def _values(units: _Columns, prevalence: Floats) -> Floats:
+def _values(units: Units, prevalence: Floats) -> Floats:
     """The measures of each unit, in the order of MEASURES: (units, measures)."""
     volume = elicited_volume(units.intents, prevalence)
     return np.stack(

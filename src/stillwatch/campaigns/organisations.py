@@ -18,17 +18,20 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log2
+from typing import Any
 
+import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Declared, Facts, Usage, asked, seldom
-from stillwatch.campaigns.gather import Tables, facts, usage_by
+from stillwatch.campaigns.gather import Tables, facts, intent_counts
 from stillwatch.campaigns.harvest import harvest
 from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.engines.base import Engine
+from stillwatch.records import INTENTS
 
 MIN_ACCOUNTS = 5  # of an organisation, active; fewer are a household or some partners
 MIN_BEARERS = 3  # accounts of an organisation that must send a wording before it is the organisation's own
@@ -182,15 +185,17 @@ def _asking(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequen
     usages = _usages(tables, engine, sent, own)
     units = []
     for principal, wordings in own.items():
-        asks = [replace(word, ask=_ask(usages.get(f"{principal} {word.template_id}"))) for word in wordings]
+        asks = [replace(word, ask=_ask(usages.get((principal, word.template_id)))) for word in wordings]
         asking = [word for word in asks if word.ask is not None]
         if len({word.ask for word in asking}) >= MIN_ASKS:
             units.append(_Unit(principal, asking))
     return units
 
 
-def _usages(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequence[_Wording]]) -> dict[str, Usage]:
-    """Usage of each organisation's wordings by its accounts, keyed by both."""
+def _usages(
+    tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequence[_Wording]]
+) -> dict[tuple[str, int], Usage]:
+    """Exchanges and intents of each organisation's wordings by its accounts, keyed by both."""
     pairs = [(principal, word.template_id) for principal, words in own.items() for word in words]
     if not pairs:
         return {}
@@ -199,7 +204,12 @@ def _usages(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequen
     accounts = {"account_id": [a for a, _ in people], "principal": [p for _, p in people]}
     rows = tables.templated.inner_join(engine.memory(pa.table(accounts)), "account_id")
     rows = rows.inner_join(engine.memory(pa.table(names)), ["principal", "template_id"])
-    return usage_by(rows.mutate(unit=rows.principal + " " + rows.template_id.cast("string")), "unit")
+    told = rows.group_by(["principal", "template_id"]).aggregate(exchanges=ibis._.count(), **intent_counts(rows))
+    return {(row["principal"], row["template_id"]): _asked(row) for row in told.to_pyarrow().to_pylist()}
+
+
+def _asked(row: Mapping[str, Any]) -> Usage:
+    return Usage(exchanges=int(row["exchanges"]), intents=tuple(int(row[name]) for name in INTENTS))
 
 
 def _ask(usage: Usage | None) -> str | None:

@@ -1,7 +1,10 @@
-"""Which accounts use which of some wanted wordings: one pass over the sketches of all exchanges.
+"""Pairs of fingerprints in many sketches: which recur in enough texts, and which accounts use the wanted ones.
 
 Why:    how rare a campaign's wordings are among everybody else decides whether they are its own. Every sketch has to be
         looked at for that, and spelling its pairs out as rows of a table takes ten times as long.
+
+What stands in a row is read off as pairs: two neighbouring fingerprints; a fingerprint and ALONE; a system prompt and
+zero. Fingerprints and system prompts are never zero; zeros stand for none.
 """
 
 import numpy as np
@@ -9,43 +12,65 @@ import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
-from stillwatch.engines.base import BatchFunction
 from stillwatch.records import SKETCH_SIZE
 
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
-SIGHTINGS_SCHEMA = pa.schema([("account_id", pa.string()), ("first", pa.int64()), ("second", pa.int64())])
+SIGHTINGS_SCHEMA = pa.schema([("sighting", pa.int64())])
 ALONE = -1  # beside a fingerprint that is wanted whatever stands beside it; fingerprints are positive
+PAIRS = 2 * SKETCH_SIZE  # at most, of one row: neighbours, the system prompt, fingerprints alone
 _FREE = -1  # of a place in a table
+_NOBODY = -1
+_NO_TEXT = -1
+_COUNTED_AT_ONCE = 1 << 20  # pairs in one table, so that it stays at a hundred megabytes
+_REMEMBERED = 1 << 23  # sightings at most: 64 megabytes
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplying by it spreads bits upwards
 
 
-def sightings(pairs: Ints) -> BatchFunction:
-    """A function from a batch of (account_id, sketch, system_prompt_id) to who uses which of the pairs.
+class Sightings:
+    """A function from a batch of (number of the account, sketch, system_prompt_id) to who uses which of the pairs.
 
-    `pairs` (pairs, 2) are distinct: two neighbouring fingerprints, a fingerprint and ALONE, or a system prompt and
-    zero. Each account and pair is said once a batch, as in SIGHTINGS_SCHEMA.
+    `pairs` (pairs, 2) are distinct. A sighting is the account's number times len(pairs) plus the pair's place among
+    them. Each is said at least once, by the batch it is first seen in, and seldom again: what was said last is
+    remembered, as far as there is room. A copy sent elsewhere remembers nothing.
     """
-    table = _indexed(pairs, _capacity(len(pairs)))
 
-    def sighted(batch: pa.RecordBatch) -> pa.RecordBatch:
-        accounts = batch["account_id"].dictionary_encode()
-        prompts = batch["system_prompt_id"].fill_null(0).to_numpy()
-        sketches = _matrix(batch["sketch"])
-        places = _places(sketches, prompts, pairs, table)
-        owner = accounts.indices.to_numpy().astype(np.int64)
-        found = _distinct(places, owner, len(pairs), _capacity(int((places != _FREE).sum())))
-        chosen = pairs[found % max(len(pairs), 1)]
-        names = accounts.dictionary.take(pa.array(found // max(len(pairs), 1)))
-        columns = [names, pa.array(chosen[:, 0]), pa.array(chosen[:, 1])]
-        return pa.RecordBatch.from_arrays(columns, schema=SIGHTINGS_SCHEMA)
+    def __init__(self, pairs: Ints) -> None:
+        """Index the pairs."""
+        self._pairs = pairs
+        self._table = _indexed(pairs, _capacity(len(pairs)))
+        self._firsts = _marked(pairs, 8 * _capacity(len(pairs)))
+        self._said = np.full(min(64 * _capacity(len(pairs)), _REMEMBERED), _FREE, np.int64)
 
-    return sighted
+    def __reduce__(self) -> tuple[type["Sightings"], tuple[Ints]]:
+        return Sightings, (self._pairs,)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The sightings in a batch."""
+        sketches, prompts = matrix(batch["sketch"]), batch["system_prompt_id"].fill_null(0).to_numpy()
+        owners = batch["number"].to_numpy()
+        found = _sighted(sketches, prompts, owners, self._pairs, self._table, self._firsts, self._said)
+        return pa.RecordBatch.from_arrays([pa.array(found)], schema=SIGHTINGS_SCHEMA)
 
 
-def _matrix(sketch: pa.Array) -> Ints:
+def recurring(sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, least: tuple[int, int]) -> Ints:
+    """The pairs that at least so many accounts use in at least so many texts, in order: (pairs, 2).
+
+    Rows are those of one account after those of another; `texts` numbers whole texts, below zero for none.
+    """
+    parts = 1 << (PAIRS * len(sketches) // _COUNTED_AT_ONCE).bit_length()
+    counts = _counts(sketches, prompts, parts).tolist()
+    rows = (sketches, prompts, accounts, texts)
+    found = [_recurring(*rows, part, parts, _capacity(count), least) for part, count in enumerate(counts)]
+    pairs = np.concatenate(found)
+    return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+
+
+def matrix(sketch: pa.Array | pa.ChunkedArray) -> Ints:
     """The sketches as rows of a matrix, zeros where there is none."""
-    flat = sketch.cast(pa.list_(pa.int64())).fill_null([0] * SKETCH_SIZE).flatten()
+    whole = sketch.combine_chunks() if isinstance(sketch, pa.ChunkedArray) else sketch
+    flat = whole.cast(pa.list_(pa.int64())).fill_null([0] * SKETCH_SIZE).flatten()
     return np.asarray(flat).reshape(-1, SKETCH_SIZE)
 
 
@@ -60,8 +85,21 @@ def _place(value: np.uint64, capacity: int) -> np.int64:
 
 
 @njit(nogil=True, cache=True)
-def _pair_place(first: np.int64, second: np.int64, capacity: int) -> np.int64:
-    return _place(np.uint64(first) * _SPREAD + np.uint64(second), capacity)
+def _hash(first: np.int64, second: np.int64) -> np.uint64:
+    return np.uint64(first) * _SPREAD + np.uint64(second)
+
+
+@njit(nogil=True, cache=True)
+def _pair(sketches: Ints, prompts: Ints, row: int, column: int) -> tuple[np.int64, np.int64]:
+    """One of the pairs of a row; the first of none is zero."""
+    last = sketches.shape[1] - 1
+    if column > last:
+        return sketches[row, column - last - 1], np.int64(ALONE)
+    if column == last:
+        return prompts[row], np.int64(0)
+    if sketches[row, column + 1] == 0:
+        return np.int64(0), np.int64(0)
+    return sketches[row, column], sketches[row, column + 1]
 
 
 @njit(nogil=True, cache=True)
@@ -69,7 +107,7 @@ def _indexed(pairs: Ints, capacity: int) -> Ints:
     """An open-addressing table of the numbers of the pairs: (capacity,)."""
     table = np.full(capacity, _FREE, np.int64)
     for number in range(len(pairs)):
-        at = _pair_place(pairs[number, 0], pairs[number, 1], capacity)
+        at = _place(_hash(pairs[number, 0], pairs[number, 1]), capacity)
         while table[at] != _FREE:
             at = (at + 1) & (capacity - 1)
         table[at] = number
@@ -77,9 +115,18 @@ def _indexed(pairs: Ints, capacity: int) -> Ints:
 
 
 @njit(nogil=True, cache=True)
+def _marked(pairs: Ints, capacity: int) -> Flags:
+    """Marks at the places of what stands first in a pair: most that is looked at stands first in none."""
+    firsts = np.zeros(capacity, np.bool_)
+    for number in range(len(pairs)):
+        firsts[_place(np.uint64(pairs[number, 0]), capacity)] = True
+    return firsts
+
+
+@njit(nogil=True, cache=True)
 def _number(first: np.int64, second: np.int64, pairs: Ints, table: Ints) -> np.int64:
     """The number of a pair, _FREE when it is not wanted."""
-    at = _pair_place(first, second, len(table))
+    at = _place(_hash(first, second), len(table))
     while table[at] != _FREE:
         if pairs[table[at], 0] == first and pairs[table[at], 1] == second:
             return table[at]
@@ -88,39 +135,89 @@ def _number(first: np.int64, second: np.int64, pairs: Ints, table: Ints) -> np.i
 
 
 @njit(nogil=True, cache=True)
-def _places(sketches: Ints, prompts: Ints, pairs: Ints, table: Ints) -> Ints:
-    """The wanted pairs of each row: (rows, 2 SKETCH_SIZE); pairs, the system prompt, then fingerprints alone."""
-    size = sketches.shape[1]
-    found = np.full((len(sketches), 2 * size), _FREE, np.int64)
-    last = size - 1
+def _sighted(sketches: Ints, prompts: Ints, owners: Ints, pairs: Ints, table: Ints, firsts: Flags, said: Ints) -> Ints:
+    """The sightings that were not said lately, and notes them as said.
+
+    Threads share `said`. A place holds whatever one of them wrote last, and nothing is left out that none has said.
+    """
+    found = np.empty(len(sketches) * 2 * sketches.shape[1], np.int64)
+    used = 0
     for row in range(len(sketches)):
-        for column in range(size):
-            if sketches[row, column] != 0:
-                found[row, size + column] = _number(sketches[row, column], np.int64(ALONE), pairs, table)
-        for column in range(last):
-            if sketches[row, column] != 0 and sketches[row, column + 1] != 0:
-                found[row, column] = _number(sketches[row, column], sketches[row, column + 1], pairs, table)
-        if prompts[row] != 0:
-            found[row, last] = _number(prompts[row], np.int64(0), pairs, table)
-    return found
+        for column in range(2 * sketches.shape[1]):
+            first, second = _pair(sketches, prompts, row, column)
+            if first == 0 or not firsts[_place(np.uint64(first), len(firsts))]:
+                continue
+            number = _number(first, second, pairs, table)
+            if number == _FREE:
+                continue
+            value = np.int64(owners[row]) * len(pairs) + number
+            at = _place(np.uint64(value), len(said))
+            if said[at] != value:
+                said[at] = value
+                found[used] = value
+                used += 1
+    return found[:used].copy()
 
 
 @njit(nogil=True, cache=True)
-def _distinct(places: Ints, owner: Ints, count: int, capacity: int) -> Ints:
-    """Every owner times `count` plus pair once, in the order of first sight."""
-    seen = np.full(capacity, _FREE, np.int64)
-    found = np.empty(capacity, np.int64)
-    used = 0
-    for row in range(len(places)):
-        for column in range(places.shape[1]):
-            if places[row, column] == _FREE:
+def _part(first: np.int64, second: np.int64, parts: int) -> np.int64:
+    """Which part a pair is counted in, by other bits than those of its place."""
+    return np.int64(_hash(first, second) >> np.uint64(40)) & np.int64(parts - 1)
+
+
+@njit(nogil=True, cache=True)
+def _counts(sketches: Ints, prompts: Ints, parts: int) -> Ints:
+    """How many pairs of each part stand in the rows: (parts,)."""
+    counts = np.zeros(parts, np.int64)
+    for row in range(len(sketches)):
+        for column in range(2 * sketches.shape[1]):
+            first, second = _pair(sketches, prompts, row, column)
+            if first != 0:
+                counts[_part(first, second, parts)] += 1
+    return counts
+
+
+@njit(nogil=True, cache=True)
+def _recurring(
+    sketches: Ints,
+    prompts: Ints,
+    accounts: Ints,
+    texts: Ints,
+    part: int,
+    parts: int,
+    capacity: int,
+    least: tuple[int, int],
+) -> Ints:
+    """The pairs of one part that recur, in no order: (pairs, 2).
+
+    Of each pair the texts that it was first seen in are kept, as many as are asked for, the rest of the row no text.
+    """
+    keys = np.zeros((capacity, 2), np.int64)  # a first of zero is a free place
+    latest, used_by = np.full(capacity, _NOBODY, np.int32), np.zeros(capacity, np.int32)
+    seen_in = np.full((capacity, least[1]), _NO_TEXT, np.int32)
+    for row in range(len(sketches)):
+        for column in range(2 * sketches.shape[1]):
+            first, second = _pair(sketches, prompts, row, column)
+            if first == 0 or _part(first, second, parts) != part:
                 continue
-            value = owner[row] * count + places[row, column]
-            at = _place(np.uint64(value), capacity)
-            while seen[at] != _FREE and seen[at] != value:
+            at = _place(_hash(first, second), capacity)
+            while keys[at, 0] != 0 and (keys[at, 0] != first or keys[at, 1] != second):
                 at = (at + 1) & (capacity - 1)
-            if seen[at] == _FREE:
-                seen[at] = value
-                found[used] = value
-                used += 1
-    return found[:used]
+            keys[at, 0], keys[at, 1] = first, second
+            if latest[at] != accounts[row]:
+                latest[at] = accounts[row]
+                used_by[at] += 1
+            if texts[row] != _NO_TEXT:
+                _note(seen_in[at], texts[row])
+    return keys[(used_by >= least[0]) & (seen_in[:, -1] != _NO_TEXT)]
+
+
+@njit(nogil=True, cache=True)
+def _note(seen: NDArray[np.int32], text: int) -> None:
+    """Write the text down, where it is new and there is room."""
+    for place in range(len(seen)):
+        if seen[place] == text:
+            return
+        if seen[place] == _NO_TEXT:
+            seen[place] = text
+            return

@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from math import exp, log2
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 MIN_UNITS = 200  # ordinary customers; fewer say nothing about how much is much
@@ -31,6 +33,7 @@ _MOST_TILTED = 700.0  # the exponential of more is no number
 NOT_COMPARED = "what these accounts took was not compared with ordinary customers"
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Customers:
         return max(float(low * total - units * exponent) * log2(exp(1)), 0.0)
 
 
-def customers(tokens: Sequence[int]) -> Customers:
+def customers(tokens: Sequence[int] | Ints) -> Customers:
     """Learn from the output tokens of ordinary customers, one number each."""
     taken = np.asarray(tokens, dtype=np.float64)
     cap = float(np.quantile(taken, CAP_QUANTILE)) if len(taken) else 0.0
@@ -84,20 +87,34 @@ def customers(tokens: Sequence[int]) -> Customers:
     return Customers(len(taken), cap, share, float(share @ np.arange(STEPS + 1)) / STEPS)
 
 
-def by_programme(
-    tokens: Mapping[str, int], unit: Mapping[str, str], programme: Mapping[str, str | None]
-) -> "Everybody":
-    """What customers took, all and by the programme most of their accounts are in; `unit` is who answers for each."""
-    sums: Counter[str] = Counter()
-    names: dict[str, Counter[str | None]] = {}
-    for account in sorted(tokens):
-        sums[unit[account]] += tokens[account]
-        names.setdefault(unit[account], Counter())[programme.get(account)] += 1
-    groups: dict[str | None, list[int]] = {}
-    for one, total in sums.items():
-        groups.setdefault(names[one].most_common(1)[0][0], []).append(total)
-    own = {name: customers(group) for name, group in groups.items() if name is not None and len(group) >= MIN_UNITS}
-    return Everybody(customers(list(sums.values())), own)
+def by_programme(taken: Mapping[str, int], accounts: pa.Table, *, without: pa.ChunkedArray) -> "Everybody":
+    """What customers took, all and by the programme most of their accounts are in, of equals the first account's.
+
+    `taken` are output tokens by account. An organisation's are one customer; those in `without` are none.
+    """
+    names, tokens = pa.array(list(taken), pa.string()), np.fromiter(taken.values(), np.int64, len(taken))
+    order = pc.array_sort_indices(names)
+    order = order.filter(pc.invert(pc.is_in(names.take(order), without.combine_chunks())))
+    names, tokens = names.take(order), tokens[order.to_numpy()]
+    declared = accounts.take(pc.index_in(names, accounts["account_id"].combine_chunks()))
+    owners = pc.binary_join_element_wise("organisation", declared["organization_id"], " ")
+    encoded = pc.coalesce(owners, names).combine_chunks().dictionary_encode()
+    unit = encoded.indices.to_numpy().astype(np.int64)
+    sums = np.bincount(unit, weights=tokens, minlength=len(encoded.dictionary)).astype(np.int64)
+    programmes = declared["access_program"].combine_chunks().dictionary_encode()
+    commonest = _commonest(unit, pc.fill_null(programmes.indices, -1).to_numpy().astype(np.int64))
+    groups = {name: sums[commonest == number] for number, name in enumerate(programmes.dictionary.to_pylist())}
+    own = {name: customers(group) for name, group in groups.items() if len(group) >= MIN_UNITS}
+    return Everybody(customers(sums), own)
+
+
+def _commonest(unit: Ints, value: Ints) -> Ints:
+    """The commonest value of each unit, of equals the one that stands first; units are numbered from nought."""
+    keys, first, counts = np.unique(unit * (len(unit) + 1) + value + 1, return_index=True, return_counts=True)
+    owner = keys // (len(unit) + 1)
+    order = np.lexsort((first, -counts, owner))
+    starts = np.flatnonzero(np.diff(owner[order], prepend=-1))
+    return np.asarray(keys[order][starts] % (len(unit) + 1) - 1)
 
 
 @dataclass(frozen=True, slots=True)
