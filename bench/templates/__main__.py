@@ -325,9 +325,8 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, help="Parquet file whose column `text` fills the slots")
     parser.add_argument("--only", default="", metavar="TEXT", help="only settings whose name holds this")
     wanted = parser.parse_args()
-    print(
-        "| setting | family, else template: recall | precision | template: recall | precision | exact set: recall | CPU-s |"
-    )
+    heads = ("setting", "family, else template: recall", "precision", "template: recall", "precision", "exact", "CPU-s")
+    print(f"| {' | '.join(heads)} |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for setting in SETTINGS:
         if wanted.only not in setting.name:
