@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from bench.templates.words import bags
 from stillwatch.linkage.matching import matrix
 from stillwatch.records import INTENTS
 from stillwatch.signals import signals
@@ -181,11 +180,10 @@ def _batches(world: Path) -> Iterator[pa.RecordBatch]:
     """Account, text, order of sampling and signals of every prompt."""
     for batch in ds.dataset(world / "exchanges").to_batches():
         read = signals(batch)
-        made = {name: read[name] for name in ("account_id", "text_id", "sketch", "embedding", "intents")}
+        made = {name: read[name] for name in ("account_id", "text_id", "sketch", "words", "embedding", "intents")}
         text = read["text_id"].fill_null(0).to_numpy().view(np.uint64)
         with np.errstate(over="ignore"):
             made["order"] = pa.array(text * np.uint64(0x9E3779B97F4A7C15))
-        made["words"] = bags(batch["prompt"])
         rows = pa.RecordBatch.from_pydict(made)
         yield rows.filter(pc.and_(rows["sketch"].is_valid(), rows["embedding"].is_valid()))
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 SKETCH_SIZE = 16  # local fingerprints kept of one prompt: eight from its head, eight from its tail
+WORDS_SIZE = 40  # marks of words kept of one prompt: at most twenty from its head, twenty from its tail
 EMBEDDING_SIZE = 32  # dimensions of the random-feature embedding of one prompt
 
 CAPABILITIES = (
@@ -283,6 +284,7 @@ SIGNALS = Table(
         Column(
             "sketch", pa.list_(pa.int64(), SKETCH_SIZE), "local fingerprints of the prompt, 0 where there are fewer"
         ),
+        Column("words", pa.list_(pa.int16(), WORDS_SIZE), "marks of words near its ends, 0 where there are fewer"),
         Column("text_id", pa.int64(), "hash of the whole normalised prompt"),
         Column("system_prompt_id", pa.int64(), "hash of the normalised system prompt"),
         Column("metadata_keys_id", pa.int64(), "hash of the sorted key names of the client's metadata"),
@@ -307,7 +309,7 @@ CONTENT = Table(
         EXCHANGES.column("model"),
         *(
             SIGNALS.column(name)
-            for name in ("sketch", "text_id", "system_prompt_id", "capability", "script", "intents")
+            for name in ("sketch", "words", "text_id", "system_prompt_id", "capability", "script", "intents")
         ),
         *(EXCHANGES.column(name) for name in ("input_tokens", "output_tokens", "reasoning_tokens")),
         *(EXCHANGES.column(name) for name in ("finish_reason", "status")),

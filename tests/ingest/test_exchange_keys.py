@@ -76,3 +76,15 @@ def test_a_batch_gets_the_numbers_as_its_last_column() -> None:
     batch = with_exchange_keys(pa.record_batch({"exchange_id": ["a", "b"], "model": ["m", "m"]}), Key(b"k" * 32))
     assert batch.schema.names == ["exchange_id", "model", "exchange_key"]
     assert batch["exchange_key"].to_pylist() == exchange_keys(batch["exchange_id"], Key(b"k" * 32)).to_pylist()
+
+
+def test_marks_of_words_are_kept_in_an_alphabet_of_the_key_and_in_its_order() -> None:
+    bags = pa.array([[1, 2, 0], None, [2, 1, 0], [-5, 3, 4]], pa.list_(pa.int16(), 3))
+    batch = pa.record_batch({"exchange_id": list("abcd"), "words": bags})
+    one, other = (with_exchange_keys(batch, Key(secret * 32))["words"].to_pylist() for secret in (b"k", b"l"))
+    assert one[0] == one[2]
+    assert one[0][2] == 0
+    assert one[1] is None
+    assert len({*one[0][:2], *one[3]}) == 5
+    assert one != other
+    assert with_exchange_keys(batch.slice(3), Key(b"k" * 32))["words"].to_pylist() == one[3:]

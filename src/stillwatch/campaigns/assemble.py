@@ -8,7 +8,7 @@ from stillwatch.campaigns.continuity import Continuation, continuations
 from stillwatch.campaigns.coordination import MIN_PRINCIPALS, Measure, TestResult, coordination
 from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.extraction import NOBODY, Extraction, Reaches, Sweep, extraction
-from stillwatch.campaigns.facts import Declared, Evidence, Facts, TemplateUse
+from stillwatch.campaigns.facts import Declared, Evidence, Facts, FamilyUse, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.harvest import harvest, harvests
 from stillwatch.campaigns.hypotheses import Finding, findings, meaning
@@ -167,6 +167,7 @@ def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) 
         "harvest": _test(harvested),
         "volume": _volume(cluster.volume),
         "templates": [_template(use) for use in cluster.templates[:MAX_TEMPLATES]],
+        "families": [_family(use) for use in cluster.families[:MAX_TEMPLATES]],
         "intents": _intents(cluster),
         "benign_hypotheses": [_hypothesis(finding) for finding in explanations],
         "pivots": [
@@ -317,6 +318,16 @@ def _template(use: TemplateUse) -> dict[str, Any]:
         "items": use.items,
         "skeleton": None,
         "capability": use.capability,
+    }
+
+
+def _family(use: FamilyUse) -> dict[str, Any]:
+    return {
+        "family_id": f"f-{use.family_id & 0xFFFFFFFFFFFFFFFF:016x}",
+        "exchanges": use.exchanges,
+        "accounts": use.accounts,
+        "items": use.items,
+        "templates": use.templates,
     }
 
 

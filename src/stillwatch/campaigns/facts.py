@@ -40,6 +40,17 @@ class TemplateUse:
     capability: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class FamilyUse:
+    """How a cluster uses one family of wordings; `templates` how many templates of it recur."""
+
+    family_id: int
+    exchanges: int
+    accounts: int
+    items: int
+    templates: int
+
+
 PRODUCT_INTENTS = ("step_by_step", "expert_persona")  # what ordinary products ask for as well
 ASK_SHARE = 0.1  # of the exchanges that show an intent, for the unit to ask for it
 
@@ -153,7 +164,7 @@ class Facts:
     template-bearing exchanges day by day, the cluster as one unit, empty where unknown, and `member_days` those of each
     account that has any; `named` how often leads of the partner proved right whose lead most members bear, 0 when no
     partner names them; `volume` how their output compares with ordinary customers'; `sizes` whether requests of the
-    same size come again and again, of who is openly one owner.
+    same size come again and again, of who is openly one owner; `families` what the templates are wordings of.
     """
 
     members: Sequence[Member]
@@ -185,6 +196,7 @@ class Facts:
     named: float = 0.0
     volume: Volume = field(default_factory=Volume)
     sizes: Sizes = field(default_factory=Sizes)
+    families: Sequence[FamilyUse] = ()
 
     @property
     def account_ids(self) -> list[str]:

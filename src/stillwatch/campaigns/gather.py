@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by
 from stillwatch.campaigns.days import NO_DAYS, Days, as_days
 from stillwatch.campaigns.embeddings import Embeddings
-from stillwatch.campaigns.facts import Evidence, Facts, GroupLink, Member, TemplateUse, Usage
+from stillwatch.campaigns.facts import Evidence, Facts, FamilyUse, GroupLink, Member, TemplateUse, Usage
+from stillwatch.campaigns.families import family_holders, family_uses
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, of_one_owner
 from stillwatch.campaigns.sizes import sizes_by
@@ -78,7 +79,8 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         people=_people(tables.accounts, tables.members),
         evidence=_grouped(tables.evidence),
         links=_grouped(tables.cohesion),
-        templates=_templates(own),
+        templates=_templates(own.filter(~own.is_reworded)),
+        families=family_uses(own),
         usages=usages,
         days={name: days.take(np.array([i])) for i, name in enumerate(numbers)},
         bearers=_bearers(own, clusters),
@@ -95,11 +97,16 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
 
 
 def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
-    """The members' exchanges that bear what is far commoner in their cluster; with `cluster_id` and `is_public`."""
-    core = _core(tables, {c: len(ids) for c, ids in _by_cluster(tables.members).items()}, account_count)
-    exchanges = tables.templated if core.num_rows else tables.templated.limit(0)
+    """The members' exchanges that bear what is far commoner in their cluster.
+
+    With `cluster_id`, `is_public`, and `is_reworded`: by its family alone.
+    """
+    sizes = {c: len(ids) for c, ids in _by_cluster(tables.members).items()}
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
-    return _bearing(exchanges, members, engine.memory(core))
+    said = family_holders(tables.templated, members) if sizes and tables.may_hold_prompts else []
+    core, reworded = _core(tables, sizes, account_count), _core_families(said, sizes, account_count)
+    exchanges = tables.templated if core.num_rows or reworded.num_rows else tables.templated.limit(0)
+    return _bearing(exchanges, members, engine.memory(core), engine.memory(reworded))
 
 
 def _with_volume(found: Sequence[Facts], tables: Tables) -> list[Facts]:
@@ -253,6 +260,14 @@ def _core(tables: Tables, sizes: Mapping[int, int], account_count: int) -> pa.Ta
     return pa.table(columns, schema=pa.schema(schema))
 
 
+def _core_families(said: Sequence[Mapping[str, Any]], sizes: Mapping[int, int], account_count: int) -> pa.Table:
+    """Families far commoner inside each cluster, and hardly used outside: cluster_id, family_id."""
+    kept = [row for row in said if _is_core(row, sizes[row["cluster_id"]], account_count)]
+    kept = [row for row in kept if row["outside_count"] < row["account_count"]]
+    names = ("cluster_id", "family_id")
+    return pa.table({name: pa.array([row[name] for row in kept], pa.int64()) for name in names})
+
+
 def _is_core(row: Mapping[str, Any], size: int, account_count: int) -> bool:
     if row["account_count"] < CORE_ACCOUNTS:
         return False
@@ -261,10 +276,10 @@ def _is_core(row: Mapping[str, Any], size: int, account_count: int) -> bool:
     return bool(inside >= outside * 2.0**CORE_BITS)
 
 
-def _bearing(templated: IbisTable, members: IbisTable, core: IbisTable) -> IbisTable:
-    """The members' exchanges that bear a core template or system prompt of their cluster, with `is_public`.
+def _bearing(templated: IbisTable, members: IbisTable, core: IbisTable, reworded: IbisTable) -> IbisTable:
+    """The members' exchanges that bear a core template or system prompt of their cluster, or else a core family.
 
-    An exchange is public only when nothing it bears is the cluster's own.
+    An exchange is public only when nothing it bears is the cluster's own; a family counts only where it bears neither.
     """
     rows = templated.inner_join(members, "account_id")
     templates = core.filter(core.kind.isin(TEMPLATE_KINDS))
@@ -273,8 +288,12 @@ def _bearing(templated: IbisTable, members: IbisTable, core: IbisTable) -> IbisT
     prompts = prompts.select("cluster_id", system_prompt_id=core.value, public_prompt=core.is_public)
     rows = rows.left_join(templates, ["cluster_id", "template_id"]).select(*rows.columns, "public_template")
     rows = rows.left_join(prompts, ["cluster_id", "system_prompt_id"]).select(*rows.columns, "public_prompt")
-    borne = rows.filter(rows.public_template.notnull() | rows.public_prompt.notnull()).drop(*UNREAD)
-    return borne.mutate(is_public=borne.public_template.fill_null(True) & borne.public_prompt.fill_null(True))
+    families = reworded.mutate(is_family=ibis.literal(True))
+    rows = rows.left_join(families, ["cluster_id", "family_id"]).select(*rows.columns, "is_family")
+    is_reworded = rows.public_template.isnull() & rows.public_prompt.isnull()
+    borne = rows.mutate(is_reworded=is_reworded).filter(~is_reworded | rows.is_family.notnull())
+    is_public = borne.public_template.fill_null(True) & borne.public_prompt.fill_null(True) & ~borne.is_reworded
+    return borne.mutate(is_public=is_public).drop("is_family", *UNREAD)
 
 
 def _public_shares(borne: IbisTable) -> dict[int, float]:
@@ -371,6 +390,7 @@ class _Context:
     evidence: Mapping[int, list[Mapping[str, Any]]]
     links: Mapping[int, list[Mapping[str, Any]]]
     templates: Mapping[int, list[TemplateUse]]
+    families: Mapping[int, list[FamilyUse]]
     usages: Mapping[int, Usage]
     days: Mapping[int, Days]
     bearers: Mapping[int, Days]
@@ -393,6 +413,7 @@ class _Context:
             evidence=[Evidence(**_without_cluster(row)) for row in self.evidence.get(cluster, [])],
             links=[GroupLink(**_without_cluster(row)) for row in self.links.get(cluster, [])],
             templates=self.templates.get(cluster, []),
+            families=self.families.get(cluster, []),
             bearing=self.usages.get(cluster, Usage(intents=(0,) * len(INTENTS))),
             first_seen_at=_moment(min((row["first"] for row in totals), default=None)),
             last_seen_at=_moment(max((row["last"] for row in totals), default=None)),

@@ -1,9 +1,13 @@
 """Exchange ids become 64-bit numbers under the deployment's key: enough to know a duplicate, too little to know the id.
 
-Why:    a log may be delivered again weeks later; the ids of everything read so far would be a register of requests.
-Misses: two ids with one number. Among a thousand million exchanges one such pair is expected in every forty runs.
+Why:    a log may be delivered again weeks later; the ids of everything read so far would be a register of requests. The
+        mark of a word (16 bits) would tell the word to whoever has a dictionary; another mark stands for it at rest.
+Misses: two ids with one number. Among a thousand million exchanges one such pair is expected in every forty runs. In
+        the alphabet of a deployment common words can be told by how often they come.
 Source: Aumasson & Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012, with 2 and 4 rounds.
 """
+
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +17,7 @@ from numba import njit
 from stillwatch.ingest.keys import Key
 
 EXCHANGE_KEY = pa.field("exchange_key", pa.int64(), nullable=False)
-_KIND = "exchange_id"
+_KIND, _WORDS = "exchange_id", "words"
 _NO_BYTES = np.frombuffer(b"\0", np.uint8)  # read-only, as the buffers of texts are made
 _V0, _V1 = np.uint64(0x736F6D6570736575), np.uint64(0x646F72616E646F6D)
 _V2, _V3 = np.uint64(0x6C7967656E657261), np.uint64(0x7465646279746573)
@@ -33,10 +37,48 @@ def exchange_keys(ids: pa.Array, key: Key) -> pa.Array:
 
 
 def with_exchange_keys(batch: pa.RecordBatch, key: Key) -> pa.RecordBatch:
-    """The batch with a column `exchange_key` at its end."""
+    """The batch with a column `exchange_key` at its end, and the marks of words in the deployment's own alphabet."""
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    if "words" in columns and columns["words"].null_count < batch.num_rows:
+        columns["words"] = _in_alphabet(columns["words"], _alphabet(key))
     return pa.RecordBatch.from_arrays(
-        [*batch.columns, exchange_keys(batch["exchange_id"], key)], schema=batch.schema.append(EXCHANGE_KEY)
+        [*columns.values(), exchange_keys(batch["exchange_id"], key)], schema=batch.schema.append(EXCHANGE_KEY)
     )
+
+
+@lru_cache(maxsize=4)
+def _alphabet(key: Key) -> npt.NDArray[np.uint16]:
+    """What is written for each mark of a word: a permutation under the key in which only 0 stays: (65536,)."""
+    plain = np.arange(1 << 16, dtype=np.uint16)
+    secret = np.frombuffer(bytes.fromhex(key.digest(_WORDS, b"")), np.uint64)
+    places = np.arange(0, 2 * len(plain) + 1, 2, dtype=np.int32)
+    order = np.argsort(_sip_hashes(plain.view(np.uint8), places, secret[0], secret[1])[1:], kind="stable")
+    return np.append(0, order + 1).astype(np.uint16)
+
+
+def _in_alphabet(words: pa.FixedSizeListArray, alphabet: npt.NDArray[np.uint16]) -> pa.Array:
+    """The bags with other marks, each in the order of these: nothing is left of the order of the words."""
+    size = words.type.list_size
+    marks = words.values.slice(words.offset * size, len(words) * size).fill_null(0).to_numpy()
+    written = _rewritten(marks.view(np.uint16).reshape(-1, size), alphabet).view(np.int16)
+    return pa.FixedSizeListArray.from_arrays(pa.array(written.ravel()), type=words.type, mask=words.is_null())
+
+
+@njit(nogil=True, cache=True)
+def _rewritten(bags: npt.NDArray[np.uint16], alphabet: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    """The marks that stand for those of each bag, ascending, zeros last: sorted by insertion, as there are few."""
+    written = np.zeros(bags.shape, np.uint16)
+    for row in range(len(bags)):
+        used = 0
+        for mark in bags[row]:
+            if mark != 0:
+                place, other = used, alphabet[mark]
+                while place > 0 and written[row, place - 1] > other:
+                    written[row, place] = written[row, place - 1]
+                    place -= 1
+                written[row, place] = other
+                used += 1
+    return written
 
 
 @njit(nogil=True, cache=True)

@@ -2,6 +2,7 @@
 
 from stillwatch.linkage.clusters import Clusters, clusters
 from stillwatch.linkage.evidence import cohesion, evidence, links, members, steps
+from stillwatch.linkage.families import NO_FAMILIES, Families, families
 from stillwatch.linkage.findings import Findings, Known, findings, findings_with_leads
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
@@ -28,10 +29,12 @@ from stillwatch.linkage.weights import Weights, weights
 
 __all__ = [
     "LOOKS_SCHEMA",
+    "NO_FAMILIES",
     "NO_LEADS",
     "TEMPLATED_SCHEMA",
     "VOCABULARY",
     "Clusters",
+    "Families",
     "Findings",
     "Holdings",
     "Known",
@@ -45,6 +48,7 @@ __all__ = [
     "clusters",
     "cohesion",
     "evidence",
+    "families",
     "findings",
     "findings_with_leads",
     "group_templates",

@@ -15,6 +15,7 @@ Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aike
        template: see `rewordings`.
     4. A prompt without a template that bears what a partner sent has the template of that lead: see `received`.
     5. A template is a trait when its text varies within accounts as its fingerprints do.
+    6. Beside its template a prompt has a family, the pool of words it draws from: see `families`. It ties nobody.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
+from stillwatch.linkage.families import NO_FAMILIES, Families, families
 from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids
 from stillwatch.linkage.received import NO_LEADS, Leads, Recognition
 from stillwatch.linkage.recurrence import recurring
@@ -53,6 +55,7 @@ TEMPLATED_SCHEMA = pa.schema(
         ("started_at", pa.timestamp("us", tz="UTC")),
         ("model", pa.string()),
         ("template_id", pa.int64()),
+        ("family_id", pa.int64()),
         ("item_id", pa.int64()),
         ("system_prompt_id", pa.int64()),
         ("capability", pa.string()),
@@ -104,7 +107,7 @@ class Recurring(NamedTuple):
 def templated(
     signals: IbisTable, engine: Engine, work: Path, leads: Leads = NO_LEADS, *, embedded: IbisTable | None = None
 ) -> Templated:
-    """Which template every exchange bears, and the number of the lead; kept in `work`.
+    """Which template and family every exchange bears, and the number of the lead; kept in `work`.
 
     One pass over the sketches finds what recurs, the other says which template each exchange bears. Where all rows lie
     on this machine kernels count them account by account, else the engine does; both find the same. `embedded` are the
@@ -116,9 +119,11 @@ def templated(
         return _without_templates(signals if embedded is None else embedded, engine, work)
     known = indexed(fingerprints, groups(prompts, len(fingerprints)))
     engine.write(engine.memory(vocabulary_rows(known, exact)), work / VOCABULARY)
-    names, rows = [*TEMPLATED_SCHEMA.names, "sketch", "text_id"], signals if embedded is None else embedded
-    wanted = rows.select(*[name for name in names if name in rows.columns])
-    exchanges = engine.map_batches(wanted, templated_batches(known, exact, leads), TEMPLATED_SCHEMA, work / "templated")
+    pools = families(signals, engine, work) if "words" in signals.columns else NO_FAMILIES
+    rows = signals if embedded is None else embedded
+    names = [*TEMPLATED_SCHEMA.names, "sketch", "text_id", *(["words"] if pools.by_script else [])]
+    wanted, bear = rows.select(*[name for name in names if name in rows.columns]), (known, exact, leads, pools)
+    exchanges = engine.map_batches(wanted, templated_batches(*bear), TEMPLATED_SCHEMA, work / "templated")
     return Templated(exchanges, engine.memory(pa.table({"template_id": pa.array(exact)})))
 
 
@@ -184,8 +189,8 @@ def _without_templates(signals: IbisTable, engine: Engine, work: Path) -> Templa
     """What the two passes would leave where no wording recurs, as in logs without prompts: nothing is read for it."""
     nothing = np.zeros(0, np.int64)
     engine.write(engine.memory(vocabulary_rows(indexed(nothing), nothing)), work / VOCABULARY)
-    null = ibis.null("int64")
-    exchanges = signals.mutate(template_id=null, item_id=signals.text_id, lead=null).select(*TEMPLATED_SCHEMA.names)
+    nulls = {name: ibis.null("int64") for name in ("template_id", "family_id", "lead")}
+    exchanges = signals.mutate(item_id=signals.text_id, **nulls).select(*TEMPLATED_SCHEMA.names)
     return Templated(exchanges, engine.memory(pa.table({"template_id": pa.array([], pa.int64())})))
 
 
@@ -283,8 +288,10 @@ def accepted(looks: IbisTable) -> IbisTable:
     return counted.filter(_varies(counted)).select("template_id")
 
 
-def templated_batches(known: Vocabulary, exact: Ints, leads: Leads = NO_LEADS) -> BatchFunction:
-    """A function from a batch of signals to its template, item and lead, as in TEMPLATED_SCHEMA (null: bears none).
+def templated_batches(
+    known: Vocabulary, exact: Ints, leads: Leads = NO_LEADS, pools: Families = NO_FAMILIES
+) -> BatchFunction:
+    """A function from a batch of signals to template, family, item and lead, as TEMPLATED_SCHEMA (null: bears none).
 
     `exact` are the templates, sorted, that recur as exact sets. Any other prompt has the template of the group that it
     rewords, where there is one; the names of groups are those of their first fingerprints.
@@ -296,6 +303,7 @@ def templated_batches(known: Vocabulary, exact: Ints, leads: Leads = NO_LEADS) -
         template, lead = template_ids(batch["sketch"], known, names, exact), recognition.leads(batch["sketch"])
         columns = {
             "template_id": pc.coalesce(template, recognition.templates(lead)),
+            "family_id": _families_of(batch, pools),
             "item_id": batch["text_id"],
             "lead": lead,
         }
@@ -303,6 +311,11 @@ def templated_batches(known: Vocabulary, exact: Ints, leads: Leads = NO_LEADS) -
         return pa.RecordBatch.from_arrays(arrays, schema=TEMPLATED_SCHEMA)
 
     return templated
+
+
+def _families_of(batch: pa.RecordBatch, pools: Families) -> pa.Array:
+    """The family of each prompt; the words are not read where there are no families."""
+    return pools.ids_of(batch["words"], batch["script"]) if pools.by_script else pa.nulls(batch.num_rows, pa.int64())
 
 
 def template_ids(sketches: pa.Array | pa.ChunkedArray, known: Vocabulary, names: Ints, exact: Ints) -> pa.Array:

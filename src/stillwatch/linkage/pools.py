@@ -83,11 +83,11 @@ def estimated(start: Ints, members: Ints, words: Marks, frequency: Ints) -> Pool
     return pools
 
 
-def assigned(words: Marks, pools: Pools) -> Indices:
+def assigned(words: Marks, pools: Pools, proposed: "Postings") -> Indices:
     """The family each bag of words (rows, size) speaks for most, -1 where for none by LEAST_BITS."""
     home = np.full(len(words), -1, np.int32)
     if pools.families:
-        _assign(words, _postings(pools), pools, home)
+        _assign(words, proposed, pools, home)
     return home
 
 
@@ -102,7 +102,7 @@ def grouped(pools: Pools) -> Ints:
     return home
 
 
-class _Postings(NamedTuple):
+class Postings(NamedTuple):
     """Which families each mark proposes and by how much: those of mark m at start[m] : start[m + 1]."""
 
     start: Ints
@@ -110,7 +110,7 @@ class _Postings(NamedTuple):
     weight: Floats
 
 
-def _postings(pools: Pools) -> _Postings:
+def postings(pools: Pools) -> Postings:
     """The families that each mark proposes: those that have it among their most telling ones."""
     top = pools.marks[:, :PROPOSING]
     family, place = np.nonzero(top)
@@ -120,7 +120,7 @@ def _postings(pools: Pools) -> _Postings:
     family, place, mark = family[keep], place[keep], mark[keep]
     order = np.argsort(mark, kind="stable")
     start = np.searchsorted(mark[order], np.arange(MARKS + 1)).astype(np.int64)
-    return _Postings(start, family[order].astype(np.int32), pools.odds[family[order], place[order]])
+    return Postings(start, family[order].astype(np.int32), pools.odds[family[order], place[order]])
 
 
 @njit(nogil=True, cache=True)
@@ -196,7 +196,7 @@ def _propose(weights: Floats, touched: Indices, count: int, best: Indices) -> in
 
 
 @njit(nogil=True, cache=True)
-def _assign(words: Marks, postings: _Postings, pools: Pools, home: Indices) -> None:
+def _assign(words: Marks, proposed: Postings, pools: Pools, home: Indices) -> None:
     """Fill `home`: propose families by their telling marks, weigh the likeliest exactly, take the best."""
     weights = np.zeros(len(pools.texts), np.float32)
     touched = np.empty(len(pools.texts), np.int32)
@@ -206,11 +206,11 @@ def _assign(words: Marks, postings: _Postings, pools: Pools, home: Indices) -> N
         count = 0
         for mark in words[row]:
             has[mark] = mark != 0
-            for k in range(postings.start[mark], postings.start[np.int64(mark) + 1]):
-                if weights[postings.family[k]] == 0:
-                    touched[count] = postings.family[k]
+            for k in range(proposed.start[mark], proposed.start[np.int64(mark) + 1]):
+                if weights[proposed.family[k]] == 0:
+                    touched[count] = proposed.family[k]
                     count += 1
-                weights[postings.family[k]] += postings.weight[k]
+                weights[proposed.family[k]] += proposed.weight[k]
         most = np.float32(LEAST_BITS)
         for k in range(_propose(weights, touched, count, best)):
             bits = pools.lacking[best[k]]

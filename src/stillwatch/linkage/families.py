@@ -2,15 +2,17 @@
 
 Why:    a template whose words are swapped for others at random is another exact template on each call; which words it
         draws, and how often, stays. A family is that pool: how frequent each word is among the texts of one
-        instruction, far beyond how frequent it is among all texts.
+        instruction, far beyond how frequent it is among all texts of the same writing system.
 Misses: a template in several languages (no words in common), one seen in fewer than `MIN_TEXTS` texts, one whose
-        words are common everywhere. Two owners of one public instruction are one family, as they are one template.
+        words are common everywhere. Two owners of one public instruction are one family, as they are one template. A
+        rare language among the texts of one writing system is a pool of words too, so a family ties nobody.
 Source: mixture of Bernoulli products with hard assignment: Juan & Vidal, "On the use of Bernoulli mixture models for
         text classification", Pattern Recognition 35 (2002) 2705-2711. Seeds from recurring shingles, the background
         that leaves a family out of what it is compared with, and the merging rule are our own.
 
     1. Texts: those of a sample of accounts by hash, so that another day changes it little, at most MAX_ACCOUNT_TEXTS of
-       each. A text counts once, whoever sent it.
+       each. A text counts once, whoever sent it. Writing systems are learned apart from one another: beside Chinese
+       every word of Japanese is rare, and would be a pool of its own.
     2. Seeds: every fingerprint in at least MIN_TEXTS texts proposes the words of its texts as a family, unless each
        account has it in hardly more than one text.
     3. Two families are one when the texts of each are explained nearly as well by the other. A sentence that several
@@ -20,25 +22,40 @@ Source: mixture of Bernoulli products with hard assignment: Juan & Vidal, "On th
     5. What accounts send in one or two texts each is an item, not a template, however many accounts ask it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
 
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stillwatch.engines.base import IbisTable
+from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.linkage.matching import matrix
-
-from .pools import LEAST_BITS, MARKS, Ints, Marks, Pools, assigned, estimated, grouped
+from stillwatch.linkage.pools import (
+    LEAST_BITS,
+    MARKS,
+    Ints,
+    Marks,
+    Pools,
+    Postings,
+    assigned,
+    estimated,
+    grouped,
+    postings,
+)
 
 MIN_TEXTS = 5  # different texts; below this, coincidence dominates
 SEED_BITS = 12.0  # that a text of a seed must say for it; seeds are few texts, and grow
 SEED_TEXTS_PER_ACCOUNT = 1.25  # of a seed; what accounts repeat as rarely is an item that many of them ask
 MAX_SEED_TEXTS = 64  # texts a seed is estimated from
 TEXTS_PER_ACCOUNT = 3.0  # different texts that an account which has a family sends of it, on average
-MAX_SAMPLE_TEXTS = 1 << 17  # families are learned from about so many
+MAX_SAMPLE_TEXTS = 1 << 16  # families are learned from about so many
+MOST_LOOKED_AT = 4_000_000  # exchanges among which those are chosen
 MAX_ACCOUNT_TEXTS = 48  # of one account in the sample, so that no account sets what is ordinary
 ROUNDS = 3
 MAX_RACES = 8  # marks that name a family, when fewer name another one as well
@@ -48,32 +65,52 @@ ID_SHARES = (0.35, 0.65)
 ID_ODDS = (3.0, 5.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Families:
-    """Families and their pools of words; `ids` (families,) int64 come from the pools alone."""
+class Learned(NamedTuple):
+    """The families of one writing system: `ids` (families,) come from the pools alone, which `postings` look up."""
 
     ids: Ints
     pools: Pools
-
-    def ids_of(self, words: Marks) -> pa.Array:
-        """The family of each bag of words (rows, size); null for none."""
-        home = assigned(words, self.pools)
-        return pa.array(self.ids[home] if len(self.ids) else np.zeros(len(home), np.int64), mask=home < 0)
+    postings: Postings
 
 
-def families(signals: IbisTable) -> Families:
-    """Learn the families of a run from its signals and, in the column `words`, the bag of words of each prompt."""
-    rows = _sampled(signals)
-    ids = np.asarray(rows["text_id"], dtype=np.int64)
-    _, first, text = np.unique(ids, return_index=True, return_inverse=True)
-    distinct = rows.take(pa.array(first))
-    account = np.asarray(rows["account_id"].combine_chunks().dictionary_encode().indices, dtype=np.int64)
-    sketches = matrix(distinct["sketch"], np.int64)
-    return learned(sketches, matrix(distinct["words"], np.int16).view(np.uint16), _sorted_groups(text, account))
+@dataclass(frozen=True, slots=True)
+class Families:
+    """Families and their pools of words, by the writing system of the texts they were learned from."""
+
+    by_script: Mapping[str, Learned]
+
+    def ids_of(self, words: pa.Array, scripts: pa.Array) -> pa.Array:
+        """The family of each bag of words in its writing system; null for none."""
+        marks, ids = matrix(words, np.int16).view(np.uint16), np.zeros(len(words), np.int64)
+        is_none = np.ones(len(words), np.bool_)
+        for script, known in self.by_script.items():
+            rows = np.flatnonzero(pc.equal(scripts.cast(pa.string()), script).fill_null(False))
+            home = assigned(marks[rows], known.pools, known.postings)
+            of = rows[home >= 0]
+            ids[of], is_none[of] = known.ids[home[home >= 0]], False
+        return pa.array(ids, mask=is_none)
 
 
-def learned(sketches: Ints, words: Marks, senders: "Groups") -> Families:
-    """Families of distinct texts, with the accounts that sent each.
+NO_FAMILIES = Families({})
+
+
+def families(signals: IbisTable, engine: Engine, work: Path) -> Families:
+    """Learn the families of a run from sketches and words of its prompts; what is sampled is kept in `work`."""
+    rows, found = _sampled(signals, engine, work), {}
+    for script in sorted(pc.unique(rows["script"]).to_pylist()):
+        own = rows.filter(pc.equal(rows["script"], script))
+        _, first, text = np.unique(np.asarray(own["text_id"], np.int64), return_index=True, return_inverse=True)
+        distinct = own.take(pa.array(first))
+        account = np.asarray(own["account_id"].combine_chunks().dictionary_encode().indices, dtype=np.int64)
+        sketches, words = matrix(distinct["sketch"], np.int64), matrix(distinct["words"], np.int16).view(np.uint16)
+        pools = learned(sketches, words, _sorted_groups(text, account))
+        if pools.families:
+            found[script] = Learned(_ids(pools, script), pools, postings(pools))
+    return Families(found)
+
+
+def learned(sketches: Ints, words: Marks, senders: "Groups") -> Pools:
+    """Pools of the families of distinct texts, with the accounts that sent each.
 
     `sketches` (texts, fingerprints) and `words` (texts, marks) are 0 where there is none.
     """
@@ -83,8 +120,7 @@ def learned(sketches: Ints, words: Marks, senders: "Groups") -> Families:
         _, pools = _estimated(groups, corpus, SEED_BITS)
         groups = _united(_estimated(_texts_of(pools, corpus), corpus, LEAST_BITS))
     _, pools = _estimated(groups, corpus, LEAST_BITS)
-    pools = _templates_only(pools, corpus)
-    return Families(_ids(pools), pools)
+    return _templates_only(pools, corpus)
 
 
 Groups = tuple[Ints, Ints]  # start (groups + 1,) and members of all groups, one after the other
@@ -138,12 +174,12 @@ def _taken(groups: Groups, wanted: Ints) -> Groups:
 
 def _texts_of(pools: Pools, corpus: _Corpus) -> Groups:
     """The texts that speak for each of the pools."""
-    return _sorted_groups(assigned(corpus.words, pools), np.arange(len(corpus.words)))
+    return _sorted_groups(assigned(corpus.words, pools, postings(pools)), np.arange(len(corpus.words)))
 
 
 def _templates_only(pools: Pools, corpus: _Corpus) -> Pools:
     """The pools without items: those whose texts their accounts send in fewer than TEXTS_PER_ACCOUNT each."""
-    home = assigned(corpus.words, pools).astype(np.int64)
+    home = assigned(corpus.words, pools, postings(pools)).astype(np.int64)
     text = np.flatnonzero(home >= 0)
     sent, owners = _sending(home[text], text, corpus.senders)
     few = np.zeros(pools.families, bool)
@@ -171,15 +207,14 @@ def _united(candidates: tuple[Groups, Pools]) -> Groups:
     return _sorted_groups(np.repeat(grouped(pools), np.diff(start)), members)
 
 
-def _ids(pools: Pools) -> Ints:
-    """A number per family from its most telling marks."""
-    if not pools.families:
-        return np.zeros(0, np.int64)
+def _ids(pools: Pools, script: str) -> Ints:
+    """A number per family from its writing system and its most telling marks."""
     top = pools.share.max(axis=1, keepdims=True)
     frequent = np.clip((pools.share / top - ID_SHARES[0]) / (ID_SHARES[1] - ID_SHARES[0]), 0.0, 1.0)
     rare = np.clip((pools.odds - ID_ODDS[0]) / (ID_ODDS[1] - ID_ODDS[0]), 0.0, 1.0)
     weight = frequent.astype(np.float64) * rare
-    ids = np.zeros(pools.families, np.uint64)
+    seed = int.from_bytes(blake2b(script.encode(), digest_size=8).digest())
+    ids = np.full(pools.families, seed, np.uint64)
     clash = np.ones(pools.families, bool)
     for race in range(MAX_RACES):
         ids[clash] = _mixed(ids[clash] + _winner(pools.marks[clash], weight[clash], race))
@@ -207,24 +242,26 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values ^ (values >> np.uint64(29))
 
 
-def _sampled(signals: IbisTable) -> pa.Table:
-    """Account, text, sketch and words of the sample, each text of an account once, sorted by text and account.
+def _sampled(signals: IbisTable, engine: Engine, work: Path) -> pa.Table:
+    """Account, text, script, sketch and words of the sample, each text of an account once, by text and account.
 
     Texts are chosen by their ids; sketches and words are looked up for the chosen ones only.
     """
-    known = signals.filter(signals.sketch.notnull() & signals.words.notnull() & signals.text_id.notnull())
-    pairs = known.select("account_id", "text_id").distinct()
+    known = signals.filter(signals.sketch.notnull() & signals.words.notnull() & signals.script.notnull())
+    one_in = max(int(known.count().to_pyarrow().as_py()) // MOST_LOOKED_AT, 1)
+    looked_at = known.filter(known.text_id % one_in == 0)
+    pairs = looked_at.select("account_id", "text_id").distinct()
     ranked = pairs.mutate(rank=ibis.row_number().over(group_by="account_id", order_by="text_id"))
-    few = ranked.filter(ranked["rank"] < MAX_ACCOUNT_TEXTS).drop("rank")
+    few = engine.write(ranked.filter(ranked["rank"] < MAX_ACCOUNT_TEXTS).drop("rank"), work / "few.parquet")
     counts = few.group_by("account_id").aggregate(texts=few.count()).to_pyarrow()
     drawn = _is_drawn(counts["account_id"].to_pylist(), sum(counts["texts"].to_pylist()))
     wanted = counts.filter(pa.array(drawn, pa.bool_())).select(["account_id"])
-    chosen = ibis.memtable(few.semi_join(ibis.memtable(wanted), "account_id").to_pyarrow())
-    rows = known.select("account_id", "text_id", "sketch", "words").inner_join(chosen, ["account_id", "text_id"])
-    texts = rows.group_by(["account_id", "text_id"]).aggregate(
-        sketch=rows.sketch.arbitrary(), words=rows.words.arbitrary()
-    )
-    return texts.to_pyarrow().sort_by([("text_id", "ascending"), ("account_id", "ascending")])
+    chosen = few.semi_join(engine.memory(wanted), "account_id")
+    rows = looked_at.select("account_id", "text_id", "script", "sketch", "words")
+    rows = rows.inner_join(chosen, ["account_id", "text_id"])
+    others = {name: rows[name].arbitrary() for name in ("script", "sketch", "words")}
+    texts = rows.group_by(["account_id", "text_id"]).aggregate(**others).to_pyarrow()
+    return texts.sort_by([("text_id", "ascending"), ("account_id", "ascending")])
 
 
 def _is_drawn(account_ids: list[str], texts: int) -> list[bool]:

@@ -2,15 +2,16 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 import pytest
-from bench.templates import words
-from bench.templates.words import WORDS_SIZE
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.disguises import disguises, with_invisible
 
+from stillwatch.records import WORDS_SIZE
+
+SignalOf = Callable[..., dict[str, Any]]
+MakeBatch = Callable[..., pa.RecordBatch]
 BagOf = Callable[[str | None], list[int] | None]
 Bags = Callable[[list[str]], list[set[int]]]
 
@@ -27,21 +28,19 @@ JAPANESE = "次の報告書をよく読み、データで裏付けられてい�
 
 
 @pytest.fixture(scope="module")
-def bags() -> Bags:
+def bags(make_batch: MakeBatch) -> Bags:
+    from stillwatch.signals import signals
+
     def of(prompts: list[str]) -> list[set[int]]:
-        return [{value for value in bag if value} for bag in words.bags(pa.array(prompts)).to_pylist()]
+        found = signals(make_batch([{"prompt": prompt} for prompt in prompts]))["words"]
+        return [{value for value in bag if value} for bag in found.to_pylist()]
 
     return of
 
 
 @pytest.fixture(scope="module")
-def bag_of() -> BagOf:
-    return lambda text: words.bags(pa.array([text], pa.string())).to_pylist()[0]
-
-
-# Every code point but surrogates, which cannot stand in Arrow text; and texts longer than the window.
-CHARACTERS = st.characters(exclude_categories=["Cs", "Cn"])
-WORDY = st.lists(st.sampled_from([*INSTRUCTION.split(), *CHINESE, "17", "x1"]), max_size=300).map(" ".join)
+def bag_of(signal_of: SignalOf) -> BagOf:
+    return lambda text: signal_of(text)["words"]
 
 
 def filler(seed: int, words: int) -> str:
@@ -52,8 +51,8 @@ def filler(seed: int, words: int) -> str:
 
 def test_it_fires_on_a_reworded_instruction(bags: Bags) -> None:
     first, second = bags([INSTRUCTION, REWORDED])
-    assert len(first & second) >= 12
-    assert len(first) <= 27
+    assert len(first & second) >= 6
+    assert len(first) <= 16
 
 
 def test_a_look_alike_on_another_subject_shares_common_words_only(bags: Bags) -> None:
@@ -71,10 +70,18 @@ def test_an_instruction_keeps_its_words_however_long_the_slot_is(bags: Bags, at:
 
 
 def test_it_holds_at_most_half_its_size_from_either_end(bags: Bags) -> None:
-    head, both = bags([filler(1, 60), f"{filler(1, 60)} {filler(2, 100)} {filler(3, 60)}"])
+    head, both = bags([filler(1, 50), f"{filler(1, 50)} {filler(2, 100)} {filler(3, 60)}"])
     assert len(both) == WORDS_SIZE
     assert len(head & both) == WORDS_SIZE // 2
-    assert len(head) == 60
+    assert 15 <= len(head) <= 35
+
+
+def test_one_word_in_two_has_a_mark_whatever_stands_beside_it(bags: Bags) -> None:
+    words = filler(4, 400).split()
+    marked = [len(bag) for bag in bags(words)]
+    assert set(marked) == {0, 1}
+    assert 160 <= sum(marked) <= 240
+    assert [len(bag) for bag in bags([f"{word} 17" for word in words])] == marked
 
 
 def test_order_and_repetition_are_not_kept(bag_of: BagOf) -> None:
@@ -98,7 +105,7 @@ def test_case_look_alikes_width_and_strokes_change_nothing(bag_of: BagOf, disgui
 
 def test_in_scripts_without_spaces_neighbouring_characters_are_words(bags: Bags) -> None:
     whole, changed = bags([CHINESE, CHINESE.replace("数据", "证据").replace("说明", "解释")])
-    assert len(whole & changed) >= len(whole) * 0.7
+    assert len(whole & changed) >= len(whole) * 0.6
 
 
 def test_numbers_have_no_mark(bag_of: BagOf) -> None:
@@ -108,10 +115,3 @@ def test_numbers_have_no_mark(bag_of: BagOf) -> None:
 def test_a_prompt_without_a_token_has_no_bag(bag_of: BagOf) -> None:
     assert bag_of("?!") is None
     assert bag_of(None) is None
-
-
-@settings(max_examples=100, deadline=None)
-@given(texts=st.lists(st.one_of(st.none(), st.text(CHARACTERS, max_size=400), WORDY), min_size=1, max_size=4))
-def test_the_kernel_equals_its_scalar_reference(texts: list[str | None]) -> None:
-
-    assert words.bags(pa.array(texts, pa.string())).to_pylist() == [words.bag_reference(text) for text in texts]
