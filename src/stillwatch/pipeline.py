@@ -144,7 +144,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
     names = totals["account_id"].to_pylist()
     exposure, taken = (dict(zip(names, totals[n].to_pylist(), strict=True)) for n in sums)
     people = _principals(kept.accounts, names)
-    templates = linkage.template_traits(found).to_pyarrow()
+    templates = linkage.template_traits(found).select(*NAMED, "exchanges").to_pyarrow()
     named = _lead_traits(found, received, engine)
     rest = [rolled.traits, rollups.replay_traits(ledger), rollups.account_traits(engine.memory(kept.accounts))]
     read = (table.select(NAMED).to_pyarrow() for table in rest)
