@@ -15,12 +15,12 @@ from stillwatch.scan import Scanned
 
 pytestmark = pytest.mark.slow
 
-SCALE, SEED = 0.004, 7
+SCALE, SEED = 0.006, 7  # at 0.004 the proxy campaign is found in some worlds and missed in others: decision 33
 PROXY = "lab-c"
 NEVER_ACCUSED = {"enterprises", "classes", "coders", "evaluators", "resellers"}
 VERIFIED = {"contract", "business"}
 TEXTS = ("prompt", "system_prompt", "completion")
-LESS_MEMORY_MB = 120  # what tables may take; the logs are larger. At 60 MB this world stops with an EngineError.
+LESS_MEMORY_MB = 140  # what tables may take; the logs are larger. At 60 MB this world stops with an EngineError.
 
 
 @pytest.fixture(scope="module")

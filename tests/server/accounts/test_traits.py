@@ -7,7 +7,7 @@ import pytest
 
 from stillwatch import rollups
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.pipeline import READABLE_KINDS
+from stillwatch.shown import READABLE_KINDS
 from stillwatch.records import ACCOUNTS, KINDS, arrow_schema
 from stillwatch.server import Service
 from stillwatch.server.access import Principal
