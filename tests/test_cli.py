@@ -261,7 +261,7 @@ def test_a_member_learns_why_it_is_in_a_campaign(run: Run, folder: Path) -> None
     campaign = json.loads((folder / "out" / "campaigns.json").read_text(encoding="utf-8"))[0]
     assert f"one of {planted.HARVEST} accounts in campaign {campaign['campaign_id']}" in words
     assert "the same payment instrument as 5 of the 23 other accounts; nobody else has it" in words
-    assert re.search(r"(?:[89]\d|100)% of them bear prompts that mainly accounts of this campaign send", words)
+    assert "100% of them bear prompts that mainly accounts of this campaign send" in words
     assert f"{len(campaign['benign_hypotheses'])} were tested. The one that came closest, and fell: " in words
     [decision] = [d for d in campaign["recommended_decisions"] if "harvest-000" in d["account_ids"]]
     assert decision["because"] in words

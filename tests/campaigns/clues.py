@@ -6,14 +6,18 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from stillwatch.campaigns import Facts, Member, TestResult
 from stillwatch.campaigns.coordination import Measure
 from stillwatch.campaigns.days import NO_DAYS, Days
 from stillwatch.campaigns.facts import Declared, Evidence, GroupLink, TemplateUse, Usage
+from stillwatch.campaigns.gather import Tables
 from stillwatch.campaigns.ordinary import Ordinary, units_of
 from stillwatch.campaigns.ordinary import ordinary as learned_from
-from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS
+from stillwatch.engines.embedded import EmbeddedEngine
+from stillwatch.linkage import TEMPLATED_SCHEMA
+from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS, REPLAYS, arrow_schema
 
 CONTENT = GroupLink("content", 12, 0.5, 12, 1e-12)
 NETWORK = GroupLink("network", 10, 0.5, 12, 1e-9)
@@ -155,3 +159,18 @@ def spread(units: Sequence[Usage], seed: int = 0, window: int = 28, least: int =
     exchanges, items, *intents = np.concatenate(counts).astype(np.float64).T
     unit_of = np.concatenate(numbers)
     return Days(unit_of, np.concatenate(days), exchanges, items, np.stack(intents, axis=1), size=len(units))
+
+
+def tables(engine: EmbeddedEngine, exchanges: list[dict[str, Any]], accounts: list[dict[str, Any]]) -> Tables:
+    """Stage tables with nobody in a cluster but the account `member`."""
+    rows = [{"exchange_id": i, "item_id": i, "intents": 1, **row} for i, row in enumerate(exchanges)]
+    empty = pa.table({})
+    return Tables(
+        templated=engine.memory(pa.Table.from_pylist(rows, TEMPLATED_SCHEMA)),
+        activity=engine.memory(pa.table({"account_id": pa.array([], pa.string())})),
+        accounts=pa.Table.from_pylist(accounts, arrow_schema(ACCOUNTS)),
+        members=pa.table({"account_id": ["member"], "cluster_id": [0]}),
+        evidence=empty,
+        cohesion=empty,
+        replays=engine.memory(arrow_schema(REPLAYS).empty_table()),
+    )

@@ -1,11 +1,9 @@
 """Families of wordings in clusters: which are a cluster's own, and what of its traffic they add."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 from stillwatch.campaigns.facts import FamilyUse
 from stillwatch.campaigns.families import MIN_TEXTS, family_holders, family_uses
@@ -17,12 +15,6 @@ from stillwatch.records import ACCOUNTS, ACTIVITY, REPLAYS, arrow_schema
 
 MEMBERS = [f"m{i}" for i in range(6)]
 TEMPLATE, FAMILY, EVERYBODYS = 11, 22, 33
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
-    with EmbeddedEngine(tmp_path_factory.mktemp("engine"), memory_limit="200MB", threads=2) as engine:
-        yield engine
 
 
 def said(account: str, texts: int, family: int, template: int | None = None) -> list[dict[str, Any]]:

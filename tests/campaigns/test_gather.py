@@ -1,42 +1,18 @@
 """Gathering: what clusters took, and the sizes of their requests."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
-import pytest
+from tests.campaigns.clues import tables
 
-from stillwatch.campaigns.gather import Tables, facts
+from stillwatch.campaigns.gather import facts
 from stillwatch.campaigns.sizes import Sizes
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.linkage import TEMPLATED_SCHEMA
 from stillwatch.linkage.evidence import COHESION_SCHEMA, EVIDENCE_SCHEMA
-from stillwatch.records import ACCOUNTS, ACTIVITY, REPLAYS, arrow_schema
+from stillwatch.records import ACTIVITY, arrow_schema
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
-    with EmbeddedEngine(tmp_path_factory.mktemp("engine"), memory_limit="200MB", threads=2) as engine:
-        yield engine
-
-
-def tables(engine: EmbeddedEngine, exchanges: list[dict[str, Any]], accounts: list[dict[str, Any]]) -> Tables:
-    """Stage tables with nobody in a cluster but the account `member`."""
-    rows = [{"exchange_id": i, "item_id": i, "intents": 1, **row} for i, row in enumerate(exchanges)]
-    empty = pa.table({})
-    return Tables(
-        templated=engine.memory(pa.Table.from_pylist(rows, TEMPLATED_SCHEMA)),
-        activity=engine.memory(pa.table({"account_id": pa.array([], pa.string())})),
-        accounts=pa.Table.from_pylist(accounts, arrow_schema(ACCOUNTS)),
-        members=pa.table({"account_id": ["member"], "cluster_id": [0]}),
-        evidence=empty,
-        cohesion=empty,
-        replays=engine.memory(arrow_schema(REPLAYS).empty_table()),
-    )
 
 
 def test_what_accounts_take_is_compared_with_customers_outside_every_cluster(engine: EmbeddedEngine) -> None:

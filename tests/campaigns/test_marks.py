@@ -4,7 +4,6 @@ import json
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -35,12 +34,6 @@ OTHERS = [f"other-{number:03}" for number in range(200)]
 OWN = list(range(10, 20))  # fingerprints, in the order of the sketch, of the template that members alone use
 PUBLIC = list(range(100, 110))  # of one that everybody uses
 Row = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
-    with EmbeddedEngine(tmp_path_factory.mktemp("engine"), memory_limit="200MB", threads=2) as engine:
-        yield engine
 
 
 def exchanges(seed: int = 0) -> list[Row]:

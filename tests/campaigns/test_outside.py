@@ -2,46 +2,24 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from tests.campaigns.clues import tables
 
 from stillwatch.campaigns.attempts import attempts_by
 from stillwatch.campaigns.extraction import reaches
-from stillwatch.campaigns.gather import Tables, days_by, usage_by
+from stillwatch.campaigns.gather import days_by, usage_by
 from stillwatch.campaigns.ordinary import Segment, units_of
 from stillwatch.campaigns.outside import outside
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.linkage import TEMPLATED_SCHEMA
-from stillwatch.records import ACCOUNTS, EMBEDDING_SIZE, INTENTS, REPLAYS, arrow_schema
+from stillwatch.records import EMBEDDING_SIZE, INTENTS
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
-    with EmbeddedEngine(tmp_path_factory.mktemp("engine"), memory_limit="200MB", threads=2) as engine:
-        yield engine
-
-
-def tables(engine: EmbeddedEngine, exchanges: list[dict[str, Any]], accounts: list[dict[str, Any]]) -> Tables:
-    """Stage tables with nobody in a cluster but the account `member`."""
-    rows = [{"exchange_id": i, "item_id": i, "intents": 1, **row} for i, row in enumerate(exchanges)]
-    empty = pa.table({})
-    return Tables(
-        templated=engine.memory(pa.Table.from_pylist(rows, TEMPLATED_SCHEMA)),
-        activity=engine.memory(pa.table({"account_id": pa.array([], pa.string())})),
-        accounts=pa.Table.from_pylist(accounts, arrow_schema(ACCOUNTS)),
-        members=pa.table({"account_id": ["member"], "cluster_id": [0]}),
-        evidence=empty,
-        cohesion=empty,
-        replays=engine.memory(arrow_schema(REPLAYS).empty_table()),
-    )
 
 
 def random_exchanges(seed: int, count: int = 600) -> list[dict[str, Any]]:

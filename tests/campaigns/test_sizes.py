@@ -1,7 +1,6 @@
 """Sizes tell repetition from what merely has a narrow range of lengths."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -38,12 +37,6 @@ def test_new_requests_of_however_narrow_a_range_of_sizes_do_not(width: int) -> N
 
 def test_nothing_sent_is_no_repetition() -> None:
     assert (Sizes().again, Sizes().beyond_chance, sizes([7]).again) == (0.0, 0.0, 0.0)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
-    with EmbeddedEngine(tmp_path_factory.mktemp("engine"), memory_limit="200MB", threads=2) as engine:
-        yield engine
 
 
 def test_sizes_are_pooled_over_the_accounts_of_a_cluster(engine: EmbeddedEngine) -> None:

@@ -20,7 +20,7 @@ PROXY = "lab-c"
 NEVER_ACCUSED = {"enterprises", "classes", "coders", "evaluators", "resellers"}
 VERIFIED = {"contract", "business"}
 TEXTS = ("prompt", "system_prompt", "completion")
-LESS_MEMORY_MB = 140  # what tables may take; the logs are larger. At 60 MB this world stops with an EngineError.
+LESS_MEMORY_MB = 120  # what tables may take; the logs are larger. At 60 MB this world stops with an EngineError.
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import pytest
 
 from stillwatch import rollups
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.shown import READABLE_KINDS
 from stillwatch.records import ACCOUNTS, KINDS, arrow_schema
 from stillwatch.server import Service
 from stillwatch.server.access import Principal
 from stillwatch.server.accounts.rows import told_rows
 from stillwatch.server.accounts.traits import signup_traits
+from stillwatch.shown import READABLE_KINDS
 
 FULL: dict[str, Any] = {
     "account_id": "a-1",
