@@ -1,144 +1,154 @@
-"""A whole scan of a million exchanges with text, beside a plain DuckDB scan of the same files.
+"""A whole scan of growing worlds, beside DuckDB reading the same files once, and how its cost grows.
 
-Usage: python bench/scan.py [--exchanges N] [--accounts N] [--runs N]
+    python bench/scan.py [--millions 1 4] [--runs 3] [--text] [--worlds DIR]
 
-Prints medians of seconds and peak memory, and the ratio to the floor: DuckDB reading every column of every file once.
-Each run is a process of its own, as a user would start it.
+Worlds are `feb2026` without prompts, or with the built-in ones (`--text`). Every scan is a process of its own, as a
+user would start it; seconds include its start. The floor reads every column of every exchange once, and each byte of
+the prompts. 64 million exchanges without prompts take some 7 GB of disk and the simulator five minutes.
 """
 
 import argparse
 import json
+import math
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stillwatch.records import ACCOUNTS, EXCHANGES, arrow_schema
+from stillwatch.records import EXCHANGES
 
-WORDS = 4000  # vocabulary of the made-up text
-TEMPLATES = 3000
-CHARS_PER_WORD = 6
-ROWS_PER_FILE = 125_000
-START_US = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp() * 1e6)
+SEED = 7
+MILLIONS_AT_SCALE_1 = 44.86  # exchanges of feb2026
+SECRET = bytes(range(32))  # any key does, but always the same one
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Medians over the runs on one world."""
+
+    exchanges: int
+    seconds: float
+    cpu_s: float
+    peak_bytes: int
+    floor_s: float
+    floor_cpu_s: float
+    stages: dict[str, float]  # wall seconds of the last run
 
 
 def main() -> None:
-    """Make the files, then time scan and floor."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--exchanges", type=int, default=1_000_000)
-    parser.add_argument("--accounts", type=int, default=50_000)
-    parser.add_argument("--runs", type=int, default=3)
-    wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        size = _make(root, wanted.exchanges, wanted.accounts)
-        print(
-            f"{wanted.exchanges:,} exchanges of {wanted.accounts:,} accounts, "
-            f"{size / wanted.exchanges:,.0f} prompt bytes each"
+    """Simulate what is missing, time scans and floors, print both tables."""
+    wanted = _arguments()
+    with tempfile.TemporaryDirectory(prefix="bench-scan-") as scratch:
+        folder = wanted.worlds or Path(scratch)
+        rows = [
+            _measured(_world(folder, millions, wanted.text), Path(scratch), wanted.runs) for millions in wanted.millions
+        ]
+    print("\n".join(table(rows)))
+
+
+def table(rows: list[Measured]) -> list[str]:
+    """A line per world, its stages, and the exponent by which time grew since the one before."""
+    lines = [
+        "| exchanges | scan, s | CPU s | peak memory | floor, s | CPU s | scan / floor, CPU | exponent |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for before, row in zip([None, *rows], rows, strict=False):
+        growth = "-" if before is None else f"{exponent(before, row):.2f}"
+        lines.append(
+            f"| {row.exchanges:,} | {row.seconds:.1f} | {row.cpu_s:.1f} | {row.peak_bytes / 1e9:.2f} GB "
+            f"| {row.floor_s:.2f} | {row.floor_cpu_s:.2f} | {row.cpu_s / row.floor_cpu_s:.1f} | {growth} |"
         )
-        scans = [_scan(root, run) for run in range(wanted.runs)]
-        floors = [_floor(root) for _ in range(wanted.runs)]
-    seconds = statistics.median(scan["seconds"] for scan in scans)
-    floor = statistics.median(floors)
-    peak = max(scan["peak_memory_bytes"] for scan in scans) / 1e9
-    print(f"scan   {seconds:8.1f} s   peak {peak:.2f} GB   (median of {wanted.runs})")
-    print(f"floor  {floor:8.1f} s   DuckDB reads the same columns")
-    print(f"ratio  {seconds / floor:8.1f}")
-    for stage, spent in scans[-1]["stages"].items():
-        print(f"  {stage:10} {spent:7.1f} s")
+    if len(rows) > 1:
+        lines.append(f"\nFrom the first to the last, seconds grow with exponent {exponent(rows[0], rows[-1]):.2f}.")
+    names = list(rows[0].stages)
+    lines += ["", "| exchanges | " + " | ".join(names) + " |", "|---:|" + "---:|" * len(names)]
+    for row in rows:
+        lines.append(f"| {row.exchanges:,} | " + " | ".join(f"{row.stages[name]:.1f} s" for name in names) + " |")
+    return lines
 
 
-def _scan(root: Path, run: int) -> dict[str, Any]:
-    """One scan in a fresh process: wall seconds with start-up, and what run.json says."""
-    out = root / f"out{run}"
-    command = [sys.executable, "-m", "stillwatch", "scan", str(root / "*.parquet"), "--accounts"]
-    command += [str(root / "accounts" / "accounts.parquet"), "--out", str(out), "--format", "json"]
-    began = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    seconds = time.perf_counter() - began
-    run_record = json.loads((out / "run.json").read_text())
-    return {"seconds": seconds, "peak_memory_bytes": run_record["peak_memory_bytes"], "stages": run_record["seconds"]}
+def exponent(before: Measured, row: Measured) -> float:
+    """Exponent b of seconds = a · exchanges^b through two worlds."""
+    return math.log(row.seconds / before.seconds) / math.log(row.exchanges / before.exchanges)
 
 
-def _floor(root: Path) -> float:
-    """Seconds DuckDB takes to read every column once."""
-    names = ", ".join(f'count("{name}")' for name in EXCHANGES.names) + ", sum(strlen(prompt))"
-    began = time.perf_counter()
-    duckdb.sql(f"SELECT {names} FROM read_parquet('{root}/*.parquet')").fetchall()  # noqa: S608 - our own names
-    return time.perf_counter() - began
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--millions", type=float, nargs="+", default=[1.0, 4.0], metavar="N", help="exchanges of each world (1 and 4)")
+    add("--runs", type=int, default=3, help="runs of scan and floor on each world, medians are printed (3)")
+    add("--text", action="store_true", help="with the built-in prompts")
+    add("--worlds", type=Path, metavar="DIR", help="keep the worlds here, and take those that are there")
+    return parser.parse_args()
 
 
-def _make(root: Path, exchanges: int, accounts: int) -> int:
-    """Write the files; total bytes of prompt text."""
-    rng = np.random.default_rng(7)
-    (root / "accounts").mkdir()
-    names = pa.array([f"acct_{i:06d}" for i in range(accounts)])
-    _write(root / "accounts" / "accounts.parquet", _accounts(names, rng), arrow_schema(ACCOUNTS))
-    words = pa.array(["".join(rng.choice(list("etaoinshrdlu"), CHARS_PER_WORD)) for _ in range(WORDS)])
-    templates = [_sentence(rng, words, 40) for _ in range(TEMPLATES)]
-    texts = pa.array(templates)
-    total = 0
-    for part in range(-(-exchanges // ROWS_PER_FILE)):
-        rows = min(ROWS_PER_FILE, exchanges - part * ROWS_PER_FILE)
-        table, chars = _exchanges(part, rows, names, words, texts, rng)
-        total += chars
-        _write(root / f"part-{part:03d}.parquet", table, arrow_schema(EXCHANGES))
-    return total
+def _world(folder: Path, millions: float, text: bool) -> Path:
+    """A world of about so many million exchanges."""
+    world = folder / f"feb2026-{millions:g}M-{'text' if text else 'no-text'}"
+    if not (world / "world.json").is_file():
+        _say(f"simulating {world.name}")
+        command = [sys.executable, "-m", "stillwatch", "simulate", str(world), "--scenario", "feb2026"]
+        command += ["--scale", f"{millions / MILLIONS_AT_SCALE_1:.5f}", "--seed", str(SEED)]
+        subprocess.run([*command, *([] if text else ["--no-text"])], check=True, stdout=subprocess.DEVNULL)
+    return world
 
 
-def _sentence(rng: np.random.Generator, words: pa.Array, length: int) -> str:
-    return " ".join(words.take(pa.array(rng.integers(0, WORDS, length))).to_pylist())
-
-
-def _exchanges(
-    part: int, rows: int, names: pa.Array, words: pa.Array, texts: pa.Array, rng: np.random.Generator
-) -> tuple[dict[str, pa.Array], int]:
-    """One file: a template each account favours, and about 100 further words of its own."""
-    account = rng.integers(0, len(names), rows)
-    favourite = (account * 7 + rng.integers(0, 3, rows)) % TEMPLATES
-    offsets = pa.array(np.arange(0, rows * 100 + 1, 100, dtype=np.int32))
-    slots = pc.binary_join(
-        pa.ListArray.from_arrays(offsets, words.take(pa.array(rng.integers(0, WORDS, rows * 100)))), " "
+def _measured(world: Path, scratch: Path, runs: int) -> Measured:
+    scans = [_scan(world, scratch / f"{world.name}-{run}", scratch / "key") for run in range(runs)]
+    floors = [_floor(world) for _ in range(runs)]
+    return Measured(
+        exchanges=json.loads((world / "world.json").read_text())["exchanges"],
+        seconds=statistics.median(scan["seconds"] for scan in scans),
+        cpu_s=statistics.median(scan["cpu_s"] for scan in scans),
+        peak_bytes=max(scan["peak_bytes"] for scan in scans),
+        floor_s=statistics.median(seconds for seconds, _ in floors),
+        floor_cpu_s=statistics.median(cpu_s for _, cpu_s in floors),
+        stages=scans[-1]["stages"],
     )
-    prompt = pc.binary_join_element_wise(texts.take(pa.array(favourite)), slots, "\n\n")
-    started = START_US + rng.integers(0, 7 * 86400 * 1_000_000, rows)
-    address = pa.array([f"10.{i // 65536 % 256}.{i // 256 % 256}.{i % 256}" for i in range(len(names))])
-    columns = {
-        "exchange_id": pa.array([f"e{part:04d}-{i:07d}" for i in range(rows)]),
-        "started_at": pa.array(started, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
-        "account_id": names.take(pa.array(account)),
-        "model": pa.array(["model-a", "model-b"]).take(pa.array(rng.integers(0, 2, rows))),
-        "client_ip": address.take(pa.array((account + rng.integers(0, 3, rows)) % len(names))),
-        "user_agent": pa.array([f"client/{i}" for i in range(40)]).take(pa.array(account % 40)),
-        "prompt": prompt,
-        "turn_count": pa.array(rng.integers(1, 9, rows), pa.int32()),
-        "input_tokens": pa.array(rng.integers(100, 900, rows)),
-        "output_tokens": pa.array(rng.integers(10, 2000, rows)),
-    }
-    return columns, int(pc.sum(pc.binary_length(prompt)).as_py())
 
 
-def _accounts(names: pa.Array, rng: np.random.Generator) -> dict[str, pa.Array]:
-    cards = pa.array([f"card-{i}" for i in rng.integers(0, len(names) * 9 // 10, len(names))])
-    programme = pa.array(["free", "paid", "education"]).take(pa.array(rng.integers(0, 3, len(names))))
-    return {"account_id": names, "payment_fingerprint": cards, "access_program": programme}
+def _scan(world: Path, out: Path, key: Path) -> dict[str, Any]:
+    """One scan in a new process: what the system counted for it, and what run.json says."""
+    key.write_bytes(SECRET)
+    command = [sys.executable, "-m", "stillwatch", "scan", str(world / "exchanges" / "*.parquet")]
+    command += ["--accounts", str(world / "accounts.parquet"), "--out", str(out), "--format", "json"]
+    environment = {**os.environ, "STILLWATCH_KEY_FILE": str(key)}
+    began = time.perf_counter()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"The scan of {world} ended with {process.returncode}: run it by hand to see why.")
+    stages = json.loads((out / "run.json").read_text())["seconds"]
+    cpu_s = usage.ru_utime + usage.ru_stime
+    _say(f"{world.name}: {seconds:.1f} s, {cpu_s:.1f} CPU s")
+    return {"seconds": seconds, "cpu_s": cpu_s, "peak_bytes": usage.ru_maxrss * 1024, "stages": stages}
 
 
-def _write(path: Path, columns: dict[str, pa.Array], schema: pa.Schema) -> None:
-    """Write the columns there are; the rest are null."""
-    rows = len(next(iter(columns.values())))
-    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in schema]
-    pq.write_table(pa.table(arrays, schema=schema), path, compression="zstd")
+def _floor(world: Path) -> tuple[float, float]:
+    """Seconds and CPU-seconds to read every column once, and to pass once over the bytes of the prompts."""
+    counted = ", ".join(f'count("{name}")' for name in EXCHANGES.names if name != "completion")
+    began, cpu_began = time.perf_counter(), time.process_time()
+    duckdb.sql(f"SELECT {counted} FROM read_parquet('{world}/exchanges/*.parquet')").fetchall()  # noqa: S608 - our own
+    for path in sorted((world / "exchanges").glob("*.parquet")):
+        for batch in pq.ParquetFile(path).iter_batches(columns=["prompt"]):
+            data = batch.column(0).buffers()[2]
+            zlib.crc32(b"" if data is None else memoryview(data))
+    return time.perf_counter() - began, time.process_time() - cpu_began
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tests.flow import planted
 
@@ -330,3 +331,15 @@ def test_simulate_adds_a_population_to_a_scenario_and_refuses_an_unknown_one(run
     refused = run("simulate", *world, "--customers", "strangers=0.1")
     assert refused.code != 0
     assert "strangers" in refused.err
+
+
+def test_simulate_leaves_prompts_out_on_request_and_refuses_real_ones_beside(run: Run, tmp_path: Path) -> None:
+    world = (tmp_path / "sim", "--scenario", "cot-cleaner", "--scale", "0.01", "--days", "1", "--no-text")
+    assert run("simulate", *world).code == 0
+    assert json.loads((tmp_path / "sim" / "world.json").read_text())["with_text"] is False
+    (day,) = (tmp_path / "sim" / "exchanges").iterdir()
+    logged = pq.read_table(day, columns=["prompt", "system_prompt", "client_ip"])
+    assert [column.null_count for column in logged.columns] == [logged.num_rows, logged.num_rows, 0]
+    refused = run("simulate", *world, "--prompts", tmp_path / "prompts.parquet")
+    assert refused.code != 0
+    assert "--no-text" in refused.err

@@ -5,6 +5,7 @@ means campaigns were found where `--fail-on-campaigns` asked for none.
 """
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -113,6 +114,9 @@ def simulate(
             "may be given again for another.",
         ),
     ] = None,
+    no_text: Annotated[
+        bool, typer.Option("--no-text", help="Leave prompts and system prompts out of the logs.")
+    ] = False,
     show: Annotated[bool, typer.Option("--list", help="List the scenarios and stop.")] = False,
 ) -> None:
     """Make a world with known campaigns: accounts, exchanges by day, and the truth.
@@ -125,11 +129,13 @@ def simulate(
         for name, known in evaluation.scenarios().items():
             typer.echo(f"{name:14} {known.sentence}")
         return
-    added = evaluation.customer_shares(customers or ())
+    if no_text and prompts is not None:
+        raise SettingsError("--no-text leaves prompts out, so --prompts has nothing to do; give one of the two")
+    world = evaluation.scenario(scenario, evaluation.doses(dose or ()), evaluation.customer_shares(customers or ()))
     with progress_bars() as progress:
         made = evaluation.simulate(
             out,
-            scenario=evaluation.scenario(scenario, evaluation.doses(dose or ()), added),
+            scenario=replace(world, with_text=world.with_text and not no_text),
             scale=scale,
             days=days,
             seed=seed,
