@@ -79,7 +79,7 @@ def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
     is_known = pc.is_in(kinds, pa.array(KIND_NAMES)).to_numpy(zero_copy_only=False)[kind] & (owner >= 0)
     # One number for each holder and name (kind and value), so that no texts are compared; names lie together.
     most = max(len(known), 1)
-    name, holder = np.divmod(_each_once((kind[is_known] * spread + value[is_known]) * most + owner[is_known]), most)
+    name, holder = np.divmod(each_once((kind[is_known] * spread + value[is_known]) * most + owner[is_known]), most)
     begins = np.flatnonzero(np.append(True, name[1:] != name[:-1])[: len(name)])
     counts = np.diff(np.append(begins, len(name)))
     group = np.array([_group_of(one) for one in kinds.to_pylist()], dtype=np.int64)
@@ -139,8 +139,8 @@ def owners(column: pa.ChunkedArray, account_ids: Sequence[str]) -> Ints:
     return pc.index_in(names, pa.array(account_ids, pa.string())).fill_null(-1).to_numpy().astype(np.int64)[rows]
 
 
-def _each_once(numbers: Ints) -> Ints:
-    """The distinct numbers in order; of very many, sorting is quicker than the hashing of `np.unique`."""
+def each_once(numbers: Ints) -> Ints:
+    """The distinct ones of numbers that are sorted in place; of very many, quicker than the hashing of `np.unique`."""
     numbers.sort()
     return numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]
 
