@@ -65,14 +65,22 @@ def tied_otherwise(by: Linkable, labels: Ints) -> Ints:
     return _strongest(by.of, _with_timing(by, ties[:, ties[2] != PARTNER], labels)).home
 
 
-def tying(by: Linkable, labels: Ints) -> Ints:
-    """Edges of members to values, neither content nor leads, that tie them to their own cluster."""
-    of, (home, inside) = by.of, commonest(by.of, labels)
-    apart = by.weighed.valid & (of.group != CONTENT) & (of.group != PARTNER) & _mostly_theirs(of, inside)
-    edge = np.flatnonzero(apart[of.held])
+def tying(by: Linkable, labels: Ints, accounts: Ints) -> Ints:
+    """Edges of some accounts, in order, to values that tie them to their own cluster, neither content nor leads."""
+    of, edge = by.of, by.of.edges_of(accounts)
+    usable = np.zeros(len(of.values), dtype=bool)
+    usable[tying_values(by, np.unique(of.held[edge]))] = True
+    edge = edge[usable[of.held[edge]]]
+    home, inside = commonest(of, labels, np.flatnonzero(usable))
     account, value = of.accounts[edge], of.held[edge]
     at_home = (labels[account] >= 0) & (labels[account] == home[value])
     return edge[at_home & _is_mostly_theirs(of, value, inside[value] - 1)]
+
+
+def tying_values(by: Linkable, values: Ints) -> Ints:
+    """Those of the values that something independent speaks for, neither content nor leads."""
+    group = by.of.group[values]
+    return values[by.weighed.valid[values] & (group != CONTENT) & (group != PARTNER)]
 
 
 # Ties are triples (3, ties): account, cluster, group; each once.

@@ -66,9 +66,17 @@ class Holdings:
     def holders_of(self, values: Ints) -> tuple[Ints, Ints]:
         """Account and value of the edges of some values, (edges,) each."""
         counts = self.holder_counts[values]
-        ends = np.cumsum(counts)
-        place = np.arange(int(counts.sum())) + np.repeat(self.edges.first[values] - (ends - counts), counts)
-        return self.edges.holders[place], np.repeat(values, counts)
+        return self.edges.holders[_places(self.edges.first[values], counts)], np.repeat(values, counts)
+
+    def edges_of(self, accounts: Ints) -> Ints:
+        """Numbers of the edges of some accounts, one after the other."""
+        first = self.edges.start[accounts]
+        return _places(first, self.edges.start[accounts + 1] - first)
+
+
+def _places(first: Ints, counts: Ints) -> Ints:
+    """The places of ranges that begin at `first` and have so many, one after the other."""
+    return np.arange(int(counts.sum())) + np.repeat(first - (np.cumsum(counts) - counts), counts)
 
 
 def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:

@@ -24,17 +24,21 @@ def holding_counts(of: Holdings, labels: Ints, count: int, among: Flags | None =
     return sparse.coo_array((counts.astype(np.float64), (row, column)), shape=shape).tocsr()
 
 
-def commonest(of: Holdings, labels: Ints) -> tuple[Ints, Ints]:
-    """The cluster with most holders of each value (-1 for none) and how many: (values,); of equals the first."""
+def commonest(of: Holdings, labels: Ints, among: Ints | None = None) -> tuple[Ints, Ints]:
+    """The cluster with most holders of each value (-1 for none) and how many: (values,); of equals the first.
+
+    Of values `among` some, if given: the others are left at -1 and 0.
+    """
     home, inside = np.full(len(of.values), -1, np.int64), np.zeros(len(of.values), np.int64)
-    _commonest(labels, of.edges.holders, of.edges.first, home, inside)
+    every = np.arange(len(of.values)) if among is None else among
+    _commonest(labels, of.edges.holders, of.edges.first, every, home, inside)
     return home, inside
 
 
 @njit(nogil=True, cache=True)
-def _commonest(labels: Ints, holders: Ints, first: Ints, home: Ints, inside: Ints) -> None:
+def _commonest(labels: Ints, holders: Ints, first: Ints, values: Ints, home: Ints, inside: Ints) -> None:
     count = np.zeros(labels.max() + 1 if len(labels) else 0, np.int64)
-    for value in range(len(home)):
+    for value in values:
         for place in range(first[value], first[value + 1]):
             label = labels[holders[place]]
             if label < 0:

@@ -19,12 +19,12 @@ Source: capture and recapture by several lists: Chandra Sekar & Deming, JASA 44 
 """
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
+from scipy.sparse import csgraph
 
-from stillwatch.linkage.belonging import tying
-from stillwatch.linkage.cells import components
+from stillwatch.linkage.belonging import tying, tying_values
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import most, numbered
+from stillwatch.linkage.labels import commonest, most, numbered
 from stillwatch.linkage.merging import TIMING, Flags, Linkable
 from stillwatch.membership import WORDINGS
 
@@ -34,28 +34,59 @@ STRANGE_P_VALUE = 0.01  # of so many holders of a wording missed, corrected for 
 
 
 def within_reach(by: Linkable, labels: Ints) -> Ints:
-    """The labels, with new ones for those who are out of reach of their cluster, one for all of a cluster."""
+    """The labels, with new ones for those who are out of reach of their cluster, one for all of a cluster.
+
+    `labels` are numbered by falling size. Most clusters lose nobody, and those are looked at again only where others
+    left them something.
+    """
+    asked = labels >= 0
     while True:
-        gone = _out_of_reach(by, labels)
+        gone = _out_of_reach(by, labels, np.flatnonzero(asked))
         if not gone.any():
             return labels
+        changed = np.isin(labels, np.unique(labels[gone]))
         labels = numbered(np.where(gone, labels + labels.max() + 1, labels), least=1)
+        asked = changed | _left_something(by, labels, np.flatnonzero(changed))
 
 
-def _out_of_reach(by: Linkable, labels: Ints) -> Flags:
-    """Members who are too many without a tie for their cluster to have missed them: (accounts,)."""
-    of, ties = by.of, tying(by, labels)
-    is_tie = np.zeros(len(of.held), dtype=bool)
-    is_tie[ties] = True
-    islands = components(of, is_tie)
+def _left_something(by: Linkable, labels: Ints, changed: Ints) -> Flags:
+    """Members of clusters to which a value of accounts of other clusters, which changed, belongs mostly: (accounts,).
+
+    A cluster that did not change can only gain values: it has as many holders as before, and others have fewer.
+    """
+    values = tying_values(by, np.unique(by.of.held[by.of.edges_of(changed)]))
+    home, _ = commonest(by.of, labels, values)
+    return (labels >= 0) & np.isin(labels, np.unique(home[values]))
+
+
+def _out_of_reach(by: Linkable, labels: Ints, asked: Ints) -> Flags:
+    """Members, of the clusters asked about, who are too many without a tie for it to have missed them: (accounts,).
+
+    `asked` are all members of these clusters, in order.
+    """
+    of, ties = by.of, tying(by, labels, asked)
+    islands = _islands(of, ties)
     is_tied = np.zeros(int(labels.max(initial=-1)) + 2, dtype=bool)  # clusters that anything ties; the last for -1
     is_tied[labels[of.accounts[ties]]] = True
-    members = np.flatnonzero(is_tied[labels])
+    members = asked[is_tied[labels[asked]]]
     caught = _caught(by, labels, members, ties[_on_largest(islands, labels, of.accounts[ties])])
-    missed = is_tied[labels] & ~caught.any(axis=1)
-    worded = np.flatnonzero(of.is_of(WORDINGS)[of.held] & is_tied[labels][of.accounts])
+    missed = np.zeros(of.account_count, dtype=bool)
+    missed[members] = ~caught[members].any(axis=1)
+    edges = of.edges_of(members)
+    worded = edges[of.is_of(WORDINGS)[of.held[edges]]]
     strange = _strange(of, labels, worded, missed, _missed_shares(labels[members], caught[members]))
     return strange | _mates(of, islands, strange, missed, worded)
+
+
+def _islands(of: Holdings, ties: Ints) -> Ints:
+    """The island of each account, -1 for none, by edges that tie: (accounts,)."""
+    accounts, row = np.unique(of.accounts[ties], return_inverse=True)
+    values, column = np.unique(of.held[ties], return_inverse=True)
+    size = len(accounts) + len(values)
+    graph = sparse.coo_array((np.ones(len(ties)), (row, column + len(accounts))), shape=(size, size))
+    islands = np.full(of.account_count, -1, dtype=np.int64)
+    islands[accounts] = csgraph.connected_components(graph.tocsr(), directed=False)[1][: len(accounts)]
+    return islands
 
 
 def _on_largest(islands: Ints, labels: Ints, accounts: Ints) -> Flags:
