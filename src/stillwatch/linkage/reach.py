@@ -54,9 +54,12 @@ def _left_something(by: Linkable, labels: Ints, changed: Ints) -> Flags:
 
     A cluster that did not change can only gain values: it has as many holders as before, and others have fewer.
     """
-    values = tying_values(by, np.unique(by.of.held[by.of.edges_of(changed)]))
+    values = np.flatnonzero(tying_values(by, changed))
     home, _ = commonest(by.of, labels, values)
-    return (labels >= 0) & np.isin(labels, np.unique(home[values]))
+    has_more = np.zeros(int(labels.max()) + 2, dtype=bool)  # the last for -1
+    has_more[home[values]] = True
+    has_more[-1] = False
+    return has_more[labels]
 
 
 def _out_of_reach(by: Linkable, labels: Ints, asked: Ints) -> Flags:
@@ -80,13 +83,19 @@ def _out_of_reach(by: Linkable, labels: Ints, asked: Ints) -> Flags:
 
 def _islands(of: Holdings, ties: Ints) -> Ints:
     """The island of each account, -1 for none, by edges that tie: (accounts,)."""
-    accounts, row = np.unique(of.accounts[ties], return_inverse=True)
-    values, column = np.unique(of.held[ties], return_inverse=True)
+    (accounts, row), (values, column) = _compact(of.accounts[ties]), _compact(of.held[ties])
     size = len(accounts) + len(values)
     graph = sparse.coo_array((np.ones(len(ties)), (row, column + len(accounts))), shape=(size, size))
     islands = np.full(of.account_count, -1, dtype=np.int64)
     islands[accounts] = csgraph.connected_components(graph.tocsr(), directed=False)[1][: len(accounts)]
     return islands
+
+
+def _compact(numbers: Ints) -> tuple[Ints, Ints]:
+    """The distinct numbers, and the place of each number among them."""
+    is_there = np.zeros(int(numbers.max(initial=-1)) + 1, dtype=bool)
+    is_there[numbers] = True
+    return np.flatnonzero(is_there), (np.cumsum(is_there) - 1)[numbers]
 
 
 def _on_largest(islands: Ints, labels: Ints, accounts: Ints) -> Flags:
@@ -101,7 +110,9 @@ def _caught(by: Linkable, labels: Ints, members: Ints, tied: Ints) -> Flags:
     of = by.of
     caught = np.zeros((of.account_count, len(GROUPS)), dtype=bool)
     caught[of.accounts[tied], of.group[of.held[tied]]] = True
-    caught[members[by.synchrony.in_step(labels, members, labels[members])], TIMING] = True
+    own = np.full(of.account_count, -1, dtype=np.int64)
+    own[members] = labels[members]
+    caught[members[by.synchrony.in_step(own, members, own[members])], TIMING] = True
     return caught
 
 
