@@ -76,5 +76,5 @@ def test_clusters_are_looked_at_again_wherever_that_may_change_anything(
     found = sets(rows, seed)
     assert len(asked) > 2
     assert asked[-1] < asked[0]
-    monkeypatch.setattr(reach, "_left_something", lambda by, labels, changed: labels >= 0)
+    monkeypatch.setattr(reach, "_left_something", lambda by, before, labels, changed: labels >= 0)
     assert sets(rows, seed) == found

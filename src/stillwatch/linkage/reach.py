@@ -44,20 +44,22 @@ def within_reach(by: Linkable, labels: Ints) -> Ints:
         gone = _out_of_reach(by, labels, np.flatnonzero(asked))
         if not gone.any():
             return labels
-        changed = np.isin(labels, np.unique(labels[gone]))
+        before, changed = labels, np.isin(labels, np.unique(labels[gone]))
         labels = numbered(np.where(gone, labels + labels.max() + 1, labels), least=1)
-        asked = changed | _left_something(by, labels, np.flatnonzero(changed))
+        asked = changed | _left_something(by, before, labels, np.flatnonzero(changed))
 
 
-def _left_something(by: Linkable, labels: Ints, changed: Ints) -> Flags:
-    """Members of clusters to which a value of accounts of other clusters, which changed, belongs mostly: (accounts,).
+def _left_something(by: Linkable, before: Ints, labels: Ints, changed: Ints) -> Flags:
+    """Members of clusters with most holders of a value that had most in a cluster which changed: (accounts,).
 
-    A cluster that did not change can only gain values: it has as many holders as before, and others have fewer.
+    `changed` are the accounts of those, which hold it. A cluster that did not change can only gain values: it has as
+    many holders as before, and others have fewer.
     """
-    values = np.flatnonzero(tying_values(by, changed))
-    home, _ = commonest(by.of, labels, values)
-    has_more = np.zeros(int(labels.max()) + 2, dtype=bool)  # the last for -1
-    has_more[home[values]] = True
+    values, was_theirs = np.flatnonzero(tying_values(by, changed)), np.zeros(int(before.max()) + 2, dtype=bool)
+    was_theirs[before[changed]] = True  # the last place is for -1
+    values = values[was_theirs[commonest(by.of, before, values)[0][values]]]
+    has_more = np.zeros(int(labels.max()) + 2, dtype=bool)
+    has_more[commonest(by.of, labels, values)[0][values]] = True
     has_more[-1] = False
     return has_more[labels]
 
