@@ -4,6 +4,7 @@ A text is held once, however many rows have it: of texts there are far fewer tha
 """
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -28,10 +29,12 @@ def shown(tables: Iterable[pa.Table], key: ingest.Key) -> pa.Table:
 
 def encoded(table: pa.Table) -> pa.Table:
     """The table with its texts as dictionaries, in one chunk each."""
-    columns = []
-    for column in table.columns:
-        columns.append(column.dictionary_encode().combine_chunks() if pa.types.is_string(column.type) else column)
-    return pa.table(columns, names=table.column_names)
+    with ThreadPoolExecutor() as pool:
+        return pa.table(list(pool.map(_encoded, table.columns)), names=table.column_names)
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    return column.dictionary_encode().combine_chunks() if pa.types.is_string(column.type) else column
 
 
 def plain(table: pa.Table) -> pa.Table:
@@ -63,11 +66,12 @@ def _hashed(rows: pa.Table, key: ingest.Key) -> pa.Table:
     """The traits with readable values replaced by their HMAC; a text that no row has any more is gone."""
     kinds, values = _one(rows["kind"]), _one(rows["value"])
     codes, numbers = values.indices.to_numpy(), np.empty(rows.num_rows, np.int32)
-    names = np.array(kinds.dictionary.to_pylist(), dtype=object)
-    readable = np.where(np.isin(names, READABLE_KINDS), names, "")[kinds.indices.to_numpy()]
+    hashing = ("", *READABLE_KINDS)  # the first for values that are hashed already
+    names = [hashing.index(name) if name in READABLE_KINDS else 0 for name in kinds.dictionary.to_pylist()]
+    hashed_as = np.array(names, np.int8)[kinds.indices.to_numpy()]
     texts: list[pa.Array] = [pa.array([], pa.string())]
-    for kind in ("", *READABLE_KINDS):
-        of_kind = np.flatnonzero(readable == kind)
+    for number, kind in enumerate(hashing):
+        of_kind = np.flatnonzero(hashed_as == number)
         is_used = np.zeros(len(values.dictionary), np.bool_)
         is_used[codes[of_kind]] = True
         numbers[of_kind] = sum(map(len, texts)) + (np.cumsum(is_used) - 1)[codes[of_kind]]

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from stillwatch.linkage.cells import _within
 from stillwatch.linkage.communities import leiden
 
 
@@ -35,3 +36,14 @@ def test_one_seed_gives_one_answer() -> None:
     upper = np.triu(rng.random((60, 60)) < 0.1, k=1).astype(float)
     graph = sparse.csr_array(upper + upper.T)
     np.testing.assert_array_equal(leiden(graph, 0.1, 3), leiden(graph, 0.1, 3))
+
+
+def test_the_graph_among_some_nodes_is_that_part_of_its_matrix() -> None:
+    rng = np.random.default_rng(1)
+    graph = sparse.csr_array(np.where(rng.random((40, 40)) < 0.3, rng.random((40, 40)), 0.0))
+    place = rng.integers(0, 40, size=40)
+    for size in (1, 13, 40):
+        nodes = np.sort(rng.choice(40, size, replace=False))
+        start, ends, weights = _within(graph.indptr, graph.indices, graph.data, nodes, place)
+        part = sparse.csr_array((weights, ends, start), shape=(size, size))
+        np.testing.assert_array_equal(part.toarray(), graph[nodes][:, nodes].toarray())

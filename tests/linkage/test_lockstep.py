@@ -6,6 +6,7 @@ import pytest
 from tests.linkage.planted import account, background, dealt_campaign, indexed, member_sets
 
 from stillwatch.linkage import Starts, clusters, cohesion, evidence, starts, steps, weights
+from stillwatch.linkage.coincidences import repeats
 from stillwatch.linkage.lockstep import DAY_MIN, REACH_MIN, SHIFTS_MIN, is_in_step, together
 
 ACCOUNTS, DAYS = 400, 14
@@ -147,3 +148,12 @@ def test_where_nothing_is_known_of_time_nobody_is_in_step() -> None:
     tested = together(known({}), MEMBERS, MEMBERS)
     assert tested.seen.tolist() == [0] * len(MEMBERS)
     assert not is_in_step(tested.p_values)
+
+
+def test_repeats_are_the_places_of_an_account_next_to_each_and_those_beyond_its_last() -> None:
+    rng = np.random.default_rng(3)
+    account_of = np.sort(rng.integers(0, 12, size=300))
+    place = rng.integers(0, 10, size=300)
+    keys = account_of * 10 + place
+    near = [int((np.abs(keys - key) <= 1).sum()) for key in keys.tolist()]
+    assert repeats(account_of, place, 12, 10).tolist() == near

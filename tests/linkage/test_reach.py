@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from tests.linkage.planted import Row, account, background, found_in, member_sets
 
+from stillwatch.linkage import reach
+
 ACCOUNTS = 600
 STUDENTS = [account(i) for i in range(100, 140)]
 ABUSED = [account(i) for i in range(200, 220)]
@@ -57,3 +59,22 @@ def test_members_of_a_campaign_who_share_wordings_only_stay_where_its_hygiene_is
     rows += [(one, "device", f"x-{place % 4 // 2}") for place, one in enumerate(members) if place % 2]
     rows += [(one, "payment", f"x-{place % 3}") for place, one in enumerate(members) if place % 4 < 2]
     assert sets(rows) == [set(members)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clusters_are_looked_at_again_wherever_that_may_change_anything(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four classes that say the same are one cluster, of which one class after the other is let go."""
+    classes = [[account(i) for i in range(100 + 30 * k, 122 + 28 * k)] for k in range(4)]
+    rows = said_by([one for students in classes for one in students], "template", "rewording")
+    for place, students in enumerate(classes):
+        rows += a_class(students, f"c{place}")
+    asked: list[int] = []
+    look = reach._out_of_reach
+    monkeypatch.setattr(reach, "_out_of_reach", lambda by, labels, one: asked.append(len(one)) or look(by, labels, one))
+    found = sets(rows, seed)
+    assert len(asked) > 2
+    assert asked[-1] < asked[0]
+    monkeypatch.setattr(reach, "_left_something", lambda by, before, labels, changed: labels >= 0)
+    assert sets(rows, seed) == found

@@ -20,6 +20,7 @@ from stillwatch.linkage import (
     groups,
     indexed,
     looks,
+    loose_templates,
     numbered_accounts,
     sampled,
     template_traits,
@@ -105,8 +106,9 @@ def template_ids(prompts: list[Sent], batches: int = 1) -> list[int | None]:
 
 def found(prompts: list[Sent]) -> Templated:
     """What a run has of the prompts: their templates, and which of these recur word for word."""
-    _, exact = known_to(signals(prompts))
-    return Templated(ibis.memtable(templated(prompts)), ibis.memtable(pa.table({"template_id": exact})))
+    known, exact = known_to(signals(prompts))
+    named = (ibis.memtable(pa.table({"template_id": ids})) for ids in (exact, loose_templates(known)))
+    return Templated(ibis.memtable(templated(prompts)), *named)
 
 
 def traits(prompts: list[Sent]) -> list[dict[str, object]]:

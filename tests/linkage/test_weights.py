@@ -10,9 +10,9 @@ from tests.linkage.planted import account, background, campaign, indexed, shuffl
 from stillwatch.linkage import weights
 from stillwatch.linkage.holdings import GROUPS
 from stillwatch.linkage.weights import (
+    MIN_OVERLAP,
     TELLING_OVERLAP,
     _expected_surplus,
-    _meetings,
     mixing,
     overlap_p_values,
     overlaps,
@@ -90,9 +90,10 @@ def test_holders_dealt_anew_share_as_much_as_is_expected_on_average() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         of = indexed(shuffled_kinds(background(rng, 200), rng), 200)
-        value, other, shared = _meetings(of, np.ones(len(of.values), dtype=bool))
+        value, other, shared = overlaps(of, np.ones(len(of.values), dtype=bool), MIN_OVERLAP)
         by_chance = of.holder_counts[value] * of.holder_counts[other] * mixing(of)[of.group[value], of.group[other]]
-        addresses = (of.group[other] == GROUPS.index("network")) & (by_chance <= TELLING_OVERLAP)
+        is_address = of.group == GROUPS.index("network")
+        addresses = (is_address[value] | is_address[other]) & (by_chance <= TELLING_OVERLAP)
         expected += float(_expected_surplus(of)[:, GROUPS.index("network")].sum())
         seen += float((shared[addresses] - 1).sum())
     assert seen == pytest.approx(expected, rel=0.1)

@@ -65,14 +65,21 @@ def tied_otherwise(by: Linkable, labels: Ints) -> Ints:
     return _strongest(by.of, _with_timing(by, ties[:, ties[2] != PARTNER], labels)).home
 
 
-def tying(by: Linkable, labels: Ints) -> Ints:
-    """Edges of members to values, neither content nor leads, that tie them to their own cluster."""
-    of, (home, inside) = by.of, commonest(by.of, labels)
-    apart = by.weighed.valid & (of.group != CONTENT) & (of.group != PARTNER) & _mostly_theirs(of, inside)
-    edge = np.flatnonzero(apart[of.held])
+def tying(by: Linkable, labels: Ints, accounts: Ints) -> Ints:
+    """Edges of some accounts, in order, to values that tie them to their own cluster, neither content nor leads."""
+    of, edge, usable = by.of, by.of.edges_of(accounts), tying_values(by, accounts)
+    edge = edge[usable[of.held[edge]]]
+    home, inside = commonest(of, labels, np.flatnonzero(usable))
     account, value = of.accounts[edge], of.held[edge]
     at_home = (labels[account] >= 0) & (labels[account] == home[value])
     return edge[at_home & _is_mostly_theirs(of, value, inside[value] - 1)]
+
+
+def tying_values(by: Linkable, accounts: Ints) -> Flags:
+    """Values of some accounts that something independent speaks for, neither content nor leads: (values,)."""
+    held = np.zeros(len(by.of.values), dtype=bool)
+    held[by.of.held[by.of.edges_of(accounts)]] = True
+    return held & by.weighed.valid & (by.of.group != CONTENT) & (by.of.group != PARTNER)
 
 
 # Ties are triples (3, ties): account, cluster, group; each once.
@@ -84,8 +91,9 @@ def _strict_ties(by: Linkable, labels: Ints, common: tuple[Ints, Ints]) -> Ints:
     Where crowds suffice, a card, device or telephone of several members counts once more.
     """
     of = by.of
-    usable = by.weighed.valid & (of.group != CONTENT) & _mostly_theirs(of, common[1])
-    account, value, mine = _shared(of, usable, labels, common)
+    values = np.flatnonzero(by.weighed.valid & (of.group != CONTENT) & (common[1] >= 1))
+    values = values[_is_mostly_theirs(of, values, common[1][values])]
+    account, value, mine = _shared(of, values, labels, common)
     telling = _is_mostly_theirs(of, value, mine)
     durable = np.isin(of.group[value], DURABLE)
     crowded = telling & (mine >= MIN_ACCOUNTS) & durable & by.by_crowds[account]
@@ -99,11 +107,12 @@ def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints,
 
     Exact wordings whose other holders are mostly in one cluster; addresses and sign-up habits far commoner in it.
     """
+    home, inside = common
     usable = wordings & ~of.is_of([REWORDING]) | np.isin(of.group, CHEAP) & (of.group != CONTENT)
-    every = np.arange(len(of.values))
-    usable &= _is_loose(of, labels, common[0], every, common[1])  # no holder has more of the others in the cluster
-    account, value, mine = _shared(of, usable, labels, common)
-    loose = _is_loose(of, labels, common[0][value], value, mine)
+    values = np.flatnonzero(usable & (inside >= 1))
+    loose = _is_loose(of, labels, home[values], values, inside[values])  # no holder has more of the others there
+    account, value, mine = _shared(of, values[loose], labels, common)
+    loose = _is_loose(of, labels, home[value], value, mine)
     return _triples(of, account[loose], value[loose], common)
 
 
@@ -117,20 +126,11 @@ def _is_loose(of: Holdings, labels: Ints, home: Ints, value: Ints, mine: Ints) -
     return own | habit
 
 
-def _shared(of: Holdings, usable: Flags, labels: Ints, common: tuple[Ints, Ints]) -> tuple[Ints, Ints, Ints]:
-    """Account and usable value of edges, and how many others in the cluster with most holders hold it: (edges,) each.
-
-    Values that nobody in a cluster holds are left out.
-    """
+def _shared(of: Holdings, values: Ints, labels: Ints, common: tuple[Ints, Ints]) -> tuple[Ints, Ints, Ints]:
+    """Account and value of edges, and how many others in the cluster with most holders hold it: (edges,) each."""
     home, inside = common
-    values = np.flatnonzero(usable & (inside >= 1))
     account, value = of.holders_of(values)
     return account, value, inside[value] - (labels[account] == home[value])
-
-
-def _mostly_theirs(of: Holdings, inside: Ints) -> Flags:
-    """Whether the other holders of each value could be mostly in the cluster where so many hold it: (values,)."""
-    return _is_mostly_theirs(of, np.arange(len(of.values)), inside)
 
 
 def _is_mostly_theirs(of: Holdings, value: Ints, mine: Ints) -> Flags:
@@ -161,18 +161,19 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
     home, inside = common
     holders = of.holder_counts
     own = np.where(ownable & (inside >= OWN_SHARE * holders) & (inside >= MIN_ACCOUNTS), home, -1)
-    account, value = of.holders_of(np.flatnonzero(own >= 0))
-    inside_any = labels[account] >= 0
-    account, value = account[inside_any], value[inside_any]
+    values = np.flatnonzero(own >= 0)
+    account, value = of.holders_of(values)
+    place, at_home = np.repeat(np.arange(len(values)), holders[values]), labels[account] == own[value]
     while True:
-        at_home = labels[account] == own[value]
-        owned = np.bincount(account[at_home], minlength=of.account_count)
-        otherwise = at_home & ((owned[account] >= 2) | (tied[account] == labels[account]))
-        supported = np.bincount(value[otherwise], minlength=len(holders))
-        lost = (own >= 0) & ((supported < OWN_SHARE * holders) | (supported < MIN_ACCOUNTS))
+        account, place = account[at_home], place[at_home]
+        owned = np.bincount(account, minlength=of.account_count)
+        otherwise = (owned[account] >= 2) | (tied[account] == labels[account])
+        supported = np.bincount(place[otherwise], minlength=len(values))
+        lost = (own[values] >= 0) & ((supported < OWN_SHARE * holders[values]) | (supported < MIN_ACCOUNTS))
         if not lost.any():
             return own
-        own = np.where(lost, -1, own)
+        own[values[lost]] = -1
+        at_home = ~lost[place]
 
 
 def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> Ints:

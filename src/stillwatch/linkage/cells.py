@@ -6,7 +6,12 @@ Misses: accounts with a template of their own each.
 Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden).
 """
 
+import os
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -21,6 +26,7 @@ Flags = NDArray[np.bool_]
 
 DURABLE = [GROUPS.index(name) for name in ("payment", "device", "contact")]
 RESOLUTION = 0.3  # modularity below which a part is cut no further; lower takes teams along, higher splits campaigns
+AT_ONCE = os.cpu_count() or 1  # pieces that are cut at once
 PUBLIC_SHARE = 0.25  # a template held by more of all accounts than this belongs to nobody
 LEAST_CONTROL = 0.1  # what a wording counts in cells when nothing independent speaks for it yet
 TELLING_CONTROL = 0.1  # share of holders under common control below which a value links no cells
@@ -67,16 +73,57 @@ def _communities(of: Holdings, weighed: Weights, edges: Flags, seed: int) -> Int
     _, parts = csgraph.connected_components(graph, directed=False)
     touched = np.flatnonzero(np.diff(graph.indptr))
     labels = np.full(graph.shape[0], -1, dtype=np.int64)
-    waiting = _apart(touched, parts[touched])
-    while waiting:
-        nodes = waiting.pop()
-        found = leiden(graph[nodes][:, nodes].tocsr(), RESOLUTION, seed, use_modularity=True)
-        pieces = _apart(nodes, found)
-        if len(pieces) == 1:
-            labels[nodes] = nodes[0]
-        else:
-            waiting += pieces
+    for nodes in _whole_pieces(graph, _apart(touched, parts[touched]), seed):
+        labels[nodes] = nodes[0]
     return labels[: of.account_count]
+
+
+def _whole_pieces(graph: sparse.csr_array, waiting: list[Ints], seed: int) -> Iterator[Ints]:
+    """The pieces that nothing divides, of parts of the graph; several are cut at once, and in whatever order."""
+    place = np.zeros(graph.shape[0], np.int64)
+
+    def cut(nodes: Ints) -> list[Ints]:
+        start, ends, weights = _within(graph.indptr, graph.indices, graph.data, nodes, place)
+        part = sparse.csr_array((weights, ends, start), shape=(len(nodes), len(nodes)))
+        return _apart(nodes, leiden(part, RESOLUTION, seed, use_modularity=True))
+
+    waiting = sorted(waiting, key=len)
+    with ThreadPoolExecutor() as pool:
+        cutting: set[Future[list[Ints]]] = set()
+        while waiting or cutting:
+            while waiting and len(cutting) < AT_ONCE:
+                cutting.add(pool.submit(cut, waiting.pop()))
+            done, cutting = wait(cutting, return_when=FIRST_COMPLETED)
+            for pieces in (one.result() for one in done):
+                if len(pieces) == 1:
+                    yield pieces[0]
+                else:
+                    waiting += pieces
+
+
+@njit(nogil=True, cache=True)
+def _within(
+    indptr: NDArray[np.int32], indices: NDArray[np.int32], data: Floats, nodes: Ints, place: Ints
+) -> tuple[Ints, NDArray[np.int32], Floats]:
+    """The graph among some nodes, which are in order: rows of its own matrix, compressed.
+
+    `place` (nodes of the whole graph,) may hold anything; several calls can share it if they have no node in common.
+    """
+    for i in range(len(nodes)):
+        place[nodes[i]] = i
+    start, used = np.zeros(len(nodes) + 1, np.int64), 0
+    most = 0
+    for node in nodes:
+        most += indptr[node + 1] - indptr[node]
+    ends, weights = np.empty(most, np.int32), np.empty(most)
+    for i in range(len(nodes)):
+        for edge in range(indptr[nodes[i]], indptr[nodes[i] + 1]):
+            at = place[indices[edge]]
+            if at < len(nodes) and nodes[at] == indices[edge]:
+                ends[used], weights[used] = at, data[edge]
+                used += 1
+        start[i + 1] = used
+    return start, ends[:used], weights[:used]
 
 
 def _apart(nodes: Ints, labels: NDArray[np.integer]) -> list[Ints]:

@@ -63,22 +63,48 @@ def running(minutes: Ints, margin: int) -> tuple[Counts, int]:
 
 
 @njit(nogil=True, cache=True)
-def counted(known: Known, asked: Asked, sums: Floats) -> None:
-    """Fill `sums` (rows, 5): what lies near the starts of each row, added up.
+def repeats(account: Ints, place: Ints, account_count: int, size: int) -> Ints:
+    """How many of an account's places, from 0 to before `size`, are as near as one to each, itself included: (starts,).
+
+    `account` (starts,) is in order. The last place of an account is next to the first of the account after it.
+    """
+    at_first, at_last = np.zeros(account_count + 2, np.int64), np.zeros(account_count + 2, np.int64)
+    for i in range(len(account)):
+        at_first[account[i] + 1] += place[i] == 0
+        at_last[account[i] + 1] += place[i] == size - 1
+    count, found = np.zeros(size + 2, np.int64), np.empty(len(account), np.int64)
+    first = 0
+    while first < len(account):
+        last = first
+        while last < len(account) and account[last] == account[first]:
+            count[place[last] + 1] += 1
+            last += 1
+        count[0], count[size + 1] = at_last[account[first]], at_first[account[first] + 2]
+        for i in range(first, last):
+            found[i] = count[place[i]] + count[place[i] + 1] + count[place[i] + 2]
+        for i in range(first, last):
+            count[place[i] + 1] = 0
+        first = last
+    return found
+
+
+@njit(nogil=True, cache=True)
+def counted(known: Known, asked: Asked, sums: Floats, first: int, last: int) -> None:
+    """Fill `sums` (rows, 5) for sets from `first` to before `last`: what lies near the starts of each row, added up.
 
     Columns: starts within reach; as many expected from the moments before, from those after, and from how everybody
     begins around then; and how far the moments vary.
     """
     theirs = np.zeros(len(known.everybody), np.int32)
     is_in = np.full(len(known.first) - 1, -1, np.int64)
-    for one in range(len(asked.first_row) - 1):
-        row, last = asked.first_row[one], asked.first_row[one + 1]
-        if row == last:
+    for one in range(first, last):
+        row, stop = asked.first_row[one], asked.first_row[one + 1]
+        if row == stop:
             continue
         _gather(known, asked, one, theirs, is_in)
-        while row < last:
+        while row < stop:
             end, seen = row, 0
-            while end < last and asked.unit[end] == asked.unit[row]:
+            while end < stop and asked.unit[end] == asked.unit[row]:
                 account = asked.account[end]
                 near = _near(known, account, is_in[account] == one, theirs)
                 sums[end, SEEN] = near

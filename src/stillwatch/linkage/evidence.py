@@ -163,10 +163,11 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
     totals, linked_by, households = of.holder_counts, _edges_by_cluster(of, found), Households(of)
+    sizes = np.bincount(found.of_account[found.of_account >= 0], minlength=found.count).tolist()
     rows: list[dict[str, object]] = []
     for cluster, (accounts, held) in enumerate(linked_by):
-        stands = int((found.of_account == cluster).sum())
-        values, within = held_by[[cluster]].indices, held_by[[cluster]].data
+        stands, own = sizes[cluster], slice(held_by.indptr[cluster], held_by.indptr[cluster + 1])
+        values, within = held_by.indices[own], held_by.data[own]
         p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
         for group, name in enumerate(GROUPS):
             if group == PARTNER or (group in JOINING and cluster in found.crossed):

@@ -15,6 +15,7 @@ Source: own.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -63,9 +64,10 @@ def findings(traits: pa.Table, campaigns: Collection[str], known: Known) -> Find
     of = holdings(_without_leads(traits, campaigns), known.account_ids)
     weighed = weights(of, fdr=known.fdr)
     found = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders)
-    standing = stand_by_themselves(cohesion(of, found, steps(found, known.starts)))
-    found = with_crossed(of, weighed, found, standing, seed=known.seed, outsiders=known.outsiders)
-    return _found(of, weighed, found, known)
+    told = _tied(of, found, known)
+    standing = stand_by_themselves(told.cohesion)
+    every = with_crossed(of, weighed, found, standing, seed=known.seed, outsiders=known.outsiders)
+    return _found(of, weighed, every, known, told if every is found else _tied(of, every, known))
 
 
 def findings_with_leads(
@@ -79,7 +81,8 @@ def findings_with_leads(
     weighed = weights(of, fdr=known.fdr, precision=precision)
     outsiders = {*known.outsiders, *standing}
     found = clusters_of_bearers(of, weighed, known.starts, seed=known.seed, outsiders=outsiders)
-    told, borne = _found(of, weighed, found, known), _borne(of, weighed, alone.clusters)
+    told = _found(of, weighed, found, known, _tied(of, found, known))
+    borne = _borne(of, weighed, alone.clusters)
     given_up = np.unique(alone.clusters.of_account[found.of_account >= 0])
     new = told.links.join(alone.links.select(["kind", "value"]), ["kind", "value"], join_type="left anti")
     new = new.select(alone.links.schema.names).sort_by(_LINK_ORDER).cast(alone.links.schema)
@@ -107,13 +110,24 @@ def _without_leads(traits: pa.Table, campaigns: Collection[str]) -> pa.Table:
     return traits.filter(pc.invert(pc.or_(named, pc.equal(traits["kind"], LEAD_KIND))))
 
 
-def _found(of: Holdings, weighed: Weights, found: Clusters, known: Known) -> Findings:
+class _Tied(NamedTuple):
+    """Clusters in step, and the rows of `cohesion`."""
+
+    in_step: list[Step]
+    cohesion: pa.Table
+
+
+def _tied(of: Holdings, found: Clusters, known: Known) -> _Tied:
     in_step = steps(found, known.starts)
+    return _Tied(in_step, cohesion(of, found, in_step))
+
+
+def _found(of: Holdings, weighed: Weights, found: Clusters, known: Known, tied: _Tied) -> Findings:
     return Findings(
         links(of, weighed),
         members(of, found),
-        evidence(of, weighed, found, in_step),
-        cohesion(of, found, in_step),
+        evidence(of, weighed, found, tied.in_step),
+        tied.cohesion,
         found,
         minimum_detectable(of, fdr=known.fdr),
     )

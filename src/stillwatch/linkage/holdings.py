@@ -66,9 +66,17 @@ class Holdings:
     def holders_of(self, values: Ints) -> tuple[Ints, Ints]:
         """Account and value of the edges of some values, (edges,) each."""
         counts = self.holder_counts[values]
-        ends = np.cumsum(counts)
-        place = np.arange(int(counts.sum())) + np.repeat(self.edges.first[values] - (ends - counts), counts)
-        return self.edges.holders[place], np.repeat(values, counts)
+        return self.edges.holders[_places(self.edges.first[values], counts)], np.repeat(values, counts)
+
+    def edges_of(self, accounts: Ints) -> Ints:
+        """Numbers of the edges of some accounts, one after the other."""
+        first = self.edges.start[accounts]
+        return _places(first, self.edges.start[accounts + 1] - first)
+
+
+def _places(first: Ints, counts: Ints) -> Ints:
+    """The places of ranges that begin at `first` and have so many, one after the other."""
+    return np.arange(int(counts.sum())) + np.repeat(first - (np.cumsum(counts) - counts), counts)
 
 
 def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
@@ -79,7 +87,7 @@ def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
     is_known = pc.is_in(kinds, pa.array(KIND_NAMES)).to_numpy(zero_copy_only=False)[kind] & (owner >= 0)
     # One number for each holder and name (kind and value), so that no texts are compared; names lie together.
     most = max(len(known), 1)
-    name, holder = np.divmod(_each_once((kind[is_known] * spread + value[is_known]) * most + owner[is_known]), most)
+    name, holder = np.divmod(each_once((kind[is_known] * spread + value[is_known]) * most + owner[is_known]), most)
     begins = np.flatnonzero(np.append(True, name[1:] != name[:-1])[: len(name)])
     counts = np.diff(np.append(begins, len(name)))
     group = np.array([_group_of(one) for one in kinds.to_pylist()], dtype=np.int64)
@@ -139,8 +147,8 @@ def owners(column: pa.ChunkedArray, account_ids: Sequence[str]) -> Ints:
     return pc.index_in(names, pa.array(account_ids, pa.string())).fill_null(-1).to_numpy().astype(np.int64)[rows]
 
 
-def _each_once(numbers: Ints) -> Ints:
-    """The distinct numbers in order; of very many, sorting is quicker than the hashing of `np.unique`."""
+def each_once(numbers: Ints) -> Ints:
+    """The distinct ones of numbers that are sorted in place; of very many, quicker than the hashing of `np.unique`."""
     numbers.sort()
     return numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]
 

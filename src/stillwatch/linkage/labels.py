@@ -1,11 +1,15 @@
 """Labels of accounts, -1 for none, and counting by them: what cells, merging and belonging share."""
 
+from functools import partial
+from itertools import pairwise
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse
 
 from stillwatch.linkage.holdings import Holdings, Ints
+from stillwatch.linkage.parts import in_parts
 
 Flags = NDArray[np.bool_]
 
@@ -24,25 +28,33 @@ def holding_counts(of: Holdings, labels: Ints, count: int, among: Flags | None =
     return sparse.coo_array((counts.astype(np.float64), (row, column)), shape=shape).tocsr()
 
 
-def commonest(of: Holdings, labels: Ints) -> tuple[Ints, Ints]:
-    """The cluster with most holders of each value (-1 for none) and how many: (values,); of equals the first."""
+def commonest(of: Holdings, labels: Ints, among: Ints | None = None) -> tuple[Ints, Ints]:
+    """The cluster with most holders of each value (-1 for none) and how many: (values,); of equals the first.
+
+    Of values `among` some, if given: the others are left at -1 and 0.
+    """
     home, inside = np.full(len(of.values), -1, np.int64), np.zeros(len(of.values), np.int64)
-    _commonest(labels, of.edges.holders, of.edges.first, home, inside)
+    every = np.arange(len(of.values)) if among is None else among
+    count = partial(_commonest, labels, of.edges.holders, of.edges.first, every, home, inside)
+    in_parts(count, of.holder_counts[every])
     return home, inside
 
 
 @njit(nogil=True, cache=True)
-def _commonest(labels: Ints, holders: Ints, first: Ints, home: Ints, inside: Ints) -> None:
+def _commonest(
+    labels: Ints, holders: Ints, begins: Ints, values: Ints, home: Ints, inside: Ints, first: int, last: int
+) -> None:
+    """Fill `home` and `inside` of the values from `first` to before `last`; holders of a value begin at its place."""
     count = np.zeros(labels.max() + 1 if len(labels) else 0, np.int64)
-    for value in range(len(home)):
-        for place in range(first[value], first[value + 1]):
+    for value in values[first:last]:
+        for place in range(begins[value], begins[value + 1]):
             label = labels[holders[place]]
             if label < 0:
                 continue
             count[label] += 1
             if count[label] > inside[value] or (count[label] == inside[value] and label < home[value]):
                 home[value], inside[value] = label, count[label]
-        for place in range(first[value], first[value + 1]):
+        for place in range(begins[value], begins[value + 1]):
             label = labels[holders[place]]
             if label >= 0:
                 count[label] = 0
@@ -53,10 +65,15 @@ def most(size: int, account: Ints, cluster: Ints) -> tuple[Ints, Ints]:
     best = np.full(size, -1, dtype=np.int64)
     often = np.zeros(size, dtype=np.int64)
     pairs, counts = _distinct(np.stack([account, cluster]))
-    order = np.lexsort((pairs[1], -counts, pairs[0]))
-    accounts, first = np.unique(pairs[0][order], return_index=True)
-    best[accounts], often[accounts] = pairs[1][order][first], counts[order][first]
+    _most(pairs[0], pairs[1], counts, best, often)
     return best, often
+
+
+@njit(nogil=True, cache=True)
+def _most(account: Ints, cluster: Ints, counts: Ints, best: Ints, often: Ints) -> None:
+    for i in range(len(account)):
+        if counts[i] > often[account[i]]:
+            best[account[i]], often[account[i]] = cluster[i], counts[i]
 
 
 def distinct(columns: Ints) -> Ints:
@@ -88,4 +105,5 @@ def members_of(labels: Ints) -> list[Ints]:
     """The accounts of each label, in order."""
     inside = np.flatnonzero(labels >= 0)
     order = inside[np.argsort(labels[inside], kind="stable")]
-    return np.split(order, np.cumsum(np.bincount(labels[inside]))[:-1]) if len(inside) else []
+    ends = np.cumsum(np.bincount(labels[inside])).tolist() if len(inside) else []
+    return [order[first:last] for first, last in pairwise([0, *ends])]

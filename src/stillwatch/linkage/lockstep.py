@@ -12,6 +12,7 @@ Source: own. In spirit SynchroTrap (Cao et al., CCS 2014), but against local den
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -28,10 +29,11 @@ from stillwatch.linkage.coincidences import (
     Asked,
     Known,
     counted,
+    repeats,
     running,
 )
-from stillwatch.linkage.holdings import Floats, Ints, owners
-from stillwatch.linkage.labels import distinct
+from stillwatch.linkage.holdings import Floats, Ints, each_once, owners
+from stillwatch.linkage.parts import in_parts
 
 REACH_MIN = 2  # minutes between two starts that count as together
 SHIFTS_MIN = tuple(shift for shift in range(-45, 46, 5) if shift)  # where chance is read off, minutes from a start
@@ -94,7 +96,8 @@ def starts(table: pa.Table, account_ids: Sequence[str]) -> Starts:
     owner, minute = owners(table["account_id"], account_ids), table["minute"].to_numpy().astype(np.int64)
     owner, minute = owner[owner >= 0], minute[owner >= 0]
     earliest = int(minute.min()) if len(minute) else 0
-    account, minutes = distinct(np.stack([owner, minute - earliest]))
+    span = int(minute.max()) - earliest + 1 if len(minute) else 1
+    account, minutes = np.divmod(each_once(owner * span + (minute - earliest)), span)
     minutes += earliest
     free = ~_scheduled(account, minutes, len(account_ids))
     account, minutes = account[free], minutes[free]
@@ -157,10 +160,17 @@ def pairs_together(of: Starts, groups: Sequence[Ints], left: Ints, right: Ints) 
 
 def _together(of: Starts, asked: Asked) -> Together:
     sums = np.zeros((len(asked.account), 5))
-    counted(of.known, asked, sums)
+    in_parts(partial(counted, of.known, asked, sums), _costs(of, asked))
     # Outages and short logs make everybody begin at once: of the three readings of chance the largest counts.
     chance = sums[:, [BEFORE, AFTER, EVERYBODY]].max(axis=1, initial=0.0)
     return Together(sums[:, SEEN].astype(np.int64), chance, sums[:, VARIANCE])
+
+
+def _costs(of: Starts, asked: Asked) -> Ints:
+    """About how many starts and minutes are looked at for each set: (sets,)."""
+    starts = np.append(0, np.cumsum(np.diff(of.first)[asked.account]))
+    of_rows = np.diff(starts[asked.first_row]) * len(of.known.shifts)
+    return np.asarray(of_rows + (np.diff(asked.first_row) > 0) * len(of.known.everybody))
 
 
 def _ranges(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
@@ -180,15 +190,7 @@ def _usual(density: Floats) -> Floats:
 
 def _scheduled(account: Ints, minutes: Ints, account_count: int) -> NDArray[np.bool_]:
     """Starts at a minute of the day, or of the hour, at which their account starts again and again: (starts,)."""
-    of_day = account * DAY_MIN + minutes % DAY_MIN
-    daily = _repeats(of_day, 1)
-    hourly = _repeats(account * HOUR_MIN + minutes % HOUR_MIN, 1)
+    daily = repeats(account, minutes % DAY_MIN, account_count, DAY_MIN)
+    hourly = repeats(account, minutes % HOUR_MIN, account_count, HOUR_MIN)
     all_starts = np.bincount(account, minlength=account_count)[account]
     return (daily >= TIMETABLE_DAYS) | ((all_starts >= FEW_STARTS) & (hourly > TIMETABLE_SHARE * all_starts))
-
-
-def _repeats(keys: Ints, reach: int) -> Ints:
-    """How many keys lie within `reach` of each, itself included; minutes next to midnight or the hour may differ."""
-    ordered = np.sort(keys)
-    upper = np.searchsorted(ordered, keys + reach, side="right")
-    return (upper - np.searchsorted(ordered, keys - reach, side="left")).astype(np.int64)

@@ -4,27 +4,43 @@ For each value, what its holders hold besides is looked at, once. Pairs of accou
 values only those are kept that meet often enough.
 """
 
+from functools import partial
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from stillwatch.linkage.incidence import Incidence, Ints, grouped
+from stillwatch.linkage.parts import in_parts
 
 Flags = NDArray[np.bool_]
 
 FEW = 8  # a list so many times shorter than another is looked up in it instead of walking along both
 
 
-@njit(nogil=True, cache=True)
 def met(of: Incidence, group: Ints, speaks: Flags, least: int) -> tuple[Ints, Ints, Ints]:
     """Pairs of values (value < other) that at least `least` accounts hold both of, and how many do: (pairs,) each.
 
     Values are ordered by `group` (values,), and count for one another where `speaks` (groups, groups) says so.
     """
+    found = in_parts(partial(_met, of, group, speaks, least), looked_at(of))
+    value, other, shared = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return value, other, shared
+
+
+def looked_at(of: Incidence) -> Ints:
+    """How many values its holders hold, all in all, for each value: (values,)."""
+    held = np.append(0, np.cumsum(np.diff(of.start)[of.holders]))
+    return np.diff(held[of.first])
+
+
+@njit(nogil=True, cache=True)
+def _met(of: Incidence, group: Ints, speaks: Flags, least: int, first: int, last: int) -> tuple[Ints, Ints, Ints]:
+    """The same of the values from `first` to before `last`."""
     value, other, shared = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024, np.int64)
     count, touched = np.zeros(len(group), np.int32), np.empty(len(group), np.int64)
     used = 0
-    for mine in range(len(group)):
+    for mine in range(first, last):
         size = _count(of, group, speaks, mine, count, touched)
         if used + size > len(value):
             value, other, shared = _grown(value, used + size), _grown(other, used + size), _grown(shared, used + size)
@@ -69,15 +85,17 @@ def covered(of: Incidence, value: Ints, other: Ints, group: Ints, groups: int) -
     Pairs are (pairs,) `value` and `other`; those the other way round are pairs of their own.
     """
     found = np.zeros((len(group), groups), np.int64)
-    _cover(of, *grouped(value, other, len(group)), group, found)
+    partners, begins = grouped(value, other, len(group))
+    in_parts(partial(_cover, of, partners, begins, group, found), looked_at(of) * (np.diff(begins) > 0))
     return found
 
 
 @njit(nogil=True, cache=True)
-def _cover(of: Incidence, partners: Ints, first: Ints, group: Ints, found: Ints) -> None:
+def _cover(of: Incidence, partners: Ints, begins: Ints, group: Ints, found: Ints, first: int, last: int) -> None:
+    """Fill `found` for the values from `first` to before `last`; those a value is paired with begin at its place."""
     is_partner, is_covered = np.full(len(group), -1, np.int64), np.zeros(found.shape[1], np.bool_)
-    for mine in range(len(group)):
-        theirs = partners[first[mine] : first[mine + 1]]
+    for mine in range(first, last):
+        theirs = partners[begins[mine] : begins[mine + 1]]
         if not len(theirs):
             continue
         is_partner[theirs] = mine

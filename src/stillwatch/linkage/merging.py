@@ -8,8 +8,10 @@ Source: Chung & Lu, PNAS 99 (2002) 15879-15882 (chance of sharing, degrees kept)
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import sparse, stats
 from scipy.sparse import csgraph
@@ -17,6 +19,7 @@ from scipy.sparse import csgraph
 from stillwatch.linkage.cells import DURABLE, TELLING_CONTROL
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import holding_counts, members_of, numbered
+from stillwatch.linkage.parts import in_parts
 from stillwatch.linkage.synchrony import Synchrony
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MIN_GROUPS
@@ -105,8 +108,20 @@ def _shared_beyond_chance(
     degree = np.bincount(labels[inside], weights=of.degree[inside, group], minlength=count)
     sizes, how_many = np.unique(of.holder_counts[wanted], return_counts=True)
     chance = -np.expm1(-np.outer(degree, sizes) / max(float(of.degree[:, group].sum()), 1.0))
-    expected = np.einsum("ij,ij,j->i", chance[left], chance[right], how_many.astype(np.float64))
+    expected = np.empty(len(left))
+    add_up = partial(_add_up, chance, how_many.astype(np.float64), left, right, expected)
+    in_parts(add_up, np.full(len(left), len(sizes)))
     return left, right, np.asarray(stats.poisson.sf(shared.data - 1, expected))
+
+
+@njit(nogil=True, cache=True)
+def _add_up(chance: Floats, weights: Floats, left: Ints, right: Ints, sums: Floats, first: int, last: int) -> None:
+    """Fill `sums` from `first` to before `last`: products of the rows of `chance` of each pair, weighed."""
+    for pair in range(first, last):
+        total = 0.0
+        for place in range(len(weights)):
+            total += chance[left[pair], place] * chance[right[pair], place] * weights[place]
+        sums[pair] = total
 
 
 def _named_alike(of: Holdings, wanted: Flags, labels: Ints, count: int) -> tuple[Ints, Ints, Floats]:

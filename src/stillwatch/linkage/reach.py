@@ -19,12 +19,12 @@ Source: capture and recapture by several lists: Chandra Sekar & Deming, JASA 44 
 """
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
+from scipy.sparse import csgraph
 
-from stillwatch.linkage.belonging import tying
-from stillwatch.linkage.cells import components
-from stillwatch.linkage.holdings import GROUPS, Holdings, Ints
-from stillwatch.linkage.labels import members_of, numbered
+from stillwatch.linkage.belonging import tying, tying_values
+from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
+from stillwatch.linkage.labels import commonest, most, numbered
 from stillwatch.linkage.merging import TIMING, Flags, Linkable
 from stillwatch.membership import WORDINGS
 
@@ -34,75 +34,127 @@ STRANGE_P_VALUE = 0.01  # of so many holders of a wording missed, corrected for 
 
 
 def within_reach(by: Linkable, labels: Ints) -> Ints:
-    """The labels, with new ones for those who are out of reach of their cluster, one for all of a cluster."""
+    """The labels, with new ones for those who are out of reach of their cluster, one for all of a cluster.
+
+    `labels` are numbered by falling size. Most clusters lose nobody, and those are looked at again only where others
+    left them something.
+    """
+    asked = labels >= 0
     while True:
-        gone = _out_of_reach(by, labels)
+        gone = _out_of_reach(by, labels, np.flatnonzero(asked))
         if not gone.any():
             return labels
+        before, changed = labels, np.isin(labels, np.unique(labels[gone]))
         labels = numbered(np.where(gone, labels + labels.max() + 1, labels), least=1)
+        asked = changed | _left_something(by, before, labels, np.flatnonzero(changed))
 
 
-def _out_of_reach(by: Linkable, labels: Ints) -> Flags:
-    """Members who are too many without a tie for their cluster to have missed them: (accounts,)."""
+def _left_something(by: Linkable, before: Ints, labels: Ints, changed: Ints) -> Flags:
+    """Members of clusters with most holders of a value that had most in a cluster which changed: (accounts,).
+
+    `changed` are the accounts of those, which hold it. A cluster that did not change can only gain values: it has as
+    many holders as before, and others have fewer.
+    """
+    values, was_theirs = np.flatnonzero(tying_values(by, changed)), np.zeros(int(before.max()) + 2, dtype=bool)
+    was_theirs[before[changed]] = True  # the last place is for -1
+    values = values[was_theirs[commonest(by.of, before, values)[0][values]]]
+    has_more = np.zeros(int(labels.max()) + 2, dtype=bool)
+    has_more[commonest(by.of, labels, values)[0][values]] = True
+    has_more[-1] = False
+    return has_more[labels]
+
+
+def _out_of_reach(by: Linkable, labels: Ints, asked: Ints) -> Flags:
+    """Members, of the clusters asked about, who are too many without a tie for it to have missed them: (accounts,).
+
+    `asked` are all members of these clusters, in order.
+    """
+    of, ties = by.of, tying(by, labels, asked)
+    islands = _islands(of, ties)
+    is_tied = np.zeros(int(labels.max(initial=-1)) + 2, dtype=bool)  # clusters that anything ties; the last for -1
+    is_tied[labels[of.accounts[ties]]] = True
+    members = asked[is_tied[labels[asked]]]
+    caught = _caught(by, labels, members, ties[_on_largest(islands, labels, of.accounts[ties])])
+    missed = np.zeros(of.account_count, dtype=bool)
+    missed[members] = ~caught[members].any(axis=1)
+    edges = of.edges_of(members)
+    worded = edges[of.is_of(WORDINGS)[of.held[edges]]]
+    strange = _strange(of, labels, worded, missed, _missed_shares(labels[members], caught[members]))
+    return strange | _mates(of, islands, strange, missed, worded)
+
+
+def _islands(of: Holdings, ties: Ints) -> Ints:
+    """The island of each account, -1 for none, by edges that tie: (accounts,)."""
+    (accounts, row), (values, column) = _compact(of.accounts[ties]), _compact(of.held[ties])
+    size = len(accounts) + len(values)
+    graph = sparse.coo_array((np.ones(len(ties)), (row, column + len(accounts))), shape=(size, size))
+    islands = np.full(of.account_count, -1, dtype=np.int64)
+    islands[accounts] = csgraph.connected_components(graph.tocsr(), directed=False)[1][: len(accounts)]
+    return islands
+
+
+def _compact(numbers: Ints) -> tuple[Ints, Ints]:
+    """The distinct numbers, and the place of each number among them."""
+    is_there = np.zeros(int(numbers.max(initial=-1)) + 1, dtype=bool)
+    is_there[numbers] = True
+    return np.flatnonzero(is_there), (np.cumsum(is_there) - 1)[numbers]
+
+
+def _on_largest(islands: Ints, labels: Ints, accounts: Ints) -> Flags:
+    """Which of some members are on the island of most members of their cluster; of equals the first."""
+    inside = np.flatnonzero((labels >= 0) & (islands >= 0))
+    largest, _ = most(int(labels.max(initial=-1)) + 1, labels[inside], islands[inside])
+    return np.asarray(islands[accounts] == largest[labels[accounts]])
+
+
+def _caught(by: Linkable, labels: Ints, members: Ints, tied: Ints) -> Flags:
+    """Which groups catch which accounts: (accounts, groups)."""
     of = by.of
-    ties = tying(by, labels)
-    islands = components(of, np.isin(np.arange(len(of.held)), ties))
-    wordings = np.flatnonzero(of.is_of(WORDINGS)[of.held])
-    tied_by, worded_by = _by_label(labels[of.accounts], ties), _by_label(labels[of.accounts], wordings)
-    gone = np.zeros(of.account_count, dtype=bool)
-    for cluster, members in enumerate(members_of(labels)):
-        tied = tied_by[cluster]
-        if not len(tied):
-            continue
-        step = members[by.synchrony.in_step(labels, members, np.full(len(members), cluster))]
-        caught = _caught(of, members, tied[islands[of.accounts[tied]] == _largest(islands[members])], step)
-        missed = members[~caught.any(axis=1)]
-        strange = _strange(of, worded_by[cluster], missed, _missed_share(caught))
-        gone[_with_mates(missed, islands, strange, of.accounts[worded_by[cluster]])] = True
-    return gone
-
-
-def _by_label(labels: Ints, edges: Ints) -> list[Ints]:
-    """The edges of each label's accounts; `labels` are those of the accounts of all edges."""
-    inside = edges[labels[edges] >= 0]
-    order = inside[np.argsort(labels[inside], kind="stable")]
-    return np.split(order, np.cumsum(np.bincount(labels[inside], minlength=int(labels.max(initial=-1)) + 1))[:-1])
-
-
-def _largest(islands: Ints) -> int:
-    """The island of most members; of equals the first."""
-    return int(np.bincount(islands[islands >= 0]).argmax())
-
-
-def _caught(of: Holdings, members: Ints, tied: Ints, step: Ints) -> Flags:
-    """Which groups catch which members: (members, groups)."""
-    caught = np.zeros((len(members), len(GROUPS)), dtype=bool)
-    caught[np.searchsorted(members, of.accounts[tied]), of.group[of.held[tied]]] = True
-    caught[np.searchsorted(members, step), TIMING] = True
+    caught = np.zeros((of.account_count, len(GROUPS)), dtype=bool)
+    caught[of.accounts[tied], of.group[of.held[tied]]] = True
+    own = np.full(of.account_count, -1, dtype=np.int64)
+    own[members] = labels[members]
+    caught[members[by.synchrony.in_step(own, members, own[members])], TIMING] = True
     return caught
 
 
-def _missed_share(caught: Flags) -> float:
-    """The share of a hand's accounts that every group may miss; 1 where one group is all there is."""
-    missed = 1.0
-    for group in np.flatnonzero(caught.any(axis=0)).tolist():
-        others = np.delete(caught, group, axis=1).any(axis=1)
-        tried, misses = int(others.sum()), int((others & ~caught[:, group]).sum())
-        missed *= 1.0 if misses == tried else float(stats.beta.ppf(1 - MISSED_P_VALUE, misses + 1, tried - misses))
+def _missed_shares(label: Ints, caught: Flags) -> Floats:
+    """The share of a hand's accounts that every group may miss, 1 where one group is all there is: (clusters,).
+
+    `label` (members,) and the groups that catch each (members, groups).
+    """
+    count = int(label.max(initial=-1)) + 1
+    missed, ways = np.ones(count), caught.sum(axis=1)
+    for group in range(len(GROUPS)):
+        others = ways > caught[:, group]
+        tried = np.bincount(label[others], minlength=count)
+        misses = np.bincount(label[others & ~caught[:, group]], minlength=count)
+        told = np.flatnonzero((np.bincount(label[caught[:, group]], minlength=count) > 0) & (misses < tried))
+        missed[told] *= stats.beta.ppf(1 - MISSED_P_VALUE, misses[told] + 1, tried[told] - misses[told])
     return KEPT_CLEAN + (1 - KEPT_CLEAN) * missed
 
 
-def _strange(of: Holdings, worded: Ints, missed: Ints, share: float) -> Ints:
-    """The missed accounts that hold a wording of which too many holders are missed."""
-    is_missed = np.isin(of.accounts[worded], missed)
-    _, place = np.unique(of.held[worded], return_inverse=True)
-    holders, misses = np.bincount(place), np.bincount(place, weights=is_missed)
-    tried = max(int((misses > 0).sum()), 1)
-    too_many = np.asarray(stats.binom.sf(misses - 1, holders, share) * tried <= STRANGE_P_VALUE)
-    return np.unique(of.accounts[worded[is_missed & too_many[place]]])
+def _strange(of: Holdings, labels: Ints, worded: Ints, missed: Flags, shares: Floats) -> Flags:
+    """The missed accounts that hold a wording of which too many holders in their cluster are missed: (accounts,)."""
+    account, size = of.accounts[worded], len(of.values)
+    names, place = np.unique(labels[account] * size + of.held[worded], return_inverse=True)
+    cluster, holders = names // max(size, 1), np.bincount(place)
+    misses = np.bincount(place[missed[account]], minlength=len(names))
+    tried = np.bincount(cluster[misses > 0], minlength=len(shares))[cluster]
+    too_many = np.zeros(len(names), dtype=bool)
+    asked = np.flatnonzero(misses > 0)
+    chance = stats.binom.sf(misses[asked] - 1, holders[asked], shares[cluster[asked]])
+    too_many[asked] = chance * tried[asked] <= STRANGE_P_VALUE
+    strange = np.zeros(of.account_count, dtype=bool)
+    strange[account[missed[account] & too_many[place]]] = True
+    return strange
 
 
-def _with_mates(missed: Ints, islands: Ints, strange: Ints, worded: Ints) -> Ints:
-    """The strange accounts, and those of their islands who hold no wording and came along with them."""
-    theirs = np.isin(islands[missed], islands[strange][islands[strange] >= 0])
-    return np.union1d(strange, missed[theirs & ~np.isin(missed, worded)])
+def _mates(of: Holdings, islands: Ints, strange: Flags, missed: Flags, worded: Ints) -> Flags:
+    """Missed accounts on islands of strange ones, who hold no wording and came along with them: (accounts,)."""
+    is_strange = np.zeros(int(islands.max(initial=-1)) + 2, dtype=bool)
+    is_strange[islands[strange]] = True
+    is_strange[-1] = False  # no island
+    holds = np.zeros(of.account_count, dtype=bool)
+    holds[of.accounts[worded]] = True
+    return missed & is_strange[islands] & ~holds

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
 from stillwatch.linkage.families import NO_FAMILIES, Families, families
 from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids
-from stillwatch.linkage.received import NO_LEADS, Leads, Recognition
+from stillwatch.linkage.received import NO_LEADS, Leads, Recognition, label
 from stillwatch.linkage.recurrence import recurring
 from stillwatch.linkage.rewordings import groups, most_of_account, sampled
 from stillwatch.linkage.shelves import ACCOUNT, EXCHANGE, KEY, ON_SHELVES, SKETCH, TEXT, Shelves, shelved
@@ -84,13 +84,15 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads a hash w
 
 
 class Templated(NamedTuple):
-    """Exchanges with the template each bears and the item in its slots, and the templates that recur word for word.
+    """Exchanges with the template each bears and the item in its slots, and the templates that may be traits.
 
-    `exchanges` as in TEMPLATED_SCHEMA; `exact` has one column, `template_id`.
+    `exchanges` as in TEMPLATED_SCHEMA; `exact` and `loose` have one column, `template_id`: templates that recur word
+    for word in changing texts, and those that gather other prompts, whose texts may change enough or not.
     """
 
     exchanges: IbisTable
     exact: IbisTable
+    loose: IbisTable
 
 
 class Recurring(NamedTuple):
@@ -124,7 +126,8 @@ def templated(
     names = [*TEMPLATED_SCHEMA.names, "sketch", "text_id", *(["words"] if pools.by_script else [])]
     wanted, bear = rows.select(*[name for name in names if name in rows.columns]), (known, exact, leads, pools)
     exchanges = engine.map_batches(wanted, templated_batches(*bear), TEMPLATED_SCHEMA, work / "templated")
-    return Templated(exchanges, engine.memory(pa.table({"template_id": pa.array(exact)})))
+    named = (pa.table({"template_id": pa.array(ids)}) for ids in (exact, loose_templates(known, leads)))
+    return Templated(exchanges, *map(engine.memory, named))
 
 
 def recurring_here(signals: IbisTable, engine: Engine, work: Path) -> Recurring:
@@ -191,7 +194,8 @@ def _without_templates(signals: IbisTable, engine: Engine, work: Path) -> Templa
     engine.write(engine.memory(vocabulary_rows(indexed(nothing), nothing)), work / VOCABULARY)
     nulls = {name: ibis.null("int64") for name in ("template_id", "family_id", "lead")}
     exchanges = signals.mutate(item_id=signals.text_id, **nulls).select(*TEMPLATED_SCHEMA.names)
-    return Templated(exchanges, engine.memory(pa.table({"template_id": pa.array([], pa.int64())})))
+    none = engine.memory(pa.table({"template_id": pa.array([], pa.int64())}))
+    return Templated(exchanges, none, none)
 
 
 def vocabulary_rows(known: Vocabulary, exact: Ints) -> pa.Table:
@@ -284,7 +288,9 @@ def _is_looked_at(texts: Ints, one_in: int) -> NDArray[np.bool_]:
 
 def accepted(looks: IbisTable) -> IbisTable:
     """The templates whose text varies: one column, `template_id`."""
-    counted = _counted(_held(looks))
+    bearing = looks.filter(looks.template_id.notnull())
+    held = bearing.group_by(["account_id", "template_id"]).aggregate(texts=bearing.item_id.nunique())
+    counted = held.group_by("template_id").aggregate(texts=held.texts.sum(), accounts=held.count())
     return counted.filter(_varies(counted)).select("template_id")
 
 
@@ -348,6 +354,12 @@ def group_templates(known: Vocabulary) -> Ints:
     return ~ids
 
 
+def loose_templates(known: Vocabulary, leads: Leads = NO_LEADS) -> Ints:
+    """The templates of groups and of leads, sorted."""
+    of_leads = np.array([label(name) for name in leads.campaigns], np.int64)
+    return np.unique(np.concatenate([group_templates(known)[:-1], of_leads]))
+
+
 def _among(ids: Ints, wanted: Ints) -> NDArray[np.bool_]:
     """Which of the ids are among the wanted, which are sorted."""
     if not len(wanted):
@@ -360,26 +372,17 @@ def template_traits(found: Templated) -> IbisTable:
 
     One that does not recur word for word is of the kind `rewording`: who merely uses its sentences may hold it too.
     """
-    templated = found.exchanges
-    held = _held(templated, first_seen_at=ibis._.started_at.min(), last_seen_at=ibis._.started_at.max())
-    counted = _counted(held)
-    varied = held.drop("texts").semi_join(counted.filter(_varies(counted)), "template_id")
-    exact = found.exact.select(exact_id="template_id")
-    told = varied.left_join(exact, varied.template_id == exact.exact_id)
+    templated, exact = found.exchanges, found.exact.select(exact_id="template_id")
+    varied = found.exact.union(accepted(templated.semi_join(found.loose, "template_id")), distinct=True)
+    bearing = templated.semi_join(varied, "template_id")
+    held = bearing.group_by(["account_id", "template_id"]).aggregate(
+        exchanges=bearing.count().cast("int64"),
+        first_seen_at=bearing.started_at.min(),
+        last_seen_at=bearing.started_at.max(),
+    )
+    told = held.left_join(exact, held.template_id == exact.exact_id)
     kind = told.exact_id.notnull().ifelse("template", "rewording")
     return told.mutate(kind=kind, value=told.template_id.cast("string")).drop("exact_id")
-
-
-def _held(rows: IbisTable, **more: IbisTable) -> IbisTable:
-    """Exchanges and texts of each account that bears each template."""
-    bearing = rows.filter(rows.template_id.notnull())
-    return bearing.group_by(["account_id", "template_id"]).aggregate(
-        exchanges=bearing.count().cast("int64"), texts=bearing.item_id.nunique(), **more
-    )
-
-
-def _counted(held: IbisTable) -> IbisTable:
-    return held.group_by("template_id").aggregate(texts=held.texts.sum(), accounts=held.count())
 
 
 def _varies(counted: IbisTable) -> IbisTable:

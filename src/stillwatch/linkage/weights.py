@@ -69,21 +69,23 @@ def weights(of: Holdings, *, fdr: float = 0.01, precision: Mapping[str, float] =
     if not size:
         return Weights(np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool))
     rare = of.holder_counts <= max(COMMON_SHARE * of.account_count, MIN_OVERLAP)
-    value, other, shared = _meetings(of, rare)
+    value, other, shared = overlaps(of, rare, MIN_OVERLAP)
     by_chance = of.holder_counts[value] * of.holder_counts[other] * mixing(of)[of.group[value], of.group[other]]
     telling = by_chance <= TELLING_OVERLAP
     many = _surplus(of, value[telling], other[telling], shared[telling])
-    tried = np.bincount(of.group[rare], minlength=len(GROUPS)).astype(np.float64)
     fewer = np.minimum(of.holder_counts[value], of.holder_counts[other])
-    single = np.minimum(overlap_p_values(shared, fewer, by_chance) * tried[of.group[other]], 1.0)
-    strong = single <= SINGLE_P_VALUE
-    best = np.ones((size, len(GROUPS)))
-    np.minimum.at(best, (value, of.group[other]), single)
+    single = overlap_p_values(shared, fewer, by_chance)
+    tried = np.bincount(of.group[rare], minlength=len(GROUPS)).astype(np.float64)
+    best, strong = np.ones((size, len(GROUPS))), []
+    for mine, theirs in ((value, other), (other, value)):
+        corrected = np.minimum(single * tried[of.group[theirs]], 1.0)
+        np.minimum.at(best.reshape(-1), mine * len(GROUPS) + of.group[theirs], corrected)
+        strong.append(np.stack([mine, theirs])[:, corrected <= SINGLE_P_VALUE])
     held = np.unique(of.group[of.group != PARTNER])
     tests = 2 * max(len(held) - 1, 1)  # two tests in each independent group that is held at all
     significant = _discoveries(of, np.minimum(np.minimum(many.p_values, best) * tests, 1.0), fdr)
-    weak_share = many.beyond * _covered(of, value[telling], other[telling])
-    strong_share = _covered(of, value[strong], other[strong]) * (best <= SINGLE_P_VALUE)
+    weak_share = many.beyond * _covered(of, *_both_ways(value[telling], other[telling]))
+    strong_share = _covered(of, *np.concatenate(strong, axis=1)) * (best <= SINGLE_P_VALUE)
     beyond = np.where(significant, np.maximum(weak_share, strong_share), 0.0)
     control = 1.0 - np.prod(1.0 - np.clip(beyond, 0.0, 1.0), axis=1)
     for lead in np.flatnonzero(of.group == PARTNER):
@@ -98,10 +100,9 @@ def overlap_p_values(shared: Ints, fewer: Ints, expected: Floats) -> Floats:
     return np.asarray(stats.binom.sf(shared - 1, fewer, np.clip(expected / fewer, 0.0, 1.0)))
 
 
-def _meetings(of: Holdings, rare: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
-    """Every pair of rare values of independent groups that at least MIN_OVERLAP accounts hold, both ways round."""
-    value, other, shared = overlaps(of, rare, MIN_OVERLAP)
-    return np.concatenate([value, other]), np.concatenate([other, value]), np.concatenate([shared, shared])
+def _both_ways(value: Ints, other: Ints) -> tuple[Ints, Ints]:
+    """Pairs, and then the same the other way round."""
+    return np.concatenate([value, other]), np.concatenate([other, value])
 
 
 def independent(group: Ints | int, other: Ints | int) -> NDArray[np.bool_]:
@@ -119,8 +120,11 @@ class _Surplus:
 
 
 def _surplus(of: Holdings, value: Ints, other: Ints, shared: Ints) -> _Surplus:
-    surplus = np.zeros((len(of.values), len(GROUPS)))
-    np.add.at(surplus, (value, of.group[other]), shared - 1.0)
+    """Of pairs of values, each once, and how many accounts hold both."""
+    ways = ((value, other), (other, value))
+    places, size = (mine * len(GROUPS) + of.group[theirs] for mine, theirs in ways), len(of.values) * len(GROUPS)
+    counted = sum(np.bincount(place, weights=shared - 1.0, minlength=size) for place in places)
+    surplus = np.reshape(counted, (len(of.values), len(GROUPS)))
     expected = _expected_surplus(of)
     varies = pair_variance(_spread(of)[of.group], of.holder_counts[:, None])
     shape = 1.0 / np.maximum(varies, LEAST_VARIANCE)

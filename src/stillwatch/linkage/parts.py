@@ -1,0 +1,31 @@
+"""Work that falls apart, done on all cores at once: what each part finds depends neither on the others nor on cores."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from stillwatch.linkage.incidence import Ints
+
+Found = TypeVar("Found")
+
+LEAST_COST = 100_000  # steps of a part: fewer are done sooner than a thread begins
+PARTS_PER_CORE = 4  # so that no core waits long for another one's last part
+
+
+def in_parts(work: Callable[[int, int], Found], costs: Ints) -> list[Found]:
+    """What `work` finds from one place to before another, in order; together the parts are all places.
+
+    `costs` (places,) are about how many steps each place takes. `work` has to let go of the interpreter.
+    """
+    cores = os.cpu_count() or 1
+    total = int(costs.sum())
+    parts = min(cores * PARTS_PER_CORE, total // LEAST_COST) if cores > 1 else 1
+    if parts < 2:
+        return [work(0, len(costs))]
+    shares = np.arange(1, parts) * (total / parts)
+    cuts = np.unique([0, *np.searchsorted(np.cumsum(costs), shares).tolist(), len(costs)]).tolist()
+    with ThreadPoolExecutor(cores) as pool:
+        return list(pool.map(work, cuts[:-1], cuts[1:]))
