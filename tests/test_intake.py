@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from tests.flow import planted
@@ -61,6 +62,26 @@ def test_no_text_and_no_raw_identifier_reaches_the_work_folder(take: Take, logs:
     assert "203.0.113.77" not in str(table.to_pylist())
     for path in (tmp_path / "work").rglob("*.parquet"):
         assert SECRET not in str(pq.read_table(path).to_pylist())
+
+
+def test_vectors_kept_as_bytes_are_those_of_the_lists(logs: Path, tmp_path: Path) -> None:
+    rows = [{**row, "prompt": row["prompt"] if number % 3 else None} for number, row in enumerate(planted.exchanges())]
+    planted.write_part(logs / "a.parquet", rows[:50])
+    settings = Settings(logs=(str(logs / "*.parquet"),), out=tmp_path / "out")
+    tables = []
+    for packed in (False, True):
+        with EmbeddedEngine(tmp_path / f"engine-{packed}") as engine:
+            work = tmp_path / f"packed-{packed}"
+            options = {"key": ingest.Key(b"0" * 32), "work": work, "progress": lambda *_: None}
+            tables.append(
+                intake(settings, engine, **options, packed=packed).signals.to_pyarrow().sort_by("exchange_id")
+            )
+    for name, kind in (("sketch", np.int64), ("words", np.int16), ("embedding", np.int8)):
+        lists, packed_rows = (table[name].to_pylist() for table in tables)
+        assert [row and np.array(row, kind).tobytes() for row in lists] == packed_rows
+        assert 0 < packed_rows.count(None) < 50
+    rest = [name for name in tables[0].column_names if name not in ("sketch", "words", "embedding")]
+    assert tables[0].select(rest).equals(tables[1].select(rest))
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,9 +63,15 @@ def filled(signals: pa.RecordBatch | pa.Table) -> set[str]:
 
 
 def intake(
-    settings: Settings, engine: Engine, *, key: ingest.Key, work: Path, progress: Callable[[str, int, int], None]
+    settings: Settings,
+    engine: Engine,
+    *,
+    key: ingest.Key,
+    work: Path,
+    progress: Callable[[str, int, int], None],
+    packed: bool = False,
 ) -> Intake:
-    """Read every input and derive signals on the way in.
+    """Read every input and derive signals on the way in; `packed` keeps vectors as bytes, as in `packed_vectors`.
 
     Raises:
         InputError: nothing matches an input pattern. Rejected rows are for the caller to judge (`too_many_rejected`).
@@ -78,10 +85,14 @@ def intake(
     def measured(batch: pa.RecordBatch) -> pa.RecordBatch:
         found = numbered_signals(batch, key)
         columns.update(filled(found))
-        return found
+        return packed_vectors(found) if packed else found
 
-    derived = engine.map_batches(batches, measured, NUMBERED_SIGNALS, work / "signals")
-    derived, duplicates = without_repeats(derived, tally.ids.repeated(), engine, work)
+    schema = PACKED_SIGNALS if packed else NUMBERED_SIGNALS
+    derived = engine.map_batches(batches, measured, schema, work / "signals")
+    with ThreadPoolExecutor(1) as pool:  # two long sorts side by side
+        foreign = pool.submit(tally.artefacts.foreign)
+        repeated = tally.ids.repeated()
+    derived, duplicates = without_repeats(derived, repeated, engine, work)
     rejected = pa.Table.from_batches(tally.rejected, arrow_schema(REJECTED))
     return Intake(
         signals=derived,
@@ -97,13 +108,34 @@ def intake(
         rejected=pa.concat_tables([rejected, rejected_accounts]),
         exemplars=tally.exemplars,
         columns=None if duplicates else frozenset(columns),
-        foreign=None if duplicates else tally.artefacts.foreign(),
+        foreign=None if duplicates else foreign.result(),
     )
 
 
 def numbered_signals(batch: pa.RecordBatch, key: ingest.Key) -> pa.RecordBatch:
     """The signals of a batch, each exchange with the number under the key that outlives its id."""
     return ingest.with_exchange_keys(signals(batch, _SIGNALS), key)
+
+
+def packed_vectors(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Numbered signals with the bytes of each vector in its place: written and read as one value, not as a list."""
+    columns = [_bytes(values) if pa.types.is_fixed_size_list(values.type) else values for values in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=PACKED_SIGNALS)
+
+
+def _bytes(vectors: pa.FixedSizeListArray) -> pa.Array:
+    """The same memory as values of so many bytes."""
+    validity, kind = vectors.buffers()[0], _packed(vectors.type)
+    numbers = vectors.values.slice(0, (vectors.offset + len(vectors)) * vectors.type.list_size)
+    return pa.Array.from_buffers(
+        kind, len(vectors), [validity, numbers.buffers()[1]], null_count=vectors.null_count, offset=vectors.offset
+    )
+
+
+def _packed(kind: pa.DataType) -> pa.DataType:
+    if not pa.types.is_fixed_size_list(kind):
+        return kind
+    return pa.binary(kind.list_size * kind.value_type.bit_width // 8)
 
 
 def without_repeats(
@@ -231,3 +263,4 @@ def thin(tally: Tally) -> None:
 
 _SIGNALS = _encoded(arrow_schema(SIGNALS), SIGNALS.names)
 NUMBERED_SIGNALS = _SIGNALS.append(ingest.EXCHANGE_KEY)  # as a batch is read from files, and as a stream keeps it
+PACKED_SIGNALS = pa.schema([field.with_type(_packed(field.type)) for field in NUMBERED_SIGNALS])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def _engine(settings: Settings, work: Path) -> Iterator[tuple[Any, Callable[...,
     """The engine that was asked for, and how logs get into it."""
     if settings.engine == "embedded":
         with EmbeddedEngine(work, memory_limit=settings.memory_limit, threads=settings.threads) as engine:
-            yield engine, intake
+            yield engine, partial(intake, packed=True)
         return
     options = {"master": settings.spark_master, "folder": settings.work, "memory_limit": settings.memory_limit}
     with _spark_engine()(work, **options) as engine:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from tests.flow import planted
 
 from stillwatch.engines.base import Engine
 from stillwatch.engines.embedded import EmbeddedEngine
+from stillwatch.records import SIGNALS
 from stillwatch.scan import Scanned, scan
 from stillwatch.settings import Settings
 
@@ -136,7 +138,7 @@ def _scan(world: Path, out: Path, progress: Any, **flags: Any) -> Scanned:
 def _rows(result: pa.Table | pa.ChunkedArray) -> list[str]:
     """Names and rows as text, in an order of their own. DuckDB reads its whole sums back from Parquet as doubles."""
     table = result if isinstance(result, pa.Table) else pa.table({"value": result})
-    rows = sorted(repr([_whole(value) for value in row.values()]) for row in table.to_pylist())
+    rows = sorted(repr([_plain(name, value) for name, value in row.items()]) for row in table.to_pylist())
     return [", ".join(table.column_names), *rows]
 
 
@@ -146,7 +148,10 @@ def _once(result: pa.Table) -> list[str]:
     return [names, *sorted(set(rows))]
 
 
-def _whole(value: Any) -> Any:
+def _plain(name: str, value: Any) -> Any:
+    """The value; a vector that is kept as bytes here is a list there."""
+    if isinstance(value, bytes):
+        return np.frombuffer(value, SIGNALS.column(name).type.value_type.to_pandas_dtype()).tolist()
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

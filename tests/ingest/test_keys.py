@@ -96,6 +96,11 @@ def test_a_column_is_hashed_value_by_value() -> None:
     ]
 
 
+@given(st.lists(st.text("aAzZ09@.+()-/ é", max_size=8), max_size=6), st.sampled_from(["email", "phone"]))
+def test_a_column_is_normalised_value_by_value(values: list[str], kind: str) -> None:
+    assert hashed(KEY, kind, pa.array(values, pa.string())).to_pylist() == [KEY.identifier(kind, v) for v in values]
+
+
 def test_lists_are_hashed_element_by_element_and_empty_ones_are_missing() -> None:
     values = pa.array([["x", None, ""], [], None], pa.list_(pa.string()))
     assert hashed_lists(KEY, "reasoning", values).to_pylist() == [[KEY.identifier("reasoning", "x")], None, None]

@@ -11,7 +11,7 @@ import pytest
 
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import Families, families
-from stillwatch.linkage.pools import LEAST_BITS, Pools, assigned, estimated, postings
+from stillwatch.linkage.pools import LEAST_BITS, MAX_PROPOSED, Pools, Postings, assigned, estimated, postings
 from stillwatch.records import SKETCH_SIZE, WORDS_SIZE
 
 Prompt = tuple[str, list[int]]  # an account and the words of a prompt of its, as numbers
@@ -218,6 +218,33 @@ def test_a_text_goes_to_the_pool_that_explains_it_best(seed: int) -> None:
     np.testing.assert_allclose(bits[taken, home[taken]], best[taken], rtol=1e-4)
 
 
+@pytest.mark.parametrize("count", [5, 60])
+def test_of_many_pools_those_proposed_most_are_weighed(count: int) -> None:
+    rng = np.random.default_rng(count)
+    words, pools = random_pools(rng, count, 400)
+    proposed = postings(pools)
+    home = assigned(words, pools, proposed)
+    assert home.tolist() == [weighed(bag, pools, proposed) for bag in words]
+    assert len(set(home.tolist())) > count / 2
+
+
+def weighed(bag: np.ndarray, pools: Pools, proposed: Postings) -> int:
+    """The family of one bag: the heaviest MAX_PROPOSED of all are weighed, sums in the order of the kernel."""
+    weights, marks = np.zeros(pools.families, np.float32), bag[bag != 0].tolist()
+    for mark in marks:
+        of = slice(proposed.start[mark], proposed.start[mark + 1])
+        weights[proposed.family[of]] += proposed.weight[of]
+    heaviest = sorted(np.flatnonzero(weights), key=lambda family: (-weights[family], family))[:MAX_PROPOSED]
+    best, most = -1, np.float32(LEAST_BITS)
+    for family in heaviest:
+        bits = pools.lacking[family]
+        for odds in pools.odds[family][np.isin(pools.marks[family], marks)]:
+            bits += odds
+        if bits > most or (bits == most and best > family):
+            best, most = int(family), bits
+    return best
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_pool_holds_how_often_each_word_comes_in_its_texts(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -229,9 +256,9 @@ def test_a_pool_holds_how_often_each_word_comes_in_its_texts(seed: int) -> None:
                 assert share == pytest.approx(min((own == mark).any(axis=1).sum() / 21, 0.95), abs=1e-6)
 
 
-def random_pools(rng: np.random.Generator) -> tuple[np.ndarray, Pools]:
-    """Six families of twenty texts that draw two thirds of a pool each, among other texts."""
-    cores = rng.integers(1, 65_536, (6, 24))
+def random_pools(rng: np.random.Generator, count: int = 6, marks: int = 65_535) -> tuple[np.ndarray, Pools]:
+    """Families of twenty texts that draw two thirds of a pool of the marks each, among other texts."""
+    cores = rng.integers(65_536 - marks, 65_536, (count, 24))
     texts = [[*(int(m) for m in core[rng.random(24) < 2 / 3]), *drawn(rng, 16)] for core in cores for _ in range(20)]
     texts += [drawn(rng, 30) for _ in range(200)]
     words = np.zeros((len(texts), WORDS_SIZE), np.uint16)
@@ -239,7 +266,7 @@ def random_pools(rng: np.random.Generator) -> tuple[np.ndarray, Pools]:
         distinct = list(dict.fromkeys(text))
         words[row, : len(distinct)] = distinct
     frequency = np.bincount(words[words != 0], minlength=65_536).astype(np.int64)
-    return words, estimated(np.arange(0, 121, 20), np.arange(120), words, frequency)
+    return words, estimated(np.arange(0, 20 * count + 1, 20), np.arange(20 * count), words, frequency)
 
 
 def bits_by_hand(words: np.ndarray, pools: Pools) -> np.ndarray:

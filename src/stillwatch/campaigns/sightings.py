@@ -68,8 +68,12 @@ def recurring(sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, lea
 
 
 def matrix(sketch: pa.Array | pa.ChunkedArray) -> Ints:
-    """The sketches as rows of a matrix, zeros where there is none."""
+    """The sketches, lists or their bytes, as rows of a matrix, zeros where there is none."""
     whole = sketch.combine_chunks() if isinstance(sketch, pa.ChunkedArray) else sketch
+    if pa.types.is_binary(whole.type):
+        size = 8 * SKETCH_SIZE
+        flat = whole.fill_null(bytes(size)).cast(pa.binary(size))
+        return np.frombuffer(flat.buffers()[1], np.int64)[: len(flat) * SKETCH_SIZE].reshape(-1, SKETCH_SIZE)
     flat = whole.cast(pa.list_(pa.int64())).fill_null([0] * SKETCH_SIZE).flatten()
     return np.asarray(flat).reshape(-1, SKETCH_SIZE)
 

@@ -1,6 +1,7 @@
 """The accounts file becomes the accounts table: identifiers hashed, what is derived from plain ones derived first."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -66,15 +67,24 @@ def email_parts(address: str) -> tuple[str, str] | None:
     local, _, domain = address.strip().lower().rpartition("@")
     if not local or not domain:
         return None
-    runs = ((kind, sum(1 for _ in run)) for kind, run in groupby(local, _character_kind))
-    pattern = "".join(f"{kind}{length}" if kind in "ad" else kind * length for kind, length in runs)
-    return domain, pattern[:PATTERN_CHARS]
+    kinds = local.translate(_ASCII_KINDS) if local.isascii() else "".join(map(_character_kind, local))
+    return domain, _pattern(kinds)
+
+
+@lru_cache(maxsize=1 << 16)
+def _pattern(kinds: str) -> str:
+    """Runs of letters and of digits with their lengths, anything else as it stands; many addresses have one pattern."""
+    runs = ((kind, sum(1 for _ in run)) for kind, run in groupby(kinds))
+    return "".join(f"{kind}{length}" if kind in "ad" else kind * length for kind, length in runs)[:PATTERN_CHARS]
 
 
 def _character_kind(character: str) -> str:
     if character.isalpha():
         return "a"
     return "d" if character.isnumeric() else character
+
+
+_ASCII_KINDS = {code: _character_kind(chr(code)) for code in range(128)}
 
 
 def _account_batch(raw: Raw, key: Key, names: Names) -> tuple[pa.RecordBatch, Sequence[Rejection]]:

@@ -144,9 +144,9 @@ def _present(values: pa.Array) -> pa.Array:
 
 
 def _identifiers(key: Key, kind: str, values: pa.Array) -> pa.Array:
-    """The identifier of every value; in Python only what has to be normalised first."""
-    if kind not in _NORMALISERS and _is_visible(values):
-        return digests(key.secret, kind, values)
+    """The identifier of every value; in Python only where there may be more than ASCII, and addresses."""
+    if (kind not in _NORMALISERS or kind in _VISIBLE_NORMALISERS) and _is_visible(values):
+        return digests(key.secret, kind, _VISIBLE_NORMALISERS.get(kind, _unchanged)(values))
     return pa.array([None if v is None else key.identifier(kind, v) for v in values.to_pylist()], pa.string())
 
 
@@ -214,6 +214,21 @@ def _email(value: str) -> str:
     return value.strip().lower()
 
 
+def _visible_phones(values: pa.Array) -> pa.Array:
+    """What `_phone` makes of texts of visible ASCII."""
+    is_dialled = pc.match_substring_regex(values, r"^[+()0-9./-]+$")
+    digits = pc.replace_substring_regex(pc.replace_substring_regex(values, r"[^0-9]", ""), "^00", "")
+    return pc.if_else(is_dialled, digits, values)
+
+
+def _unchanged(values: pa.Array) -> pa.Array:
+    return values
+
+
+_VISIBLE_NORMALISERS: Mapping[str, Callable[[pa.Array], pa.Array]] = {
+    "email": pc.ascii_lower,
+    "phone": _visible_phones,
+}
 _NORMALISERS: Mapping[str, Callable[[str], str]] = {
     "ip": _ip,
     "ip_prefix": _ip_prefix,

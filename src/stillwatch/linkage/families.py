@@ -245,9 +245,10 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _sampled(signals: IbisTable, engine: Engine, work: Path) -> pa.Table:
     """Account, text, script, sketch and words of the sample, each text of an account once, by text and account.
 
-    Texts are chosen by their ids; sketches and words are looked up for the chosen ones only.
+    Texts are chosen by their ids; sketches and words are looked up for the chosen ones only. A prompt that has an id
+    has both.
     """
-    known = signals.filter(signals.sketch.notnull() & signals.words.notnull() & signals.script.notnull())
+    known = signals.filter(signals.text_id.notnull() & signals.script.notnull())
     one_in = max(int(known.count().to_pyarrow().as_py()) // MOST_LOOKED_AT, 1)
     looked_at = known.filter(known.text_id % one_in == 0)
     pairs = looked_at.select("account_id", "text_id").distinct()

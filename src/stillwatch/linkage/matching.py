@@ -23,15 +23,36 @@ _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def matrix(column: pa.ChunkedArray | pa.Array, kind: type[Number]) -> NDArray[Number]:
-    """A column of lists of one length as a matrix; rows that are null are zeros."""
+    """A column of lists of one length, or of their bytes, as a matrix; rows that are null are zeros."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     dropped = column.drop_null()
-    flat: NDArray[Number] = np.asarray(dropped.flatten(), dtype=kind)
+    flat = _bytes(dropped).view(kind) if pa.types.is_binary(column.type) else np.asarray(dropped.flatten(), dtype=kind)
     size = len(flat) // len(dropped) if len(dropped) else 1
+    if len(dropped) == len(column):
+        return np.array(flat.reshape(-1, size))  # a copy may be written to, and kernels are compiled for such
     filled: NDArray[Number] = np.zeros((len(column), size), dtype=kind)
     filled[np.asarray(column.is_valid())] = flat.reshape(-1, size)
     return filled
+
+
+def vectors(column: pa.Array, kind: pa.FixedSizeListType) -> pa.Array:
+    """A column of the bytes of vectors as lists of this type; one of lists stays as it is."""
+    if not pa.types.is_binary(column.type):
+        return column
+    if column.null_count == len(column):
+        return pa.nulls(len(column), kind)
+    flat = matrix(column, kind.value_type.to_pandas_dtype()).reshape(-1)
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=kind, mask=column.is_null())
+
+
+def _bytes(values: pa.Array) -> NDArray[np.uint8]:
+    """The bytes of all values, one after the other."""
+    if not len(values):
+        return np.zeros(0, np.uint8)
+    _, ends, data = values.buffers()
+    edges = np.frombuffer(ends, np.int32)[values.offset : values.offset + len(values) + 1]
+    return np.frombuffer(data, np.uint8)[edges[0] : edges[-1]]
 
 
 class Vocabulary(NamedTuple):

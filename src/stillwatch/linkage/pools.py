@@ -31,6 +31,7 @@ LIKENESS = 0.2  # of what a family's own pool says for its texts, that the other
 MAX_FAMILIES_PER_MARK = 128  # a mark in the pools of more families proposes none
 PROPOSING = 48  # most telling marks of a family that propose it
 MAX_PROPOSED = 8  # families that are weighed exactly for one text, or one family
+ROUNDING_BITS = 0.1  # more than sums of POOL_SIZE odds in single precision can be wrong by
 
 
 class Pools(NamedTuple):
@@ -103,15 +104,20 @@ def grouped(pools: Pools) -> Ints:
 
 
 class Postings(NamedTuple):
-    """Which families each mark proposes and by how much: those of mark m at start[m] : start[m + 1]."""
+    """Which families each mark proposes and by how much: those of mark m at start[m] : start[m + 1].
+
+    `beyond` (families,) is no less than what a text can say for a family besides what proposes it [bits].
+    """
 
     start: Ints
-    family: Indices
+    family: NDArray[np.uint32]
     weight: Floats
+    beyond: Floats
 
 
 def postings(pools: Pools) -> Postings:
     """The families that each mark proposes: those that have it among their most telling ones."""
+    beyond = pools.lacking + pools.odds.sum(axis=1, dtype=np.float64) + ROUNDING_BITS
     top = pools.marks[:, :PROPOSING]
     family, place = np.nonzero(top)
     mark = top[family, place].astype(np.int64)
@@ -120,7 +126,9 @@ def postings(pools: Pools) -> Postings:
     family, place, mark = family[keep], place[keep], mark[keep]
     order = np.argsort(mark, kind="stable")
     start = np.searchsorted(mark[order], np.arange(MARKS + 1)).astype(np.int64)
-    return Postings(start, family[order].astype(np.int32), pools.odds[family[order], place[order]])
+    weight = pools.odds[family[order], place[order]]
+    beyond -= np.bincount(family[order], weight, minlength=len(beyond))
+    return Postings(start, family[order].astype(np.uint32), weight, beyond.astype(np.float32))
 
 
 @njit(nogil=True, cache=True)
@@ -196,23 +204,59 @@ def _propose(weights: Floats, touched: Indices, count: int, best: Indices) -> in
 
 
 @njit(nogil=True, cache=True)
+def _add(marks: Marks, proposed: Postings, weights: Floats) -> None:
+    """Add up what the marks of one text propose, in their order, to weights (families,)."""
+    weights[:] = 0
+    for mark in marks:
+        first, last = np.uint64(proposed.start[mark]), np.uint64(proposed.start[np.int64(mark) + 1])
+        for k in range(first, last):  # unsigned: what may be negative is looked up with a question more
+            weights[proposed.family[k]] += proposed.weight[k]
+
+
+@njit(nogil=True, cache=True)
+def _any_above(weights: Floats, beyond: Floats, least: np.float32) -> bool:
+    """Whether any family may be said more for than so many bits. It looks at all: a loop without a way out is fast."""
+    found = 0
+    for family in range(len(weights)):
+        found += weights[family] + beyond[family] > least
+    return found > 0
+
+
+@njit(nogil=True, cache=True)
+def _heaviest(weights: Floats, best: Indices) -> int:
+    """What `_propose` finds where all families are asked that weigh anything."""
+    found, least = 0, np.float32(0)
+    for family in range(len(weights)):
+        weight = weights[family]
+        if weight > least:
+            place = found = min(found + 1, MAX_PROPOSED)
+            while place > 1 and weights[best[place - 2]] < weight:
+                best[place - 1] = best[place - 2]
+                place -= 1
+            best[place - 1] = family
+            least = weights[best[found - 1]] if found == MAX_PROPOSED else least
+    return found
+
+
+@njit(nogil=True, cache=True)
 def _assign(words: Marks, proposed: Postings, pools: Pools, home: Indices) -> None:
-    """Fill `home`: propose families by their telling marks, weigh the likeliest exactly, take the best."""
+    """Fill `home`: propose families by their telling marks, weigh the likeliest exactly, take the best.
+
+    Only what can say more than the best so far is weighed.
+    """
     weights = np.zeros(len(pools.texts), np.float32)
-    touched = np.empty(len(pools.texts), np.int32)
     best = np.empty(MAX_PROPOSED, np.int32)
     has = np.zeros(MARKS, np.bool_)
     for row in range(len(words)):
-        count = 0
+        _add(words[row], proposed, weights)
+        most = np.float32(LEAST_BITS)
+        if not _any_above(weights, proposed.beyond, most):
+            continue
         for mark in words[row]:
             has[mark] = mark != 0
-            for k in range(proposed.start[mark], proposed.start[np.int64(mark) + 1]):
-                if weights[proposed.family[k]] == 0:
-                    touched[count] = proposed.family[k]
-                    count += 1
-                weights[proposed.family[k]] += proposed.weight[k]
-        most = np.float32(LEAST_BITS)
-        for k in range(_propose(weights, touched, count, best)):
+        for k in range(_heaviest(weights, best)):
+            if weights[best[k]] + proposed.beyond[best[k]] < most:
+                continue
             bits = pools.lacking[best[k]]
             for place in range(POOL_SIZE):
                 mark = pools.marks[best[k], place]
@@ -223,8 +267,6 @@ def _assign(words: Marks, proposed: Postings, pools: Pools, home: Indices) -> No
             if bits > most or (bits == most and home[row] > best[k]):
                 most = bits
                 home[row] = best[k]
-        for k in range(count):
-            weights[touched[k]] = 0
         for mark in words[row]:
             has[mark] = False
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
 from stillwatch.linkage.families import NO_FAMILIES, Families, families
-from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids
+from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids, vectors
 from stillwatch.linkage.received import NO_LEADS, Leads, Recognition, label
 from stillwatch.linkage.recurrence import recurring
 from stillwatch.linkage.rewordings import groups, most_of_account, sampled
@@ -117,12 +117,12 @@ def templated(
     """
     find = recurring_here if engine.threads_here else recurring_there
     fingerprints, exact, prompts = find(signals, engine, work)
-    if not len(fingerprints) and not leads.campaigns:
-        return _without_templates(signals if embedded is None else embedded, engine, work)
+    rows, nothing = signals if embedded is None else embedded, not len(fingerprints) and not leads.campaigns
+    if nothing and not rows.embedding.type().is_binary():
+        return _without_templates(rows, engine, work)
     known = indexed(fingerprints, groups(prompts, len(fingerprints)))
     engine.write(engine.memory(vocabulary_rows(known, exact)), work / VOCABULARY)
-    pools = families(signals, engine, work) if "words" in signals.columns else NO_FAMILIES
-    rows = signals if embedded is None else embedded
+    pools = families(signals, engine, work) if "words" in signals.columns and not nothing else NO_FAMILIES
     names = [*TEMPLATED_SCHEMA.names, "sketch", "text_id", *(["words"] if pools.by_script else [])]
     wanted, bear = rows.select(*[name for name in names if name in rows.columns]), (known, exact, leads, pools)
     exchanges = engine.map_batches(wanted, templated_batches(*bear), TEMPLATED_SCHEMA, work / "templated")
@@ -312,6 +312,7 @@ def templated_batches(
             "family_id": _families_of(batch, pools),
             "item_id": batch["text_id"],
             "lead": lead,
+            "embedding": vectors(batch["embedding"], TEMPLATED_SCHEMA.field("embedding").type),
         }
         arrays = [columns[name] if name in columns else batch[name] for name in TEMPLATED_SCHEMA.names]
         return pa.RecordBatch.from_arrays(arrays, schema=TEMPLATED_SCHEMA)

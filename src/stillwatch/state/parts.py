@@ -13,8 +13,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ibis
+import ibis.expr.datatypes as dt
 
 from stillwatch import rollups
 from stillwatch.engines.base import Engine, IbisTable
@@ -90,10 +92,14 @@ def filled_columns(signals: IbisTable) -> frozenset[str]:
 def without_empty(rows: IbisTable, columns: frozenset[str]) -> IbisTable:
     """The rows with a constant for every signal that holds nothing: it is neither read nor computed with.
 
-    `columns` are the signals that hold anything.
+    `columns` are the signals that hold anything. Vectors that are kept as bytes are lists where there are none.
     """
     empty = [name for name in rows.columns if name in SIGNALS.names and name not in columns]
-    return rows.mutate(**{name: ibis.null(rows[name].type()) for name in empty}) if empty else rows
+    return rows.mutate(**{name: ibis.null(_plain_type(name, rows[name].type())) for name in empty}) if empty else rows
+
+
+def _plain_type(name: str, kind: Any) -> Any:  # noqa: ANN401 - as Ibis has them
+    return dt.Array(dt.dtype(str(SIGNALS.column(name).type.value_type))) if kind.is_binary() else kind
 
 
 def path_of(folder: Path, part: str) -> Path:
