@@ -162,8 +162,8 @@ def _own(
     inside = counts[np.searchsorted(keys, found.pair * width + found.cluster - _OUTSIDE)]
     sizes = _sizes(members)
     own: dict[int, Wordings] = {}
-    for number in np.unique(found.cluster).tolist():
-        rows = np.flatnonzero(found.cluster == number)
+    numbers, starts = np.unique(found.cluster, return_index=True)
+    for number, rows in zip(numbers.tolist(), np.split(np.arange(len(found.cluster)), starts[1:]), strict=True):
         outside = np.minimum((elsewhere[rows] + 0.5) / (max(account_count - sizes[number], 0) + 1.0), 1.0)
         commoner = (inside[rows] + 0.5) / (sizes[number] + 1.0) >= OWN_TIMES * outside
         kept = (inside[rows] > elsewhere[rows]) & commoner
