@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by
+from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by, reaching_rows
 from stillwatch.campaigns.days import NO_DAYS, Days, as_days
 from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.facts import Evidence, Facts, FamilyUse, GroupLink, Member, TemplateUse, Usage
@@ -41,7 +42,8 @@ class Tables:
 
     `columns` are those of the exchanges that hold anything; `borne`, when it was written already, is what `bearing`
     gives; `precision` how often the sender of each lead proved right; `content` the exchanges with their input tokens;
-    `taken` the output tokens of every account.
+    `taken` the output tokens of every account; `work` a folder for what several questions read, which each asks for
+    again where there is none.
     """
 
     templated: IbisTable
@@ -56,6 +58,7 @@ class Tables:
     precision: Mapping[str, float] = field(default_factory=dict)
     content: IbisTable | None = None
     taken: Mapping[str, int] = field(default_factory=dict)
+    work: Path | None = None
 
     @property
     def may_hold_prompts(self) -> bool:
@@ -69,7 +72,9 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     if not clusters:
         return []
     members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
-    borne = bearing(tables, engine, account_count=account_count) if tables.borne is None else tables.borne
+    borne = tables.borne
+    if borne is None:
+        borne = _kept(bearing(tables, engine, account_count=account_count), "bearing.parquet", tables, engine)
     own = borne.filter(~borne.is_public)
     usages = _with_segments(usage_by(own, "cluster_id"), _with_programs(own, tables, engine), "cluster_id")
     numbers, days = days_by(own, "cluster_id")
@@ -86,7 +91,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         bearers=_bearers(own, clusters),
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
-        attempts=_attempts(tables.templated, members) if tables.may_hold_prompts else {},
+        attempts=_attempts(tables, members, engine) if tables.may_hold_prompts else {},
         handed_on=handed_on_by(tables.replays, members),
         has_prompts=has_prompts,
         columns=_columns(tables, has_prompts=has_prompts),
@@ -163,14 +168,21 @@ def _bearers(bearing: IbisTable, clusters: Mapping[int, Sequence[str]]) -> dict[
     return {cluster: days.take(np.array(of, np.int64)) for cluster, of in places.items()}
 
 
-def _attempts(sent: IbisTable, members: IbisTable) -> dict[int, Attempts]:
+def _attempts(tables: Tables, members: IbisTable, engine: Engine) -> dict[int, Attempts]:
     """How all traffic of each cluster's members reaches for reasoning: what is tried bears no template yet."""
-    rows = sent.inner_join(members, "account_id")
-    days = attempt_days(rows, "cluster_id")
+    rows = tables.templated.inner_join(members, "account_id")
+    names = ("cluster_id", "account_id", "template_id", "item_id", "started_at", "code", "is_refused")
+    reaching = _kept(reaching_rows(rows).select(*names), "reaching.parquet", tables, engine)
+    days = attempt_days(reaching, "cluster_id")
     return {
         cluster: replace(attempts, days=days.get(cluster, []))
-        for cluster, attempts in attempts_by(rows, "cluster_id").items()
+        for cluster, attempts in attempts_by(rows, reaching, "cluster_id").items()
     }
+
+
+def _kept(rows: IbisTable, name: str, tables: Tables, engine: Engine) -> IbisTable:
+    """The rows, written once where there is a folder for it."""
+    return rows if tables.work is None else engine.write(rows, tables.work / name)
 
 
 def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:

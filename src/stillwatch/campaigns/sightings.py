@@ -68,6 +68,29 @@ def recurring(sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, lea
     return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
 
 
+@njit(nogil=True, cache=True)
+def used(said: Ints, clusters: Ints, width: int, loose: Ints) -> Ints:
+    """Who uses each pair, of sorted sightings: the pair times `width` plus the cluster of every account that has one.
+
+    `clusters` (accounts,) is below zero for an account in none, and `loose` (pairs,) is raised for each of these.
+    """
+    keys, count = np.empty(len(said), np.int64), 0
+    owner, previous, pairs = 0, np.int64(_FREE), len(loose)
+    for value in said:
+        if value == previous:
+            continue
+        previous = value
+        while value >= (owner + 1) * pairs:
+            owner += 1
+        pair = value - owner * pairs
+        if clusters[owner] < 0:
+            loose[pair] += 1
+        else:
+            keys[count] = pair * width + clusters[owner]
+            count += 1
+    return keys[:count].copy()
+
+
 def matrix(sketch: pa.Array | pa.ChunkedArray) -> Ints:
     """The sketches as rows of a matrix, zeros where there is none."""
     whole = sketch.combine_chunks() if isinstance(sketch, pa.ChunkedArray) else sketch

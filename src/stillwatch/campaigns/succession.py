@@ -78,7 +78,9 @@ class Surroundings:
         values = {value for mark in marks for sample in mark.infrastructure.values() for value in sample}
         rows = self.held.filter(pc.is_in(self.held["value"], pa.array(sorted(values), pa.string())))
         found: dict[tuple[str, str], list[str]] = {}
-        for kind, value, account_id in zip(*(rows[n].to_pylist() for n in ("kind", "value", "account_id")), strict=True):
+        for kind, value, account_id in zip(
+            *(rows[n].to_pylist() for n in ("kind", "value", "account_id")), strict=True
+        ):
             found.setdefault((kind, value), []).append(account_id)
         return found
 
@@ -136,9 +138,14 @@ def handover(old: Known, new: Known, ended_at: datetime) -> Handover | None:
 
 
 def agreements(
-    old: Known, new: Known, between: Handover, others: Surroundings, observed_hours: float, holders: Holders | None = None
+    old: Known,
+    new: Known,
+    between: Handover,
+    others: Surroundings,
+    observed_hours: float,
+    holders: Holders | None = None,
 ) -> list[Agreement]:
-    """Every kind of mark that agrees beyond chance, most bits first; `holders` of the old marks, where known already."""
+    """Every kind of mark that agrees beyond chance, most bits first; `holders` of the old marks, where known."""
     if old.marks is None or new.marks is None:
         return []
     newcomers = set(new.members) - set(old.accounts)
