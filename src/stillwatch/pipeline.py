@@ -279,7 +279,7 @@ def _bearing(linked: Linked, engine: Engine, path: Path) -> IbisTable:
 def _marks(linked: Linked, borne: IbisTable, kept: Kept, engine: Engine) -> list[campaign_stage.Marks]:
     """The marks of every cluster, in the order of clusters."""
     observed = campaign_stage.Observed(
-        bearing=borne.filter(~borne.is_public),
+        bearing=campaign_stage.numbered(borne.filter(~borne.is_public)),
         signals=kept.rollups.content,
         templated=linked.templated,
         traits=plain(linked.traits.filter(pc.is_in(linked.traits["account_id"], linked.members["account_id"]))),

@@ -80,8 +80,8 @@ def _texts(bearing: IbisTable, signals: IbisTable) -> pa.Table:
     order = ibis.window(group_by=["cluster_id", "account_id"], order_by="item_id")
     ranked = texts.mutate(rank=ibis.row_number().over(order))
     chosen = ranked.filter(ranked["rank"] < MAX_TEXTS).drop("rank")
-    names = ("cluster_id", "account_id", "item_id", "sketch", "system_prompt_id")
-    return signals.inner_join(chosen, "exchange_id").select(*names).to_pyarrow()
+    told = signals.select("exchange_id", "sketch", "system_prompt_id").inner_join(chosen, "exchange_id")
+    return told.drop("exchange_id").to_pyarrow()
 
 
 def _candidates(texts: pa.Table) -> _Candidates:
