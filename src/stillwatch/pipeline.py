@@ -99,7 +99,7 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
     before = _past(linked, engine, earlier)
     borne = _bearing(linked, engine, kept.work / "bearing.parquet")
     marks = _marks(linked, borne, kept, engine)
-    judged = _campaigns(linked, _tables(linked, borne), engine, marks, before, pardoned=pardoned)
+    judged = _campaigns(linked, _tables(linked, borne, kept.work), engine, marks, before, pardoned=pardoned)
     _show_skeletons(judged, linked.templated, engine, kept.exemplars)
     progress("decisions", 0, 0)
     policy = decisions.load_policy(settings.policy)
@@ -185,7 +185,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
 
 def _with_leads(linked: Linked, received: linkage.Leads, engine: Engine, work: Path, pardoned: set[str]) -> Linked:
     """The same, with what leads bring together of the accounts that are in no campaign without them."""
-    tables = _tables(linked, _bearing(linked, engine, work / "bearing-alone.parquet"))
+    tables = _tables(linked, _bearing(linked, engine, work / "bearing-alone.parquet"), work)
     clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=pardoned)
     ordinary = campaign_stage.ordinary(campaign_stage.outside(tables, engine).units)
     tied = linkage.findings_with_leads(
@@ -246,7 +246,7 @@ def _accounts_only(table: pa.Table, exposure: Mapping[str, int]) -> pa.Table:
     return table.filter(pc.is_in(table["account_id"], pa.array(list(exposure), pa.string())))
 
 
-def _tables(linked: Linked, borne: IbisTable | None = None) -> campaign_stage.Tables:
+def _tables(linked: Linked, borne: IbisTable | None = None, work: Path | None = None) -> campaign_stage.Tables:
     return campaign_stage.Tables(
         templated=linked.templated,
         activity=linked.activity,
@@ -260,6 +260,7 @@ def _tables(linked: Linked, borne: IbisTable | None = None) -> campaign_stage.Ta
         precision=linked.precision,
         content=linked.content,
         taken=linked.taken,
+        work=work,
     )
 
 
@@ -278,7 +279,7 @@ def _bearing(linked: Linked, engine: Engine, path: Path) -> IbisTable:
 def _marks(linked: Linked, borne: IbisTable, kept: Kept, engine: Engine) -> list[campaign_stage.Marks]:
     """The marks of every cluster, in the order of clusters."""
     observed = campaign_stage.Observed(
-        bearing=borne.filter(~borne.is_public),
+        bearing=campaign_stage.numbered(borne.filter(~borne.is_public)),
         signals=kept.rollups.content,
         templated=linked.templated,
         traits=plain(linked.traits.filter(pc.is_in(linked.traits["account_id"], linked.members["account_id"]))),

@@ -8,7 +8,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from stillwatch.campaigns.attempts import REFUSALS, TRIED, AttemptDay, TechniqueUse, attempt_days, attempts_by
+from stillwatch.campaigns.attempts import (
+    REFUSALS,
+    TRIED,
+    AttemptDay,
+    TechniqueUse,
+    attempt_days,
+    attempts_by,
+    reaching_rows,
+)
 from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS, REPLAYS, arrow_schema
@@ -63,7 +71,8 @@ def is_refused(row: Row) -> bool:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_attempts_equal_a_count_in_plain_python(seed: int, engine: EmbeddedEngine) -> None:
     rows = exchanges(seed)
-    found = attempts_by(engine.memory(pa.Table.from_pylist(rows, TEMPLATED)), "cluster_id")
+    sent = engine.memory(pa.Table.from_pylist(rows, TEMPLATED))
+    found = attempts_by(sent, reaching_rows(sent), "cluster_id")
     for cluster in (0, 1):
         mine = [row for row in rows if row["cluster_id"] == cluster]
         reaching = [row for row in mine if techniques_of(row)]
@@ -89,9 +98,9 @@ def test_days_equal_a_count_in_plain_python_in_any_order(seed: int, engine: Embe
         for row in sent:
             key = (cluster, row["started_at"].date(), techniques_of(row), len(sent) <= TRIED)
             expected[key].append((form, row))
-    told = attempt_days(engine.memory(pa.Table.from_pylist(rows, TEMPLATED)), "cluster_id")
+    told = attempt_days(reaching_rows(engine.memory(pa.Table.from_pylist(rows, TEMPLATED))), "cluster_id")
     random.Random(seed).shuffle(rows)
-    assert attempt_days(engine.memory(pa.Table.from_pylist(rows, TEMPLATED)), "cluster_id") == told
+    assert attempt_days(reaching_rows(engine.memory(pa.Table.from_pylist(rows, TEMPLATED))), "cluster_id") == told
     assert {(cluster, day) for cluster, days in told.items() for day in days} == {
         (
             key[0],

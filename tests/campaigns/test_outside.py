@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.campaigns.clues import tables
 
-from stillwatch.campaigns.attempts import attempts_by
+from stillwatch.campaigns.attempts import attempts_by, reaching_rows
 from stillwatch.campaigns.extraction import reaches
 from stillwatch.campaigns.gather import days_by, usage_by
 from stillwatch.campaigns.ordinary import Segment, units_of
@@ -47,7 +47,8 @@ def test_the_columns_of_units_are_those_of_a_cluster_asked_for_the_same(engine: 
     """Every account is a unit here; usage, days and attempts of clusters are counted by other queries."""
     of = tables(engine, random_exchanges(seed), [])
     units, days, reaching = outside(of, engine)
-    usages, attempts = (by(of.templated, "account_id") for by in (usage_by, attempts_by))
+    usages = usage_by(of.templated, "account_id")
+    attempts = attempts_by(of.templated, reaching_rows(of.templated), "account_id")
     _, expected_days = days_by(of.templated, "account_id")
     expected = units_of([usages[name] for name in sorted(usages)])
     for name in ("exchanges", "items", "output_tokens", "intents", "mixes", "narrowness"):

@@ -6,10 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillwatch.campaigns.sightings import ALONE, SIGHTINGS_SCHEMA, Sightings, matrix, recurring
+from stillwatch.campaigns import sightings
+from stillwatch.campaigns.sightings import ALONE, SIGHTINGS_SCHEMA, Sightings, matrix, recurring, used
 from stillwatch.records import SKETCH_SIZE
 
 FINGERPRINTS = st.sampled_from([0, 1, 2, 3, -(2**63), 2**63 - 1, 1 << 33])
@@ -94,3 +96,21 @@ def test_what_recurs_is_what_enough_accounts_use_in_enough_texts(
     )
     found = recurring(*columns, least=(accounts, least))
     assert found.tolist() == [list(pair) for pair in expected]
+
+
+def test_what_recurs_is_the_same_counted_in_one_part_or_in_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    rows = (rng.integers(0, 60, (50, SKETCH_SIZE)), rng.integers(0, 3, 50), np.arange(50) // 5, np.arange(50) // 2)
+    whole = recurring(*rows, least=(3, 3))
+    monkeypatch.setattr(sightings, "_COUNTED_AT_ONCE", 32)
+    assert len(whole) > 60  # fingerprints alone, and pairs besides
+    np.testing.assert_array_equal(recurring(*rows, least=(3, 3)), whole)
+
+
+def test_users_of_a_pair_are_counted_once_each_outside_clusters_and_by_cluster() -> None:
+    clusters = np.array([-1, 7, -1, 7, 2])  # of five accounts
+    said = [(0, 1), (0, 1), (1, 0), (1, 2), (2, 1), (3, 2), (3, 2), (4, 2)]  # account and pair
+    loose = np.zeros(3, np.int64)
+    keys = used(np.array([account * 3 + pair for account, pair in said]), clusters, 8, loose)
+    assert loose.tolist() == [0, 2, 0]
+    assert sorted(keys.tolist()) == [0 * 8 + 7, 2 * 8 + 2, 2 * 8 + 7, 2 * 8 + 7]

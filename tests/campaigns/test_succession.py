@@ -19,6 +19,7 @@ from stillwatch.campaigns.succession import (
     agreements,
     bits_by_group,
     handover,
+    handovers,
     links,
 )
 
@@ -161,6 +162,16 @@ def test_only_a_stop_and_a_start_make_a_pair() -> None:
     assert handover(pool("old", START, END, marks()), new(), END) is None  # it goes on
     assert handover(old(), new(began=START), END) is None  # it was there all along
     assert handover(old(), new(began=BAN + timedelta(days=15)), START + timedelta(days=60)) is None  # too late
+
+
+def test_handovers_among_many_are_those_of_every_two_of_them() -> None:
+    news = [new(), new(began=START), replace(new(began=BAN - timedelta(hours=2)), campaign_id="c-early")]
+    many = [old(), pool("on", START, END, marks()), pool("gone", START, BAN + timedelta(hours=9), marks()), *news]
+    found = [(before.campaign_id, after.campaign_id, between) for before, after, between in handovers(many, news, END)]
+    by_name = sorted(many, key=lambda one: one.campaign_id)
+    each = [(a.campaign_id, b.campaign_id, handover(a, b, END)) for b in news for a in by_name if a is not b]
+    assert len(found) == 4
+    assert found == [row for row in each if row[2] is not None]
 
 
 def test_the_sooner_the_start_the_more_it_says_and_hours_of_the_day_say_nothing() -> None:

@@ -3,7 +3,7 @@
 from stillwatch.campaigns.assemble import accused, campaigns, judged_accounts, template_name
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Member
-from stillwatch.campaigns.gather import Tables, bearing, facts
+from stillwatch.campaigns.gather import Tables, bearing, facts, numbered
 from stillwatch.campaigns.known import Known, Past, known_campaign, known_json, past, remembered
 from stillwatch.campaigns.marks import Marks, Observed, marks
 from stillwatch.campaigns.ordinary import ordinary
@@ -33,6 +33,7 @@ __all__ = [
     "known_json",
     "marked",
     "marks",
+    "numbered",
     "ordinary",
     "organisation_units",
     "outside",

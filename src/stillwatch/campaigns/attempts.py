@@ -61,19 +61,18 @@ class Attempts:
     days: Sequence[AttemptDay] = ()
 
 
-def attempts_by(rows: IbisTable, key: str) -> dict[Any, Attempts]:
-    """Attempts of each value of `key` over rows of templated exchanges, without days."""
+def attempts_by(rows: IbisTable, reaching: IbisTable, key: str) -> dict[Any, Attempts]:
+    """Attempts of each value of `key` over rows of templated exchanges, and those `reaching`; without days."""
     told = rows.group_by(key).aggregate(exchanges=rows.count()).to_pyarrow().to_pylist()
-    found = _reaching_by(rows, key)
+    found = _reaching_by(reaching, key)
     return {
         row[key]: _attempts({**row, **found[row[key]]}) if row[key] in found else Attempts(row["exchanges"])
         for row in told
     }
 
 
-def _reaching_by(rows: IbisTable, key: str) -> dict[Any, dict[str, Any]]:
+def _reaching_by(reaching: IbisTable, key: str) -> dict[Any, dict[str, Any]]:
     """Counts of the exchanges that reach for reasoning, of each value of `key` that has any."""
-    reaching = reaching_rows(rows)
     sums = reaching.group_by(key).aggregate(
         reaching=ibis._.count(),
         refused=_count(reaching.is_refused),
@@ -91,9 +90,8 @@ def _reaching_by(rows: IbisTable, key: str) -> dict[Any, dict[str, Any]]:
     return {row[key]: row for row in sums.to_pyarrow().to_pylist()}
 
 
-def attempt_days(rows: IbisTable, key: str) -> dict[Any, list[AttemptDay]]:
-    """The days of each value of `key` on which it reached for reasoning."""
-    reaching = reaching_rows(rows)
+def attempt_days(reaching: IbisTable, key: str) -> dict[Any, list[AttemptDay]]:
+    """The days of each value of `key` on which it reached for reasoning, of rows as `reaching_rows` gives them."""
     reaching = reaching.mutate(
         form=ibis.coalesce(reaching.template_id, reaching.item_id),
         day=(reaching.started_at.epoch_seconds() // 86400).cast("int64"),

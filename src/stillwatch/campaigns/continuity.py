@@ -1,6 +1,6 @@
 """Campaigns of this run beside those of earlier ones: id, lineage and displacement of each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,10 @@ from stillwatch.campaigns.known import Known, Past, updated
 from stillwatch.campaigns.marks import Marks
 from stillwatch.campaigns.succession import (
     Agreement,
-    Handover,
     Surroundings,
     agreements,
     bits_by_group,
-    handover,
+    handovers,
     links,
     renewed_known,
 )
@@ -55,25 +54,16 @@ def _displaced(
     current: Sequence[Known], everything: Mapping[str, Known], others: Surroundings, ended_at: datetime
 ) -> dict[tuple[str, str], list[Agreement]]:
     """For each pair of later and earlier campaign whose marks link them: what agrees."""
-    pairs = list(_pairs(current, everything, ended_at))
+    pairs = list(handovers(list(everything.values()), current, ended_at))
     began = min((s.first_seen_at for c in everything.values() for s in c.accounts.values()), default=ended_at)
     observed_hours = (ended_at - began).total_seconds() / 3600 + 1
+    holders = others.holders({old.campaign_id: old.marks for old, _, _ in pairs if old.marks is not None}.values())
     found = {}
     for old, new, between in pairs:
-        agreed = agreements(old, new, between, others, observed_hours)
+        agreed = agreements(old, new, between, others, observed_hours, holders)
         if links(agreed, len(pairs)):
             found[new.campaign_id, old.campaign_id] = agreed
     return found
-
-
-def _pairs(
-    current: Sequence[Known], everything: Mapping[str, Known], ended_at: datetime
-) -> Iterator[tuple[Known, Known, Handover]]:
-    for new in current:
-        for name in sorted(everything):
-            between = handover(everything[name], new, ended_at) if name != new.campaign_id else None
-            if between is not None:
-                yield everything[name], new, between
 
 
 def _continuation(

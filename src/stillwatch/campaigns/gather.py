@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -10,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by
+from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by, reaching_rows
 from stillwatch.campaigns.days import NO_DAYS, Days, as_days
 from stillwatch.campaigns.embeddings import Embeddings
 from stillwatch.campaigns.facts import Evidence, Facts, FamilyUse, GroupLink, Member, TemplateUse, Usage
@@ -41,7 +42,8 @@ class Tables:
 
     `columns` are those of the exchanges that hold anything; `borne`, when it was written already, is what `bearing`
     gives; `precision` how often the sender of each lead proved right; `content` the exchanges with their input tokens;
-    `taken` the output tokens of every account.
+    `taken` the output tokens of every account; `work` a folder for what several questions read, which each asks for
+    again where there is none.
     """
 
     templated: IbisTable
@@ -56,6 +58,7 @@ class Tables:
     precision: Mapping[str, float] = field(default_factory=dict)
     content: IbisTable | None = None
     taken: Mapping[str, int] = field(default_factory=dict)
+    work: Path | None = None
 
     @property
     def may_hold_prompts(self) -> bool:
@@ -68,10 +71,12 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     clusters = _by_cluster(tables.members)
     if not clusters:
         return []
-    members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
-    borne = bearing(tables, engine, account_count=account_count) if tables.borne is None else tables.borne
-    own = borne.filter(~borne.is_public)
-    usages = _with_segments(usage_by(own, "cluster_id"), _with_programs(own, tables, engine), "cluster_id")
+    members = _members(tables, engine)
+    borne = tables.borne
+    if borne is None:
+        borne = _kept(bearing(tables, engine, account_count=account_count), "bearing.parquet", tables, engine)
+    own = numbered(borne.filter(~borne.is_public))
+    usages = _with_segments(usage_by(own, "cluster_id"), _by_segment(own, tables, engine))
     numbers, days = days_by(own, "cluster_id")
     has_prompts = tables.may_hold_prompts and bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
     context = _Context(
@@ -83,10 +88,10 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         families=family_uses(own),
         usages=usages,
         days={name: days.take(np.array([i])) for i, name in enumerate(numbers)},
-        bearers=_bearers(own, clusters),
+        bearers=_bearers(own, clusters, tables.members),
         totals=_totals(tables.activity, members),
         public_shares=_public_shares(borne),
-        attempts=_attempts(tables.templated, members) if tables.may_hold_prompts else {},
+        attempts=_attempts(tables, members, engine) if tables.may_hold_prompts else {},
         handed_on=handed_on_by(tables.replays, members),
         has_prompts=has_prompts,
         columns=_columns(tables, has_prompts=has_prompts),
@@ -99,14 +104,25 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
 def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
     """The members' exchanges that bear what is far commoner in their cluster.
 
-    With `cluster_id`, `is_public`, and `is_reworded`: by its family alone.
+    With `cluster_id`, `is_public`, `is_reworded`: by its family alone, and `member`: the row among the members.
     """
     sizes = {c: len(ids) for c, ids in _by_cluster(tables.members).items()}
-    members = engine.memory(tables.members.select(["account_id", "cluster_id"]))
+    members = _members(tables, engine)
     said = family_holders(tables.templated, members) if sizes and tables.may_hold_prompts else []
     core, reworded = _core(tables, sizes, account_count), _core_families(said, sizes, account_count)
     exchanges = tables.templated if core.num_rows or reworded.num_rows else tables.templated.limit(0)
     return _bearing(exchanges, members, engine.memory(core), engine.memory(reworded))
+
+
+def numbered(borne: IbisTable) -> IbisTable:
+    """What is borne with the number of the member for its account: numbers are told apart sooner than names."""
+    return borne.drop("account_id").rename(account_id="member")
+
+
+def _members(tables: Tables, engine: Engine) -> IbisTable:
+    """The members: account_id, cluster_id and their rows."""
+    members = tables.members.select(["account_id", "cluster_id"])
+    return engine.memory(members.append_column("member", pa.array(range(members.num_rows), pa.int64())))
 
 
 def _with_volume(found: Sequence[Facts], tables: Tables) -> list[Facts]:
@@ -135,19 +151,24 @@ def _with_sizes(found: Sequence[Facts], tables: Tables, engine: Engine) -> list[
     return [replace(one, sizes=sizes.get(number, one.sizes)) for number, one in enumerate(found)]
 
 
-def _with_programs(rows: IbisTable, tables: Tables, engine: Engine) -> IbisTable:
-    """The rows with the organisation and the access programme of their accounts."""
-    declared = engine.memory(tables.accounts.select(["account_id", "organization_id", "access_program"]))
-    return rows.left_join(declared, "account_id").drop("account_id_right")
+def _by_segment(own: IbisTable, tables: Tables, engine: Engine) -> IbisTable:
+    """Exchanges of each cluster by what makes its segment: cluster_id, n, and as in SEGMENT."""
+    counted = own.group_by(["cluster_id", "account_id", "model", "script"]).aggregate(n=ibis._.count())
+    programmes = tables.accounts["access_program"].combine_chunks()
+    places = pc.index_in(tables.members["account_id"].combine_chunks(), tables.accounts["account_id"].combine_chunks())
+    declared = {"account_id": pa.array(range(len(places)), pa.int64()), "access_program": programmes.take(places)}
+    rows = counted.left_join(engine.memory(pa.table(declared)), "account_id").drop("account_id_right")
+    return rows.group_by(["cluster_id", *SEGMENT]).aggregate(n=rows.n.sum())
 
 
-def _with_segments(usages: Mapping[Any, Usage], rows: IbisTable, key: str) -> dict[Any, Usage]:
+def _with_segments(usages: Mapping[Any, Usage], counted: IbisTable) -> dict[Any, Usage]:
     """The usages with the segment of each: the commonest value of each part, of equals the first by name."""
-    counted = rows.group_by([key, *SEGMENT]).aggregate(n=ibis._.count()).to_pyarrow().to_pylist()
     counts: dict[Any, tuple[dict[str | None, int], ...]] = {}
-    for row in counted:
-        for part, counter in zip(SEGMENT, counts.setdefault(row[key], tuple({} for _ in SEGMENT)), strict=True):
-            counter[row[part]] = counter.get(row[part], 0) + row["n"]
+    for row in counted.to_pyarrow().to_pylist():
+        for part, counter in zip(
+            SEGMENT, counts.setdefault(row["cluster_id"], tuple({} for _ in SEGMENT)), strict=True
+        ):
+            counter[row[part]] = counter.get(row[part], 0) + int(row["n"])
     return {name: replace(usage, segment=tuple(map(_commonest, counts[name]))) for name, usage in usages.items()}
 
 
@@ -155,29 +176,38 @@ def _commonest(counter: Mapping[str | None, int]) -> str | None:
     return min(counter, key=lambda value: (-counter[value], value or ""))
 
 
-def _bearers(bearing: IbisTable, clusters: Mapping[int, Sequence[str]]) -> dict[int, Days]:
+def _bearers(own: IbisTable, clusters: Mapping[int, Sequence[str]], members: pa.Table) -> dict[int, Days]:
     """What each account of each cluster did on its days with template-bearing exchanges, by account."""
-    accounts, days = days_by(bearing, "account_id")
-    number = {account_id: i for i, account_id in enumerate(accounts)}
+    accounts, days = days_by(own, "account_id")
+    names = members["account_id"].to_pylist()
+    number = {names[row]: i for i, row in enumerate(accounts)}
     places = {cluster: [number[one] for one in ids if one in number] for cluster, ids in clusters.items()}
     return {cluster: days.take(np.array(of, np.int64)) for cluster, of in places.items()}
 
 
-def _attempts(sent: IbisTable, members: IbisTable) -> dict[int, Attempts]:
+def _attempts(tables: Tables, members: IbisTable, engine: Engine) -> dict[int, Attempts]:
     """How all traffic of each cluster's members reaches for reasoning: what is tried bears no template yet."""
-    rows = sent.inner_join(members, "account_id")
-    days = attempt_days(rows, "cluster_id")
+    rows = tables.templated.inner_join(members, "account_id")
+    names = ("cluster_id", "account_id", "template_id", "item_id", "started_at", "code", "is_refused")
+    reaching = _kept(reaching_rows(rows).select(*names), "reaching.parquet", tables, engine)
+    days = attempt_days(reaching, "cluster_id")
     return {
         cluster: replace(attempts, days=days.get(cluster, []))
-        for cluster, attempts in attempts_by(rows, "cluster_id").items()
+        for cluster, attempts in attempts_by(rows, reaching, "cluster_id").items()
     }
+
+
+def _kept(rows: IbisTable, name: str, tables: Tables, engine: Engine) -> IbisTable:
+    """The rows, written once where there is a folder for it."""
+    return rows if tables.work is None else engine.write(rows, tables.work / name)
 
 
 def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
     """Usage of each value of `key` over rows of templated exchanges."""
-    items = rows.group_by([key, "item_id"]).aggregate(exchanges=ibis._.count(), accounts=ibis._.account_id.nunique())
+    senders = rows.group_by([*dict.fromkeys((key, "item_id", "account_id"))]).aggregate(n=ibis._.count())
+    items = senders.group_by([key, "item_id"]).aggregate(exchanges=ibis._.n.sum(), accounts=ibis._.count())
     spread = items.group_by(key).aggregate(
-        items=ibis._.item_id.nunique(),
+        items=ibis._.item_id.count(),
         copies=(ibis._.exchanges * (ibis._.accounts - 1)).sum(),
         repeated=(ibis._.exchanges - ibis._.accounts).sum(),
     )

@@ -24,8 +24,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import log2
 
-import numpy as np
-
 from stillwatch.campaigns.coordination import Measure, TestResult
 from stillwatch.campaigns.days import WHOLE
 from stillwatch.campaigns.facts import Facts
@@ -170,7 +168,7 @@ def _named(segment: Sequence[str | None]) -> str:
 
 
 def _measures(row: Floats, bits: Floats, values: Floats) -> tuple[Measure, ...]:
-    median = np.median(values, axis=0)
+    median = values[[(len(values) - 1) // 2, len(values) // 2]].mean(axis=0)  # the columns are sorted
     return tuple(
         Measure(name, round(float(row[i]), 6), round(float(median[i]), 6), round(float(bits[i]), 6), _MEANS[name])
         for i, name in enumerate(MEASURES)

@@ -151,19 +151,34 @@ def _own_wordings(sent: Sent, accused: Sequence[Facts]) -> dict[str, list[_Wordi
     borne = pc.and_(pc.is_in(table["principal"], verified), pc.greater_equal(table["account_id_count"], MIN_BEARERS))
     owned = table.filter(borne)
     table = table.filter(pc.is_in(table["template_id"], owned["template_id"]))
-    of_account = {account: number for number, one in enumerate(accused) for account in one.account_ids}
-    holders: dict[int, list[str]] = defaultdict(list)
-    for template_id, principal in zip(table["template_id"].to_pylist(), table["principal"].to_pylist(), strict=True):
-        holders[template_id].append(principal)
+    holders, inside = _holders(table, accused)
     found: dict[str, list[_Wording]] = defaultdict(list)
     for row in owned.sort_by([("principal", "ascending"), ("template_id", "ascending")]).to_pylist():
-        others = [p for p in holders[row["template_id"]] if p != row["principal"]]
-        outside = Counter(of_account[p] for p in others if p in of_account)
-        strangers = len(others) - max(outside.values(), default=0)
+        outside = inside.get(row["template_id"], {})
+        strangers = holders[row["template_id"]] - 1 - max(outside.values(), default=0)
         if strangers < row["account_id_count"]:
             counts = (row["exchanges_sum"], row["account_id_count"], outside, strangers)
             found[row["principal"]].append(_Wording(row["template_id"], *counts))
     return dict(found)
+
+
+def _holders(held: pa.Table, accused: Sequence[Facts]) -> tuple[dict[int, int], dict[int, dict[int, int]]]:
+    """How many principals hold each template, and how many of each campaign outside, by its place among them.
+
+    `held` has a row for each template and principal. No organisation is in a campaign outside.
+    """
+    accounts = pa.array([account for one in accused for account in one.account_ids], pa.string())
+    campaigns = pa.array([number for number, one in enumerate(accused) for _ in one.account_ids], pa.int64())
+    campaign = campaigns.take(pc.index_in(held["principal"].combine_chunks(), accounts))
+    counted = pa.table({"template_id": held["template_id"], "campaign": campaign})
+    counted = counted.group_by(["template_id", "campaign"]).aggregate([([], "count_all")])
+    total: Counter[int] = Counter()
+    inside: dict[int, dict[int, int]] = defaultdict(dict)
+    for row in counted.to_pylist():
+        total[row["template_id"]] += row["count_all"]
+        if row["campaign"] is not None:
+            inside[row["template_id"]][row["campaign"]] = row["count_all"]
+    return dict(total), dict(inside)
 
 
 def _linked(principal: str, wordings: Sequence[_Wording]) -> _Unit | None:
@@ -236,6 +251,7 @@ def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -
         borne=None,
         taken={},  # one customer, however much it takes
         content=None,
+        work=tables.work and tables.work / "organisations",
     )
     found = facts(of_units, engine, account_count=len(sent.principals))
     pairs = [(unit, one) for (unit, _), one in zip(kept, found, strict=True)]

@@ -5,7 +5,8 @@ Misses: pivots spread over weeks; windows shorter than `2 * SPAN_DAYS`.
 Source: disclosed in February 2026 (nearly half of one campaign's traffic within 24 hours); see docs/concepts.md.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -27,12 +28,14 @@ class Pivot:
 def pivots(days: Sequence[tuple[date, str, int]]) -> list[Pivot]:
     """The largest rise of each model that reaches JUMP; `days` holds day, model, exchanges."""
     dates = sorted({day for day, _, _ in days})
-    count: dict[tuple[date, str], int] = {}
+    count: Counter[tuple[date, str]] = Counter()
+    sent: Counter[date] = Counter()
     for day, model, exchanges in days:
-        count[day, model] = count.get((day, model), 0) + exchanges
+        count[day, model] += exchanges
+        sent[day] += exchanges
     found = []
     for model in sorted({model for _, model, _ in days}):
-        rises = [_rise(count, dates, i, model) for i in range(1, len(dates))]
+        rises = [_rise(count, sent, dates, i, model) for i in range(1, len(dates))]
         best = max(
             (rise for rise in rises if rise is not None), key=lambda p: p.share_after - p.share_before, default=None
         )
@@ -41,11 +44,13 @@ def pivots(days: Sequence[tuple[date, str, int]]) -> list[Pivot]:
     return found
 
 
-def _rise(count: dict[tuple[date, str], int], dates: Sequence[date], i: int, model: str) -> Pivot | None:
+def _rise(
+    count: Mapping[tuple[date, str], int], sent: Mapping[date, int], dates: Sequence[date], i: int, model: str
+) -> Pivot | None:
     """The model's share on both sides of day i; None when either side has fewer than MIN_EXCHANGES."""
     shares = []
     for side in (dates[max(i - SPAN_DAYS, 0) : i], dates[i : i + SPAN_DAYS]):
-        total = sum(n for (day, _), n in count.items() if day in side)
+        total = sum(sent[day] for day in side)
         if total < MIN_EXCHANGES:
             return None
         shares.append(sum(count.get((day, model), 0) for day in side) / total)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stillwatch.records import SKETCH_SIZE
 
 Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+Bits = NDArray[np.uint64]
 
 SIGHTINGS_SCHEMA = pa.schema([("sighting", pa.int64())])
 ALONE = -1  # beside a fingerprint that is wanted whatever stands beside it; fingerprints are positive
@@ -23,6 +23,7 @@ PAIRS = 2 * SKETCH_SIZE  # at most, of one row: neighbours, the system prompt, f
 _FREE = -1  # of a place in a table
 _NOBODY = -1
 _NO_TEXT = -1
+_BITS = 64
 _COUNTED_AT_ONCE = 1 << 20  # pairs in one table, so that it stays at a hundred megabytes
 _REMEMBERED = 1 << 23  # sightings at most: 64 megabytes
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplying by it spreads bits upwards
@@ -60,11 +61,34 @@ def recurring(sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, lea
     Rows are those of one account after those of another; `texts` numbers whole texts, below zero for none.
     """
     parts = 1 << (PAIRS * len(sketches) // _COUNTED_AT_ONCE).bit_length()
-    counts = _counts(sketches, prompts, parts).tolist()
+    ends = np.cumsum(_counts(sketches, prompts, parts))
+    places = np.split(_parted(sketches, prompts, ends), ends[:-1])
     rows = (sketches, prompts, accounts, texts)
-    found = [_recurring(*rows, part, parts, _capacity(count), least) for part, count in enumerate(counts)]
-    pairs = np.concatenate(found)
+    pairs = np.concatenate([_recurring(*rows, of, _capacity(len(of)), least) for of in places])
     return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
+
+
+@njit(nogil=True, cache=True)
+def used(said: Ints, clusters: Ints, width: int, loose: Ints) -> Ints:
+    """Who uses each pair, of sorted sightings: the pair times `width` plus the cluster of every account that has one.
+
+    `clusters` (accounts,) is below zero for an account in none, and `loose` (pairs,) is raised for each of these.
+    """
+    keys, count = np.empty(len(said), np.int64), 0
+    owner, previous, pairs = 0, np.int64(_FREE), len(loose)
+    for value in said:
+        if value == previous:
+            continue
+        previous = value
+        while value >= (owner + 1) * pairs:
+            owner += 1
+        pair = value - owner * pairs
+        if clusters[owner] < 0:
+            loose[pair] += 1
+        else:
+            keys[count] = pair * width + clusters[owner]
+            count += 1
+    return keys[:count].copy()
 
 
 def matrix(sketch: pa.Array | pa.ChunkedArray) -> Ints:
@@ -74,8 +98,12 @@ def matrix(sketch: pa.Array | pa.ChunkedArray) -> Ints:
         size = 8 * SKETCH_SIZE
         flat = whole.fill_null(bytes(size)).cast(pa.binary(size))
         return np.frombuffer(flat.buffers()[1], np.int64)[: len(flat) * SKETCH_SIZE].reshape(-1, SKETCH_SIZE)
-    flat = whole.cast(pa.list_(pa.int64())).fill_null([0] * SKETCH_SIZE).flatten()
-    return np.asarray(flat).reshape(-1, SKETCH_SIZE)
+    told = np.asarray(whole.flatten()).astype(np.int64, copy=False).reshape(-1, SKETCH_SIZE)
+    if len(told) == len(whole):
+        return told
+    every = np.zeros((len(whole), SKETCH_SIZE), np.int64)
+    every[whole.is_valid().to_numpy(zero_copy_only=False)] = told
+    return every
 
 
 def _capacity(count: int) -> int:
@@ -119,12 +147,19 @@ def _indexed(pairs: Ints, capacity: int) -> Ints:
 
 
 @njit(nogil=True, cache=True)
-def _marked(pairs: Ints, capacity: int) -> Flags:
-    """Marks at the places of what stands first in a pair: most that is looked at stands first in none."""
-    firsts = np.zeros(capacity, np.bool_)
+def _marked(pairs: Ints, capacity: int) -> Bits:
+    """A bit at the place of what stands first in a pair: most that is looked at stands first in none."""
+    firsts = np.zeros(capacity // _BITS + 1, np.uint64)
     for number in range(len(pairs)):
-        firsts[_place(np.uint64(pairs[number, 0]), capacity)] = True
+        at = _place(np.uint64(pairs[number, 0]), capacity)
+        firsts[at // _BITS] |= np.uint64(1) << np.uint64(at % _BITS)
     return firsts
+
+
+@njit(nogil=True, cache=True)
+def _is_marked(first: np.int64, firsts: Bits) -> np.bool_:
+    at = _place(np.uint64(first), (len(firsts) - 1) * _BITS)
+    return (firsts[at // _BITS] >> np.uint64(at % _BITS)) & np.uint64(1) != 0
 
 
 @njit(nogil=True, cache=True)
@@ -139,27 +174,33 @@ def _number(first: np.int64, second: np.int64, pairs: Ints, table: Ints) -> np.i
 
 
 @njit(nogil=True, cache=True)
-def _sighted(sketches: Ints, prompts: Ints, owners: Ints, pairs: Ints, table: Ints, firsts: Flags, said: Ints) -> Ints:
+def _sighted(sketches: Ints, prompts: Ints, owners: Ints, pairs: Ints, table: Ints, firsts: Bits, said: Ints) -> Ints:
     """The sightings that were not said lately, and notes them as said.
 
     Threads share `said`. A place holds whatever one of them wrote last, and nothing is left out that none has said.
     """
-    found = np.empty(len(sketches) * 2 * sketches.shape[1], np.int64)
-    used = 0
+    size = sketches.shape[1]
+    found, used = np.empty(len(sketches) * 2 * size, np.int64), 0
     for row in range(len(sketches)):
-        for column in range(2 * sketches.shape[1]):
-            first, second = _pair(sketches, prompts, row, column)
-            if first == 0 or not firsts[_place(np.uint64(first), len(firsts))]:
+        for column in range(size + 1):
+            first = sketches[row, column] if column < size else prompts[row]
+            if first == 0 or not _is_marked(first, firsts):
                 continue
-            number = _number(first, second, pairs, table)
-            if number == _FREE:
-                continue
-            value = np.int64(owners[row]) * len(pairs) + number
-            at = _place(np.uint64(value), len(said))
-            if said[at] != value:
-                said[at] = value
-                found[used] = value
-                used += 1
+            for beside in range(2 if column < size else 1):
+                second = np.int64(0) if column == size else np.int64(ALONE)
+                if beside:
+                    second = sketches[row, column + 1] if column + 1 < size else np.int64(0)
+                    if second == 0:
+                        continue
+                number = _number(first, second, pairs, table)
+                if number == _FREE:
+                    continue
+                value = np.int64(owners[row]) * len(pairs) + number
+                at = _place(np.uint64(value), len(said))
+                if said[at] != value:
+                    said[at] = value
+                    found[used] = value
+                    used += 1
     return found[:used].copy()
 
 
@@ -182,37 +223,46 @@ def _counts(sketches: Ints, prompts: Ints, parts: int) -> Ints:
 
 
 @njit(nogil=True, cache=True)
+def _parted(sketches: Ints, prompts: Ints, ends: Ints) -> Ints:
+    """Where the pairs stand, those of one part together and in order: row times PAIRS plus column, (pairs,).
+
+    `ends` (parts,) says where each part ends.
+    """
+    places, at = np.empty(ends[-1], np.int64), np.zeros(len(ends), np.int64)
+    at[1:] = ends[:-1]
+    for row in range(len(sketches)):
+        for column in range(2 * sketches.shape[1]):
+            first, second = _pair(sketches, prompts, row, column)
+            if first != 0:
+                part = _part(first, second, len(ends))
+                places[at[part]] = row * 2 * sketches.shape[1] + column
+                at[part] += 1
+    return places
+
+
+@njit(nogil=True, cache=True)
 def _recurring(
-    sketches: Ints,
-    prompts: Ints,
-    accounts: Ints,
-    texts: Ints,
-    part: int,
-    parts: int,
-    capacity: int,
-    least: tuple[int, int],
+    sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, places: Ints, capacity: int, least: tuple[int, int]
 ) -> Ints:
-    """The pairs of one part that recur, in no order: (pairs, 2).
+    """The pairs at these places that recur, in no order: (pairs, 2).
 
     Of each pair the texts that it was first seen in are kept, as many as are asked for, the rest of the row no text.
     """
     keys = np.zeros((capacity, 2), np.int64)  # a first of zero is a free place
     latest, used_by = np.full(capacity, _NOBODY, np.int32), np.zeros(capacity, np.int32)
     seen_in = np.full((capacity, least[1]), _NO_TEXT, np.int32)
-    for row in range(len(sketches)):
-        for column in range(2 * sketches.shape[1]):
-            first, second = _pair(sketches, prompts, row, column)
-            if first == 0 or _part(first, second, parts) != part:
-                continue
-            at = _place(_hash(first, second), capacity)
-            while keys[at, 0] != 0 and (keys[at, 0] != first or keys[at, 1] != second):
-                at = (at + 1) & (capacity - 1)
-            keys[at, 0], keys[at, 1] = first, second
-            if latest[at] != accounts[row]:
-                latest[at] = accounts[row]
-                used_by[at] += 1
-            if texts[row] != _NO_TEXT:
-                _note(seen_in[at], texts[row])
+    for place in places:
+        row = place // (2 * sketches.shape[1])
+        first, second = _pair(sketches, prompts, row, place % (2 * sketches.shape[1]))
+        at = _place(_hash(first, second), capacity)
+        while keys[at, 0] != 0 and (keys[at, 0] != first or keys[at, 1] != second):
+            at = (at + 1) & (capacity - 1)
+        keys[at, 0], keys[at, 1] = first, second
+        if latest[at] != accounts[row]:
+            latest[at] = accounts[row]
+            used_by[at] += 1
+        if texts[row] != _NO_TEXT:
+            _note(seen_in[at], texts[row])
     return keys[(used_by >= least[0]) & (seen_in[:, -1] != _NO_TEXT)]
 
 

@@ -6,7 +6,8 @@ Misses: bans of a few accounts at a time; whether accounts were banned or left b
 Source: own. Accounts count, not their exchanges: one busy account that goes on must not hide a ban of forty.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,6 +57,11 @@ def begun_after(at: datetime, accounts: Mapping[str, Span], *, but: Iterable[str
         for name, span in accounts.items()
         if name not in left_out and at - QUIET <= span.first_seen_at <= at + FOLLOWS
     }
+
+
+def begun_then(at: datetime, moments: Sequence[datetime]) -> int:
+    """How many of the sorted `moments` lie where `begun_after` looks."""
+    return bisect_right(moments, at + FOLLOWS) - bisect_left(moments, at - QUIET)
 
 
 def beginning(accounts: Mapping[str, Span]) -> datetime:

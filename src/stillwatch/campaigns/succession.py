@@ -21,7 +21,7 @@ Source: bits as log-likelihood ratios: Fellegi & Sunter, JASA 64 (1969) 1183-121
     6. Linked: at least two groups agree, not all of them cheap, and the bits exceed log2(pairs / ALPHA).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import e, log, log2
@@ -32,7 +32,7 @@ from scipy import stats
 
 from stillwatch.campaigns.known import Known, Past, renewed
 from stillwatch.campaigns.marks import INFRASTRUCTURE, SAMPLE_SIZE, Marks, Sample
-from stillwatch.campaigns.stops import QUIET, beginning, begun_after, stop
+from stillwatch.campaigns.stops import QUIET, beginning, begun_after, begun_then, stop
 from stillwatch.records import KINDS
 
 ALPHA = 0.001  # expected false links of a run, were all pairs unrelated: a case is built on a link
@@ -73,6 +73,20 @@ class Surroundings:
     )
     client_counts: Mapping[str, int] = field(default_factory=dict)
 
+    def holders(self, marks: Iterable[Marks]) -> "Holders":
+        """The accounts that hold each value of infrastructure in these marks, by kind and value."""
+        values = {value for mark in marks for sample in mark.infrastructure.values() for value in sample}
+        rows = self.held.filter(pc.is_in(self.held["value"], pa.array(sorted(values), pa.string())))
+        found: dict[tuple[str, str], list[str]] = {}
+        for kind, value, account_id in zip(
+            *(rows[n].to_pylist() for n in ("kind", "value", "account_id")), strict=True
+        ):
+            found.setdefault((kind, value), []).append(account_id)
+        return found
+
+
+Holders = Mapping[tuple[str, str], Sequence[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Handover:
@@ -99,27 +113,46 @@ def surroundings(traits: pa.Table, members: pa.Table, marks: Sequence[Marks], ac
     return Surroundings(account_count, held, {row["values"]: row["counts"] for row in counts})
 
 
+def handovers(
+    campaigns: Sequence[Known], later: Sequence[Known], ended_at: datetime
+) -> Iterator[tuple[Known, Known, Handover]]:
+    """Every earlier one of `campaigns` with each of the `later` ones that began when it stopped: by later, by name."""
+    named = sorted(campaigns, key=lambda campaign: campaign.campaign_id)
+    stops = [(campaign, stop(campaign.members, ended_at)) for campaign in named]
+    stopped = [(old, of) for old, of in stops if of is not None and of.share >= STOPPED_SHARE]
+    for new in later:
+        members = new.members
+        moments = sorted(span.first_seen_at for span in members.values())
+        for old, of in stopped:
+            # How many began then at all is told at once, and for most pairs it is not enough.
+            if old.campaign_id == new.campaign_id or begun_then(of.at, moments) < STOPPED_SHARE * len(members):
+                continue
+            newcomers = begun_after(of.at, members, but=old.accounts)
+            if len(newcomers) >= STOPPED_SHARE * len(members):
+                yield old, new, Handover(of.at, beginning(newcomers))
+
+
 def handover(old: Known, new: Known, ended_at: datetime) -> Handover | None:
     """When the old campaign stopped and the new one began; None when that is not what happened."""
-    stopped = stop(old.members, ended_at)
-    if stopped is None or stopped.share < STOPPED_SHARE:
-        return None
-    newcomers = begun_after(stopped.at, new.members, but=old.accounts)
-    if len(newcomers) < STOPPED_SHARE * len(new.members):
-        return None
-    return Handover(stopped.at, beginning(newcomers))
+    return next((between for _, _, between in handovers([old], [new], ended_at)), None)
 
 
 def agreements(
-    old: Known, new: Known, between: Handover, others: Surroundings, observed_hours: float
+    old: Known,
+    new: Known,
+    between: Handover,
+    others: Surroundings,
+    observed_hours: float,
+    holders: Holders | None = None,
 ) -> list[Agreement]:
-    """Every kind of mark that agrees beyond chance, most bits first."""
+    """Every kind of mark that agrees beyond chance, most bits first; `holders` of the old marks, where known."""
     if old.marks is None or new.marks is None:
         return []
     newcomers = set(new.members) - set(old.accounts)
+    holding = others.holders([old.marks]) if holders is None else holders
     found = [
         *_content(old.marks, new.marks),
-        *(_infrastructure(kind, old, newcomers, others) for kind in old.marks.infrastructure),
+        *(_infrastructure(kind, old, newcomers, others, holding) for kind in old.marks.infrastructure),
         _tooling(old.marks, new.marks, others),
         _timing(between, observed_hours),
     ]
@@ -182,16 +215,18 @@ def _rarity(common: Collection[str], new: Sample) -> float:
     return sum(-log2(new.outside[h]) for h in common) / len(common)
 
 
-def _infrastructure(kind: str, old: Known, newcomers: Collection[str], others: Surroundings) -> Agreement | None:
+def _infrastructure(
+    kind: str, old: Known, newcomers: Collection[str], others: Surroundings, holders: Holders
+) -> Agreement | None:
     """The earlier values of one kind that newcomers hold, against how many chance would give them."""
     if old.marks is None or kind not in KINDS:
         return None
-    sample = pa.array(old.marks.infrastructure[kind], pa.string())
-    held = others.held.filter(pc.and_(pc.equal(others.held["kind"], kind), pc.is_in(others.held["value"], sample)))
-    theirs = pc.is_in(held["account_id"], pa.array(sorted(newcomers), pa.string()))
-    earlier = pc.is_in(held["account_id"], pa.array(list(old.accounts), pa.string()))
-    common = len(held.filter(theirs)["value"].unique())
-    strangers = held.filter(pc.invert(pc.or_(theirs, earlier))).num_rows
+    sample = old.marks.infrastructure[kind]
+    held = [holders.get((kind, value), ()) for value in set(sample)]
+    common = sum(any(account_id in newcomers for account_id in those) for those in held)
+    strangers = sum(
+        account_id not in newcomers and account_id not in old.accounts for those in held for account_id in those
+    )
     if not common:
         return None
     expected = (strangers + 0.5) * len(newcomers) / max(others.account_count - len(newcomers), 1)

@@ -12,6 +12,7 @@ Source: own; fingerprints are those of the sketch signal.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import ibis
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stillwatch.campaigns.sightings import SIGHTINGS_SCHEMA, Ints, Sightings, matrix, recurring
+from stillwatch.campaigns.sightings import SIGHTINGS_SCHEMA, Ints, Sightings, matrix, recurring, used
 from stillwatch.engines.base import Engine, IbisTable
 
 OWN_TIMES = 8.0  # how much commoner among members than outside a wording must be, as for templates of their own
@@ -30,7 +31,7 @@ OWN_TEXTS = 3  # different texts of members it must stand in: an item that is as
 
 Floats = NDArray[np.float64]
 _OUTSIDE = -1  # in place of a cluster
-_SORTED_AT_ONCE = 1 << 25  # sightings: a quarter of a gigabyte
+_SORTED_AT_ONCE = 1 << 26  # sightings: half a gigabyte
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +80,8 @@ def _texts(bearing: IbisTable, signals: IbisTable) -> pa.Table:
     order = ibis.window(group_by=["cluster_id", "account_id"], order_by="item_id")
     ranked = texts.mutate(rank=ibis.row_number().over(order))
     chosen = ranked.filter(ranked["rank"] < MAX_TEXTS).drop("rank")
-    names = ("cluster_id", "account_id", "item_id", "sketch", "system_prompt_id")
-    return signals.inner_join(chosen, "exchange_id").select(*names).to_pyarrow()
+    told = signals.select("exchange_id", "sketch", "system_prompt_id").inner_join(chosen, "exchange_id")
+    return told.drop("exchange_id").to_pyarrow()
 
 
 def _candidates(texts: pa.Table) -> _Candidates:
@@ -123,47 +124,40 @@ def _numbered(signals: IbisTable, members: pa.Table) -> pa.Table:
     return pa.table({"account_id": names, "number": pa.array(np.arange(len(names))), "cluster_id": clusters})
 
 
-def _counted(sighted: IbisTable, clusters: Ints, pairs: int) -> tuple[Ints, Ints]:
-    """How many accounts of each cluster, and of none, use each pair: keys, in order, and counts.
+def _counted(sighted: IbisTable, clusters: Ints, pairs: int) -> tuple[Ints, Ints, Ints]:
+    """How many accounts of no cluster use each pair (pairs,), and how many of each cluster: keys, in order, and counts.
 
-    A key is the pair times `_width` plus the cluster, counted from _OUTSIDE.
-
-    Sorting numbers takes a third of what a hash table of them does; a part of the pairs at a time, as memory allows.
+    A key is the pair times `_width` plus the cluster. Sorting numbers takes a third of what a hash table of them does;
+    some of the accounts at a time, as memory allows.
     """
     parts = int(sighted.count().to_pyarrow().as_py()) // _SORTED_AT_ONCE + 1
-    found = [_counted_part(sighted, clusters, pairs, part, parts) for part in range(parts)]
-    keys, counts = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    order = np.argsort(keys)
-    return keys[order], counts[order]
-
-
-def _counted_part(sighted: IbisTable, clusters: Ints, pairs: int, part: int, parts: int) -> tuple[Ints, Ints]:
-    chosen = sighted if parts == 1 else sighted.filter(sighted.sighting % pairs % parts == part)
-    said = np.sort(chosen.to_pyarrow()["sighting"].to_numpy())
-    said = said[np.flatnonzero(np.diff(said, prepend=-1))]
-    return np.unique(said % pairs * _width(clusters) + clusters[said // pairs] - _OUTSIDE, return_counts=True)
+    ends = [len(clusters) * part // parts * pairs for part in range(parts + 1)]
+    loose, keys = np.zeros(pairs, np.int64), []
+    for low, high in pairwise(ends):
+        chosen = sighted if parts == 1 else sighted.filter((sighted.sighting >= low) & (sighted.sighting < high))
+        said = np.sort(chosen.to_pyarrow()["sighting"].to_numpy())
+        keys.append(used(said, clusters, _width(clusters), loose))
+    return loose, *np.unique(np.concatenate(keys), return_counts=True)
 
 
 def _width(clusters: Ints) -> int:
-    """One more than the largest cluster, counted from _OUTSIDE."""
-    return int(clusters.max(initial=_OUTSIDE)) - _OUTSIDE + 1
+    """One more than the largest cluster."""
+    return int(clusters.max(initial=_OUTSIDE)) + 1
 
 
 def _own(
     found: _Candidates, sighted: IbisTable, clusters: Ints, members: pa.Table, account_count: int
 ) -> dict[int, Wordings]:
     """The candidates that members use far more than others, every other cluster counted as one account."""
-    keys, counts = _counted(sighted, clusters, len(found.pairs))
+    loose, keys, counts = _counted(sighted, clusters, len(found.pairs))
     width = _width(clusters)
-    pair, is_loose = keys // width, keys % width == 0
-    loose = np.bincount(pair[is_loose], weights=counts[is_loose], minlength=len(found.pairs)).astype(np.int64)
-    users = loose + np.bincount(pair[~is_loose], minlength=len(found.pairs))
+    users = loose + np.bincount(keys // width, minlength=len(found.pairs))
     elsewhere = users[found.pair] - 1
-    inside = counts[np.searchsorted(keys, found.pair * width + found.cluster - _OUTSIDE)]
+    inside = counts[np.searchsorted(keys, found.pair * width + found.cluster)]
     sizes = _sizes(members)
     own: dict[int, Wordings] = {}
-    for number in np.unique(found.cluster).tolist():
-        rows = np.flatnonzero(found.cluster == number)
+    numbers, starts = np.unique(found.cluster, return_index=True)
+    for number, rows in zip(numbers.tolist(), np.split(np.arange(len(found.cluster)), starts[1:]), strict=True):
         outside = np.minimum((elsewhere[rows] + 0.5) / (max(account_count - sizes[number], 0) + 1.0), 1.0)
         commoner = (inside[rows] + 0.5) / (sizes[number] + 1.0) >= OWN_TIMES * outside
         kept = (inside[rows] > elsewhere[rows]) & commoner
