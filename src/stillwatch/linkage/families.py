@@ -248,17 +248,19 @@ def _sampled(signals: IbisTable, engine: Engine, work: Path) -> pa.Table:
     Texts are chosen by their ids; sketches and words are looked up for the chosen ones only.
     """
     known = signals.filter(signals.sketch.notnull() & signals.words.notnull() & signals.script.notnull())
-    one_in = max(int(known.count().to_pyarrow().as_py()) // MOST_LOOKED_AT, 1)
-    looked_at = known.filter(known.text_id % one_in == 0)
-    pairs = looked_at.select("account_id", "text_id").distinct()
+    # Whether a list is null is told by reading it: that is done once.
+    told = engine.write(known.select("account_id", "text_id"), work / "known.parquet")
+    one_in = max(int(told.count().to_pyarrow().as_py()) // MOST_LOOKED_AT, 1)
+    told = told.filter(told.text_id % one_in == 0)
+    counts = told.group_by("account_id").aggregate(texts=told.text_id.nunique()).to_pyarrow()
+    texts = np.minimum(counts["texts"].to_numpy(), MAX_ACCOUNT_TEXTS)
+    drawn = _is_drawn(counts["account_id"].to_pylist(), int(texts.sum()))
+    wanted = engine.memory(counts.filter(pa.array(drawn, pa.bool_())).select(["account_id"]))
+    pairs = told.semi_join(wanted, "account_id").distinct()
     ranked = pairs.mutate(rank=ibis.row_number().over(group_by="account_id", order_by="text_id"))
     few = engine.write(ranked.filter(ranked["rank"] < MAX_ACCOUNT_TEXTS).drop("rank"), work / "few.parquet")
-    counts = few.group_by("account_id").aggregate(texts=few.count()).to_pyarrow()
-    drawn = _is_drawn(counts["account_id"].to_pylist(), sum(counts["texts"].to_pylist()))
-    wanted = counts.filter(pa.array(drawn, pa.bool_())).select(["account_id"])
-    chosen = few.semi_join(engine.memory(wanted), "account_id")
-    rows = looked_at.select("account_id", "text_id", "script", "sketch", "words")
-    rows = rows.inner_join(chosen, ["account_id", "text_id"])
+    rows = known.select("account_id", "text_id", "script", "sketch", "words")
+    rows = rows.inner_join(few, ["account_id", "text_id"])
     others = {name: rows[name].arbitrary() for name in ("script", "sketch", "words")}
     texts = rows.group_by(["account_id", "text_id"]).aggregate(**others).to_pyarrow()
     return texts.sort_by([("text_id", "ascending"), ("account_id", "ascending")])

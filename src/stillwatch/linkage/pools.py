@@ -29,6 +29,7 @@ LEAST_BITS = 20.0  # that a text must say for a family
 MOST_FREQUENT = 0.95  # share of its texts that any mark is taken to come in: windows cut, and people edit
 LIKENESS = 0.2  # of what a family's own pool says for its texts, that the other's must say for them to be one
 MAX_FAMILIES_PER_MARK = 128  # a mark in the pools of more families proposes none
+MANY_FAMILIES = 1 / 16  # of all: a mark that proposes more is added to all of them at once
 PROPOSING = 48  # most telling marks of a family that propose it
 MAX_PROPOSED = 8  # families that are weighed exactly for one text, or one family
 
@@ -103,11 +104,17 @@ def grouped(pools: Pools) -> Ints:
 
 
 class Postings(NamedTuple):
-    """Which families each mark proposes and by how much: those of mark m at start[m] : start[m + 1]."""
+    """Which families each mark proposes and by how much: those of mark m at start[m] : start[m + 1].
+
+    Of a mark that proposes many, `whole[row[m]]` (families,) says the same, 0 for the others; `row` (MARKS,) is -1 of
+    the rest. To add a whole row is faster than to look for its families.
+    """
 
     start: Ints
     family: Indices
     weight: Floats
+    row: Indices
+    whole: Floats
 
 
 def postings(pools: Pools) -> Postings:
@@ -120,7 +127,14 @@ def postings(pools: Pools) -> Postings:
     family, place, mark = family[keep], place[keep], mark[keep]
     order = np.argsort(mark, kind="stable")
     start = np.searchsorted(mark[order], np.arange(MARKS + 1)).astype(np.int64)
-    return Postings(start, family[order].astype(np.int32), pools.odds[family[order], place[order]])
+    weight = pools.odds[family[order], place[order]]
+    counts = np.diff(start)
+    many = np.flatnonzero(counts > pools.families * MANY_FAMILIES)
+    row, whole = np.full(MARKS, -1, np.int32), np.zeros((len(many), pools.families), np.float32)
+    row[many] = np.arange(len(many))
+    is_many = row[mark[order]] >= 0
+    whole[row[mark[order]][is_many], family[order][is_many]] = weight[is_many]
+    return Postings(start, family[order].astype(np.int32), weight, row, whole)
 
 
 @njit(nogil=True, cache=True)
@@ -176,12 +190,14 @@ def _estimate(start: Ints, members: Ints, words: Marks, frequency: Ints, pools: 
 
 
 @njit(nogil=True, cache=True)
-def _propose(weights: Floats, touched: Indices, count: int, best: Indices) -> int:
-    """The families with most weight among those touched, at most MAX_PROPOSED, written to `best`; how many."""
-    found = 0
+def _propose(weights: Floats, among: Indices, count: int, best: Indices) -> int:
+    """The families with most weight among some, if any; at most MAX_PROPOSED, written to `best`; how many."""
+    found, least = 0, np.float32(0)
     for k in range(count):
-        family = touched[k]
+        family = among[k]
         weight = weights[family]
+        if weight < least or weight == 0:
+            continue  # as nearly all do
         place = found
         while place > 0 and (
             weights[best[place - 1]] < weight or (weights[best[place - 1]] == weight and best[place - 1] > family)
@@ -192,27 +208,31 @@ def _propose(weights: Floats, touched: Indices, count: int, best: Indices) -> in
             for j in range(found - 1, place, -1):
                 best[j] = best[j - 1]
             best[place] = family
+            if found == MAX_PROPOSED:
+                least = weights[best[MAX_PROPOSED - 1]]
     return found
 
 
 @njit(nogil=True, cache=True)
 def _assign(words: Marks, proposed: Postings, pools: Pools, home: Indices) -> None:
     """Fill `home`: propose families by their telling marks, weigh the likeliest exactly, take the best."""
-    weights = np.zeros(len(pools.texts), np.float32)
-    touched = np.empty(len(pools.texts), np.int32)
+    weights = np.empty(len(pools.texts), np.float32)
+    all_families = np.arange(len(pools.texts)).astype(np.int32)
     best = np.empty(MAX_PROPOSED, np.int32)
     has = np.zeros(MARKS, np.bool_)
     for row in range(len(words)):
-        count = 0
+        weights[:] = 0
         for mark in words[row]:
             has[mark] = mark != 0
-            for k in range(proposed.start[mark], proposed.start[np.int64(mark) + 1]):
-                if weights[proposed.family[k]] == 0:
-                    touched[count] = proposed.family[k]
-                    count += 1
-                weights[proposed.family[k]] += proposed.weight[k]
+            if proposed.row[mark] >= 0:
+                whole = proposed.whole[proposed.row[mark]]
+                for family in range(len(whole)):
+                    weights[family] += whole[family]
+            else:
+                for k in range(proposed.start[mark], proposed.start[np.int64(mark) + 1]):
+                    weights[proposed.family[k]] += proposed.weight[k]
         most = np.float32(LEAST_BITS)
-        for k in range(_propose(weights, touched, count, best)):
+        for k in range(_propose(weights, all_families, len(weights), best)):
             bits = pools.lacking[best[k]]
             for place in range(POOL_SIZE):
                 mark = pools.marks[best[k], place]
@@ -223,8 +243,6 @@ def _assign(words: Marks, proposed: Postings, pools: Pools, home: Indices) -> No
             if bits > most or (bits == most and home[row] > best[k]):
                 most = bits
                 home[row] = best[k]
-        for k in range(count):
-            weights[touched[k]] = 0
         for mark in words[row]:
             has[mark] = False
 
