@@ -247,14 +247,13 @@ def _sampled(signals: IbisTable, engine: Engine, work: Path) -> pa.Table:
 
     Texts are chosen by their ids; sketches and words are looked up for the chosen ones only.
     """
-    known = signals.filter(signals.sketch.notnull() & signals.words.notnull() & signals.script.notnull())
-    # Whether a list is null is told by reading it: that is done once.
-    told = engine.write(known.select("account_id", "text_id"), work / "known.parquet")
-    one_in = max(int(told.count().to_pyarrow().as_py()) // MOST_LOOKED_AT, 1)
-    told = told.filter(told.text_id % one_in == 0)
+    # Of a prompt without a token text id, sketch and words are null, all three; to ask lists takes reading them.
+    known = signals.filter(signals.text_id.notnull() & signals.script.notnull())
+    one_in = max(int(known.count().to_pyarrow().as_py()) // MOST_LOOKED_AT, 1)
+    told = known.filter(known.text_id % one_in == 0).select("account_id", "text_id")
     counts = told.group_by("account_id").aggregate(texts=told.text_id.nunique()).to_pyarrow()
-    texts = np.minimum(counts["texts"].to_numpy(), MAX_ACCOUNT_TEXTS)
-    drawn = _is_drawn(counts["account_id"].to_pylist(), int(texts.sum()))
+    sent = np.minimum(counts["texts"].to_numpy(), MAX_ACCOUNT_TEXTS)
+    drawn = _is_drawn(counts["account_id"].to_pylist(), int(sent.sum()))
     wanted = engine.memory(counts.filter(pa.array(drawn, pa.bool_())).select(["account_id"]))
     pairs = told.semi_join(wanted, "account_id").distinct()
     ranked = pairs.mutate(rank=ibis.row_number().over(group_by="account_id", order_by="text_id"))
