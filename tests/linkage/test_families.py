@@ -218,6 +218,19 @@ def test_a_text_goes_to_the_pool_that_explains_it_best(seed: int) -> None:
     np.testing.assert_allclose(bits[taken, home[taken]], best[taken], rtol=1e-4)
 
 
+def test_marks_added_to_all_families_at_once_say_what_they_say_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    words, pools = random_pools(np.random.default_rng(7), marks=100)
+    found = {}
+    for share in (0.0, 1 / 6, 1.0):  # all marks, those of two families and more, none
+        monkeypatch.setattr("stillwatch.linkage.pools.MANY_FAMILIES", share)
+        proposed = postings(pools)
+        found[share] = (len(proposed.whole), assigned(words, pools, proposed).tolist())
+    counts, homes = zip(*found.values(), strict=True)
+    assert counts[0] > counts[1] > counts[2] == 0
+    assert homes[0] == homes[1] == homes[2]
+    assert max(homes[0]) >= 0
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_pool_holds_how_often_each_word_comes_in_its_texts(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -229,9 +242,9 @@ def test_a_pool_holds_how_often_each_word_comes_in_its_texts(seed: int) -> None:
                 assert share == pytest.approx(min((own == mark).any(axis=1).sum() / 21, 0.95), abs=1e-6)
 
 
-def random_pools(rng: np.random.Generator) -> tuple[np.ndarray, Pools]:
-    """Six families of twenty texts that draw two thirds of a pool each, among other texts."""
-    cores = rng.integers(1, 65_536, (6, 24))
+def random_pools(rng: np.random.Generator, marks: int = 65_536) -> tuple[np.ndarray, Pools]:
+    """Six families of twenty texts that draw two thirds of a pool each, out of so many marks, among other texts."""
+    cores = rng.integers(1, marks, (6, 24))
     texts = [[*(int(m) for m in core[rng.random(24) < 2 / 3]), *drawn(rng, 16)] for core in cores for _ in range(20)]
     texts += [drawn(rng, 30) for _ in range(200)]
     words = np.zeros((len(texts), WORDS_SIZE), np.uint16)
