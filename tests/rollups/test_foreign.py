@@ -85,6 +85,15 @@ def test_what_is_looked_up_by_its_first_digits_is_what_all_texts_compared_give(
     assert found.order_by(key).to_pyarrow().to_pylist() == whole.order_by(key).to_pyarrow().to_pylist()
 
 
+def test_of_daily_partials_the_same_artefacts_are_merged(signals: Table, handed: list[Row]) -> None:
+    given = signals(handed)
+    merged = rollups.shared_artefacts(rollups.daily_artefacts(given))
+    key = ["artefact", "account_id", "is_issued"]
+    expected = rollups.exchanged_artefacts(given).order_by(key).to_pyarrow().to_pylist()
+    assert expected
+    assert merged.order_by(key).to_pyarrow().to_pylist() == expected
+
+
 def test_where_everybody_sends_back_its_own_nothing_is_looked_up(engine: EmbeddedEngine, signals: Table) -> None:
     own = {"account_id": "a", "started_at": STARTS_AT, "model": "large"}
     rows = [

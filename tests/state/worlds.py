@@ -54,7 +54,7 @@ def rolled(logs: Sequence[Path], work: Path, window: state.Window = OPEN) -> dic
 
 
 def straight(logs: Sequence[Path], work: Path) -> dict[str, Counter[str]]:
-    """The rollups that a scan of the files reads off its signals; of artefacts the ledger reads only some."""
+    """The rollups that a scan of the files reads off its signals."""
     key = ingest.Key(key_secret(key_path()))
     work.mkdir(parents=True)
     with EmbeddedEngine(work / "engine", threads=1, memory_limit="200MB") as engine:

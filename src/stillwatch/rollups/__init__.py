@@ -3,7 +3,14 @@
 from stillwatch.rollups.activity import activity, merged_activity
 from stillwatch.rollups.content import chosen, content, day, embedded, sampled, unsampled
 from stillwatch.rollups.foreign import SeenArtefacts, prefixes
-from stillwatch.rollups.replays import daily_artefacts, exchanged_artefacts, merged_artefacts, replay_traits, replays
+from stillwatch.rollups.replays import (
+    daily_artefacts,
+    exchanged_artefacts,
+    merged_artefacts,
+    replay_traits,
+    replays,
+    shared_artefacts,
+)
 from stillwatch.rollups.starts import session_starts, sessions, spans
 from stillwatch.rollups.traits import account_traits, appearances, daily_traits, exchange_traits, merged_traits
 from stillwatch.rollups.unique import (
@@ -43,6 +50,7 @@ __all__ = [
     "sampled",
     "session_starts",
     "sessions",
+    "shared_artefacts",
     "spans",
     "suspects",
     "unique_exchanges",

@@ -45,10 +45,23 @@ def exchanged_artefacts(signals: IbisTable, among: IbisTable | None = None) -> I
     artefacts that may be such; left out, any may be.
     """
     issued, replayed = (_handled(signals, *side, among=among) for side in _ISSUED_AND_REPLAYED)
+    handling = signals.filter((signals.reasoning_issued.length() > 0) | (signals.reasoning_replayed.length() > 0))
+    return _sent_back(issued, replayed, naming=handling)
+
+
+def shared_artefacts(partial: IbisTable) -> IbisTable:
+    """The same of partial tables: hardly any artefact is sent back by others, so that hardly any rows are merged."""
+    return _sent_back(partial.filter(partial.is_issued), partial.filter(~partial.is_issued), naming=partial)
+
+
+def _sent_back(issued: IbisTable, replayed: IbisTable, *, naming: IbisTable) -> IbisTable:
+    """Both sides of artefacts in `replayed` by accounts that are not in `issued` with them; as in `records.ARTEFACTS`.
+
+    Accounts name their organisation in `naming`.
+    """
     foreign = replayed.anti_join(issued, ["artefact", "account_id"]).select("artefact").distinct()
-    named = signals.filter(signals.organization_id.notnull())
-    handling = named.filter((named.reasoning_issued.length() > 0) | (named.reasoning_replayed.length() > 0))
-    said = handling.group_by("account_id").aggregate(organization_id=handling.organization_id.min())
+    named = naming.filter(naming.organization_id.notnull())
+    said = named.group_by("account_id").aggregate(organization_id=named.organization_id.min())
     shared = issued.union(replayed).drop("organization_id").semi_join(foreign, "artefact").left_join(said, "account_id")
     return merged_artefacts(shared.drop("account_id_right"))
 

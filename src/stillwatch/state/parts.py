@@ -130,7 +130,7 @@ def merged(
     return Rollups(
         activity=activity,
         traits=engine.write(rollups.merged_traits(traits), work / "exchange_traits.parquet"),
-        artefacts=engine.write(rollups.merged_artefacts(artefacts), work / "artefacts.parquet"),
+        artefacts=engine.write(rollups.shared_artefacts(artefacts), work / "artefacts.parquet"),
         starts=engine.write(rollups.session_starts(sessions), work / "starts.parquet"),
         content=without_empty(kept, columns).drop("embedding"),
         embedded=embedded,
