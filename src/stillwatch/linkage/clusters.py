@@ -10,7 +10,7 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Chung & Lu, 
         as log-likelihood ratios: Fellegi & Sunter, JASA 64 (1969) 1183-1210.
 
     1. Cells: communities of accounts and their templates. Accounts that end up in no cluster get a second sweep, with
-       cells by cards and devices.
+       cells by cards and devices, for which chains speak as well (`linkage/chains.py`).
     2. Cells merge when at least two independent groups, beside the templates, link them far beyond chance.
     3. A cluster owns a template when nearly all of its holders are members that belong for another reason as well.
        Members hold something their cluster owns, or are tied to it by two groups of which one costs something to
@@ -32,6 +32,7 @@ import pyarrow.compute as pc
 
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
+from stillwatch.linkage.chains import with_chains
 from stillwatch.linkage.crossing import Crossed, crossed
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import commonest, holding_counts, most, numbered
@@ -52,7 +53,8 @@ class Clusters:
     """Cluster of each account, (accounts,) with -1 for none; bits and independent groups that tie it: (accounts,).
 
     `familiar` is the same, with accounts that are no members and yet no strangers: they bear a lead of its members.
-    `crossed` has the clusters that are cells joined by all that they share together.
+    `crossed` has the clusters that are cells joined by all that they share together; `weighed` the weights with what
+    chains add.
     """
 
     of_account: Ints
@@ -60,6 +62,7 @@ class Clusters:
     groups: Ints
     familiar: Ints
     crossed: Mapping[int, Crossed] = field(default_factory=dict)
+    weighed: Weights | None = None
 
     @property
     def count(self) -> int:
@@ -74,8 +77,10 @@ def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsi
     """
     nobody = np.zeros(of.account_count, dtype=bool)
     by = Linkable(of, weighed, Synchrony(starts), insiders(of, outsiders), nobody)
-    labels = _corroborated(by, within_reach(by, _labels(by, seed)))
-    return Clusters(labels, *_membership(of, weighed, labels), labels)
+    labels, weighed = _labels(by, seed)
+    by = replace(by, weighed=weighed)
+    labels = _corroborated(by, within_reach(by, labels))
+    return Clusters(labels, *_membership(of, weighed, labels), labels, weighed=weighed)
 
 
 def with_crossed(
@@ -93,7 +98,7 @@ def with_crossed(
         labels[one.members] = number
     labels = numbered(labels, least=SMALLEST)
     named = {int(labels[one.members[0]]): one for one in new}
-    return Clusters(labels, *_membership(of, weighed, labels), labels, named)
+    return Clusters(labels, *_membership(of, weighed, labels), labels, named, weighed)
 
 
 def clusters_of_bearers(
@@ -104,12 +109,13 @@ def clusters_of_bearers(
     bears[of.accounts[of.group[of.held] == PARTNER]] = True
     nobody = np.zeros(of.account_count, dtype=bool)
     by = Linkable(of, weighed, Synchrony(starts), bears & insiders(of, outsiders), nobody)
-    labels = _labels(by, seed)
+    labels, weighed = _labels(by, seed)
+    by = replace(by, weighed=weighed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
         labels, tied = tied, _tied(by, tied)
     labels = numbered(labels, least=SMALLEST)
-    return Clusters(labels, *_membership(of, weighed, labels), _familiar(by, labels))
+    return Clusters(labels, *_membership(of, weighed, labels), _familiar(by, labels), weighed=weighed)
 
 
 def _familiar(by: Linkable, labels: Ints) -> Ints:
@@ -134,12 +140,14 @@ def insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
     return ~np.asarray(pc.is_in(names, pa.array(list(outsiders), pa.string())))
 
 
-def _labels(by: Linkable, seed: int) -> Ints:
+def _labels(by: Linkable, seed: int) -> tuple[Ints, Weights]:
+    """Cluster of each account after both sweeps, and the weights with the chains that the second one found."""
     of, weighed, eligible = by.of, by.weighed, by.eligible
     labels = _swept(by, wording_cells(of, weighed, eligible, seed))
     rest = eligible & (labels < 0)
-    others = _swept(replace(by, eligible=rest, by_crowds=rest), durable_cells(of, weighed, rest))
-    return numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
+    chained = with_chains(of, weighed, rest, seed=seed)
+    others = _swept(replace(by, weighed=chained, eligible=rest, by_crowds=rest), durable_cells(of, chained, rest))
+    return numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST), chained
 
 
 def _swept(by: Linkable, cells: Ints) -> Ints:

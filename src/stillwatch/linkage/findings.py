@@ -64,6 +64,7 @@ def findings(traits: pa.Table, campaigns: Collection[str], known: Known) -> Find
     weighed = weights(of, fdr=known.fdr)
     found = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders)
     standing = stand_by_themselves(cohesion(of, found, steps(found, known.starts)))
+    weighed = found.weighed or weighed
     found = with_crossed(of, weighed, found, standing, seed=known.seed, outsiders=known.outsiders)
     return _found(of, weighed, found, known)
 
@@ -79,6 +80,7 @@ def findings_with_leads(
     weighed = weights(of, fdr=known.fdr, precision=precision)
     outsiders = {*known.outsiders, *standing}
     found = clusters_of_bearers(of, weighed, known.starts, seed=known.seed, outsiders=outsiders)
+    weighed = found.weighed or weighed
     told, borne = _found(of, weighed, found, known), _borne(of, weighed, alone.clusters)
     given_up = np.unique(alone.clusters.of_account[found.of_account >= 0])
     new = told.links.join(alone.links.select(["kind", "value"]), ["kind", "value"], join_type="left anti")
