@@ -13,7 +13,7 @@ Source: components of random intersection graphs grow without bound above a thre
         Westfall & Young, "Resampling-Based Multiple Testing", Wiley, 1993.
 
     1. Values of few holders: a default is held by thousands. Where most holders of a card or device share something of
-       another kind too, one address say, that is one owner who shows himself, and no link of a chain.
+       another kind too, one address say, or name one organisation, that is one owner who shows himself, and no link.
     2. Values that an account holds together are joined. The length of a chain is how many values it has besides those
        of its commonest kind: a card that leads to fifty families' devices is one link and not fifty.
     3. Its gain: how many accounts hold two of its values, against what chance lets values of so many holders share.
@@ -48,15 +48,16 @@ class _Chains:
     gains: Floats
 
 
-def with_chains(of: Holdings, weighed: Weights, free: Flags, *, seed: int) -> Weights:
+def with_chains(of: Holdings, weighed: Weights, free: Flags, named: Ints, *, seed: int) -> Weights:
     """The weights, where values that hang together beyond chance among the free accounts count as well.
 
+    `named` is the organisation that each account names, -1 for none: (accounts,).
     Whoever is in a chain is taken out and the rest tried again: a large campaign must not be the chance of a small one.
     """
     rng = np.random.default_rng(seed)
     while True:
         chance = _chance(of, free)
-        found = _chained(of, *_linking(of, free), chance)
+        found = _chained(of, *_linking(of, free, named), chance)
         long = found.gains > _bar(of, free, found, chance, rng)
         if not long.any():
             return weighed
@@ -76,7 +77,7 @@ def _bar(of: Holdings, free: Flags, found: _Chains, chance: Floats, rng: np.rand
     return bar
 
 
-def _linking(of: Holdings, free: Flags) -> tuple[Ints, Ints]:
+def _linking(of: Holdings, free: Flags, named: Ints) -> tuple[Ints, Ints]:
     """Account and value of the edges that may link; values of one owner who shows himself are left out."""
     edge = np.flatnonzero(free[of.accounts])
     holders = np.bincount(of.held[edge], minlength=len(of.values))
@@ -92,7 +93,10 @@ def _linking(of: Holdings, free: Flags) -> tuple[Ints, Ints]:
     larger = (holders[other] > holders[mine]) | ((holders[other] == holders[mine]) & (other < mine))
     apart = of.group[mine] != of.group[other]
     shown = mine[larger & apart & (both.data > TIE_SHARE * holders[mine])]
-    links = durable[~np.isin(of.held[durable], shown)]
+    names = durable[named[of.accounts[durable]] >= 0]
+    naming, alike = np.unique(np.stack([of.held[names], named[of.accounts[names]]]), axis=1, return_counts=True)
+    of_one = naming[0, alike > TIE_SHARE * holders[naming[0]]]
+    links = durable[~np.isin(of.held[durable], [*shown, *of_one])]
     return of.accounts[links], of.held[links]
 
 

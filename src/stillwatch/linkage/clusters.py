@@ -45,6 +45,7 @@ from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
 from stillwatch.records import TEMPLATE_KINDS
 
 SMALLEST = 5  # accounts of a cluster: the coordination test can prove nothing about fewer
+NOBODY_NAMED: Mapping[str, str] = {}
 ROUNDS = 2  # of cutting and merging: the second changes little, a third nothing
 
 
@@ -70,13 +71,22 @@ class Clusters:
         return int(self.of_account.max(initial=-1)) + 1
 
 
-def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsiders: Collection[str] = ()) -> Clusters:
+def clusters(
+    of: Holdings,
+    weighed: Weights,
+    starts: Starts,
+    *,
+    seed: int,
+    outsiders: Collection[str] = (),
+    named: Mapping[str, str] = NOBODY_NAMED,
+) -> Clusters:
     """Cells, merged and settled; numbered by falling size, then by their first account.
 
-    `outsiders` can be no members, and count as strangers in everything they hold.
+    `outsiders` can be no members, and count as strangers in everything they hold. `named` is the organisation that an
+    account names.
     """
     nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, Synchrony(starts), insiders(of, outsiders), nobody)
+    by = Linkable(of, weighed, Synchrony(starts), insiders(of, outsiders), nobody, _named(of, named))
     labels, weighed = _labels(by, seed)
     by = replace(by, weighed=weighed)
     labels = _corroborated(by, within_reach(by, labels))
@@ -102,13 +112,19 @@ def with_crossed(
 
 
 def clusters_of_bearers(
-    of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsiders: Collection[str] = ()
+    of: Holdings,
+    weighed: Weights,
+    starts: Starts,
+    *,
+    seed: int,
+    outsiders: Collection[str] = (),
+    named: Mapping[str, str] = NOBODY_NAMED,
 ) -> Clusters:
     """The same among the accounts that bear a lead; whom leads and wordings alone tie is dismissed."""
     bears = np.zeros(of.account_count, dtype=bool)
     bears[of.accounts[of.group[of.held] == PARTNER]] = True
     nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, Synchrony(starts), bears & insiders(of, outsiders), nobody)
+    by = Linkable(of, weighed, Synchrony(starts), bears & insiders(of, outsiders), nobody, _named(of, named))
     labels, weighed = _labels(by, seed)
     by = replace(by, weighed=weighed)
     tied = _tied(by, labels)
@@ -140,12 +156,18 @@ def insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
     return ~np.asarray(pc.is_in(names, pa.array(list(outsiders), pa.string())))
 
 
+def _named(of: Holdings, named: Mapping[str, str]) -> Ints:
+    """A number for the organisation that each account names, -1 for none: (accounts,)."""
+    numbers = {name: number for number, name in enumerate(sorted(set(named.values())))}
+    return np.array([numbers.get(named.get(name, ""), -1) for name in of.account_ids], dtype=np.int64)
+
+
 def _labels(by: Linkable, seed: int) -> tuple[Ints, Weights]:
     """Cluster of each account after both sweeps, and the weights with the chains that the second one found."""
     of, weighed, eligible = by.of, by.weighed, by.eligible
     labels = _swept(by, wording_cells(of, weighed, eligible, seed))
     rest = eligible & (labels < 0)
-    chained = with_chains(of, weighed, rest, seed=seed)
+    chained = with_chains(of, weighed, rest, by.named, seed=seed)
     others = _swept(replace(by, weighed=chained, eligible=rest, by_crowds=rest), durable_cells(of, chained, rest))
     return numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST), chained
 

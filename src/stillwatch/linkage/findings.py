@@ -49,20 +49,24 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What both passes need: who there is, who can be no member, starts of sessions, the rate of false discoveries."""
+    """What both passes need: who there is, who can be no member, starts of sessions, the rate of false discoveries.
+
+    `named` is the organisation that an account names, where it names any.
+    """
 
     account_ids: list[str]
     outsiders: Collection[str]
     starts: Starts
     fdr: float
     seed: int
+    named: Mapping[str, str] = field(default_factory=dict)
 
 
 def findings(traits: pa.Table, campaigns: Collection[str], known: Known) -> Findings:
     """Clusters and what holds them together as if partners had sent nothing of these campaigns of theirs."""
     of = holdings(_without_leads(traits, campaigns), known.account_ids)
     weighed = weights(of, fdr=known.fdr)
-    found = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders)
+    found = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders, named=known.named)
     standing = stand_by_themselves(cohesion(of, found, steps(found, known.starts)))
     weighed = found.weighed or weighed
     found = with_crossed(of, weighed, found, standing, seed=known.seed, outsiders=known.outsiders)
@@ -79,7 +83,7 @@ def findings_with_leads(
     of = holdings(traits, known.account_ids)
     weighed = weights(of, fdr=known.fdr, precision=precision)
     outsiders = {*known.outsiders, *standing}
-    found = clusters_of_bearers(of, weighed, known.starts, seed=known.seed, outsiders=outsiders)
+    found = clusters_of_bearers(of, weighed, known.starts, seed=known.seed, outsiders=outsiders, named=known.named)
     weighed = found.weighed or weighed
     told, borne = _found(of, weighed, found, known), _borne(of, weighed, alone.clusters)
     given_up = np.unique(alone.clusters.of_account[found.of_account >= 0])
