@@ -54,7 +54,7 @@ class Linked:
     known: linkage.Known
     alone: linkage.Findings
     precision: Mapping[str, float]
-    minimum_detectable: int | None
+    minimum_detectable: linkage.Detectable | None
     shared: pa.Table
 
 
@@ -74,7 +74,7 @@ class Found:
     lead_matches: pa.Table
     recognised: list[Recognised]
     account_count: int
-    minimum_detectable: int | None
+    minimum_detectable: linkage.Detectable | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ Source: components of random intersection graphs grow without bound above a thre
         1481-1496; the bar is the best of each dealt world, and what passes is taken out before the rest is tried again:
         Westfall & Young, "Resampling-Based Multiple Testing", Wiley, 1993.
 
-    1. Values of few holders: a default is held by thousands. Where most holders of a card or device share something of
-       another kind too, one address say, or name one organisation, that is one owner who shows himself, and no link.
+    1. Values of three holders to MOST_HELD: two are a couple or an accident, thousands have a default in common. Where
+       most holders of a card or device share something of another kind too, one address say, or name one organisation,
+       that is one owner who shows himself, and no link.
     2. Values that an account holds together are joined. The length of a chain is how many values it has besides those
        of its commonest kind: a card that leads to fifty families' devices is one link and not fifty.
     3. Its gain: how many accounts hold two of its values, against what chance lets values of so many holders share.
@@ -31,7 +32,7 @@ from scipy.sparse import csgraph
 from stillwatch.linkage.cells import DURABLE, Flags
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.weights import PRIOR_HOLDERS, Weights, control_bits
-from stillwatch.membership import TIE_SHARE
+from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
 
 MOST_HELD = 256  # holders of a value that links in a chain
 LEAST_LINKS = 2  # values besides those of the commonest kind
@@ -39,12 +40,23 @@ SHUFFLES = 99  # dealt worlds, none of which may have a chain as good: one false
 
 
 @dataclass(frozen=True, slots=True)
-class _Chains:
-    """Edges that may link, account and value, and the part that each is in: (edges,) each; the gain of each part."""
+class _Edges:
+    """Holdings that may link: account, value, and group of the value, (edges,) each; `pools` are what is dealt.
+
+    Accounts and values are numbered among those that occur. `pools` has, by group, all that free accounts hold of it.
+    """
 
     accounts: Ints
     values: Ints
-    part: Ints
+    group: Ints
+    pools: dict[int, Ints]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The connected part of each edge, (edges,), and what each part gains, (parts,)."""
+
+    of_edge: Ints
     gains: Floats
 
 
@@ -56,32 +68,32 @@ def with_chains(of: Holdings, weighed: Weights, free: Flags, named: Ints, *, see
     """
     rng = np.random.default_rng(seed)
     while True:
-        chance = _chance(of, free)
-        found = _chained(of, *_linking(of, free, named), chance)
-        long = found.gains > _bar(of, free, found, chance, rng)
+        chance, edge = _chance(of, free), _linking(of, free, named)
+        links = _Edges(of.accounts[edge], of.held[edge], of.group[of.held[edge]], _pools(of, free))
+        found = _parts(links, links.accounts, chance)
+        long = found.gains > _bar(links, found, chance, rng)
         if not long.any():
             return weighed
-        chained = long[found.part]
-        weighed = _counting(of, weighed, found.accounts[chained], found.values[chained])
-        free = free & ~np.isin(np.arange(of.account_count), found.accounts[chained])
+        chained = edge[long[found.of_edge]]
+        weighed = _counting(of, weighed, of.accounts[chained], of.held[chained])
+        free = free & ~np.isin(np.arange(of.account_count), of.accounts[chained])
 
 
-def _bar(of: Holdings, free: Flags, found: _Chains, chance: Floats, rng: np.random.Generator) -> float:
+def _bar(links: _Edges, found: _Parts, chance: Floats, rng: np.random.Generator) -> float:
     """What chains have to gain more than: the best of any dealt world; none are dealt once it is hopeless."""
     bar, best = 0.0, float(found.gains.max(initial=0.0))
     for _ in range(SHUFFLES):
         if bar >= best:
             break
-        dealt = _chained(of, _dealt(of, free, found.values, rng), found.values, chance)
-        bar = max(bar, float(dealt.gains.max(initial=0.0)))
+        bar = max(bar, float(_parts(links, _dealt(links, rng), chance).gains.max(initial=0.0)))
     return bar
 
 
-def _linking(of: Holdings, free: Flags, named: Ints) -> tuple[Ints, Ints]:
-    """Account and value of the edges that may link; values of one owner who shows himself are left out."""
+def _linking(of: Holdings, free: Flags, named: Ints) -> Ints:
+    """The edges that may link; values of one owner who shows himself are left out."""
     edge = np.flatnonzero(free[of.accounts])
     holders = np.bincount(of.held[edge], minlength=len(of.values))
-    edge = edge[((holders >= 2) & (holders <= MOST_HELD))[of.held[edge]]]
+    edge = edge[((holders >= MIN_ACCOUNTS) & (holders <= MOST_HELD))[of.held[edge]]]
     shape = (of.account_count, len(of.values))
     durable = edge[np.isin(of.group[of.held[edge]], DURABLE)]
     every, few = (
@@ -96,8 +108,7 @@ def _linking(of: Holdings, free: Flags, named: Ints) -> tuple[Ints, Ints]:
     names = durable[named[of.accounts[durable]] >= 0]
     naming, alike = np.unique(np.stack([of.held[names], named[of.accounts[names]]]), axis=1, return_counts=True)
     of_one = naming[0, alike > TIE_SHARE * holders[naming[0]]]
-    links = durable[~np.isin(of.held[durable], [*shown, *of_one])]
-    return of.accounts[links], of.held[links]
+    return durable[~np.isin(of.held[durable], [*shown, *of_one])]
 
 
 def _chance(of: Holdings, free: Flags) -> Floats:
@@ -107,31 +118,39 @@ def _chance(of: Holdings, free: Flags) -> Floats:
     return np.asarray((held.T @ held) / np.maximum(np.outer(totals, totals), 1.0))
 
 
-def _chained(of: Holdings, accounts: Ints, values: Ints, chance: Floats) -> _Chains:
-    """The connected parts of these edges and what they gain; nothing where they are too short."""
-    size, groups = of.account_count + len(of.values), len(GROUPS)
-    graph = sparse.coo_array((np.ones(len(accounts)), (accounts, values + of.account_count)), (size, size))
+def _pools(of: Holdings, free: Flags) -> dict[int, Ints]:
+    """By group, a free account for each value it holds: those are dealt from."""
+    everybody = np.arange(of.account_count)
+    return {group: np.repeat(everybody, np.where(free, of.degree[:, group], 0)) for group in DURABLE}
+
+
+def _parts(links: _Edges, accounts: Ints, chance: Floats) -> _Parts:
+    """The connected parts when these accounts hold the values, and what they gain; nothing where they are too short."""
+    (_, account), (used, value) = np.unique(accounts, return_inverse=True), np.unique(links.values, return_inverse=True)
+    first, groups = int(account.max(initial=-1)) + 1, len(GROUPS)
+    size = first + len(used)
+    graph = sparse.coo_array((np.ones(len(account), np.int8), (account, value + first)), (size, size))
     count, parts = csgraph.connected_components(graph, directed=False)
-    used, part = np.unique(values), parts[accounts].astype(np.int64)
+    of_edge, of_value = parts[account].astype(np.int64), np.empty(len(used), np.int64)
+    of_value[value] = of_edge * groups + links.group
     kinds, held = (
-        np.bincount(parts[ends] * groups + of.group[of_value], minlength=count * groups).reshape(count, groups)
-        for ends, of_value in ((used + of.account_count, used), (accounts, values))
+        np.bincount(part, minlength=count * groups).reshape(count, groups)
+        for part in (of_value, of_edge * groups + links.group)
     )
     by_chance = np.einsum("pg,gh,ph->p", held, np.triu(chance, k=1), held)
-    links = np.bincount(accounts, minlength=of.account_count)
-    seen = np.bincount(parts[: of.account_count], weights=links * (links - 1) / 2, minlength=count)
+    both = np.bincount(account, minlength=first)
+    seen = np.bincount(parts[:first], weights=both * (both - 1) / 2, minlength=count)
     gains = special.xlogy(seen, seen / np.maximum(by_chance, 1e-12)) - seen + by_chance
-    long = (kinds.sum(axis=1) - kinds.max(axis=1) >= LEAST_LINKS) & (seen > by_chance)
-    return _Chains(accounts, values, part, np.where(long, gains, 0.0))
+    long = (kinds.sum(axis=1) - kinds.max(axis=1, initial=0) >= LEAST_LINKS) & (seen > by_chance)
+    return _Parts(of_edge, np.where(long, gains, 0.0))
 
 
-def _dealt(of: Holdings, free: Flags, values: Ints, rng: np.random.Generator) -> Ints:
-    """A free account for each holding, drawn group by group among all that free accounts hold of the group."""
-    dealt = np.empty(len(values), np.int64)
-    for group in np.unique(of.group[values]):
-        places = np.flatnonzero(of.group[values] == group)
-        held = np.repeat(np.arange(of.account_count), np.where(free, of.degree[:, group], 0))
-        dealt[places] = rng.choice(held, len(places), replace=False)
+def _dealt(links: _Edges, rng: np.random.Generator) -> Ints:
+    """A free account for each edge, drawn group by group among all that free accounts hold of the group."""
+    dealt = np.empty(len(links.values), np.int64)
+    for group in np.unique(links.group).tolist():
+        places = np.flatnonzero(links.group == group)
+        dealt[places] = rng.choice(links.pools[group], len(places), replace=False)
     return dealt
 
 

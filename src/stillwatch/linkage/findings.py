@@ -25,7 +25,7 @@ from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers,
 from stillwatch.linkage.evidence import Step, cohesion, evidence, links, members, stand_by_themselves, steps
 from stillwatch.linkage.holdings import CONTENT, GROUPS, Holdings, holdings
 from stillwatch.linkage.lockstep import Starts
-from stillwatch.linkage.power import minimum_detectable
+from stillwatch.linkage.power import Detectable, minimum_detectable
 from stillwatch.linkage.received import label
 from stillwatch.linkage.weights import Weights, weights
 from stillwatch.records import LEAD_KIND, TEMPLATE_KINDS
@@ -43,7 +43,7 @@ class Findings:
     evidence: pa.Table
     cohesion: pa.Table
     clusters: Clusters
-    minimum_detectable: int | None
+    minimum_detectable: Detectable | None
     shared: pa.Table = field(default_factory=SHARED_SCHEMA.empty_table)
 
 
