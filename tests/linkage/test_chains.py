@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.linkage.planted import Row, account, indexed, member_sets, no_starts, shuffled_kinds
+from tests.linkage.planted import Row, account, indexed, member_sets, no_starts, shuffled_kinds, trait_table
 
-from stillwatch.linkage import clusters, weights
+from stillwatch.linkage import Known, clusters, findings, weights
 from stillwatch.linkage.chains import with_chains
 from stillwatch.linkage.holdings import Holdings
 
@@ -56,6 +56,18 @@ def counting(of: Holdings, named: dict[int, int] | None = None) -> set[str]:
     return {of.values[value] for value in np.flatnonzero(after.valid & ~before.valid)}
 
 
+def reported(rows: list[Row]) -> list[set[str]]:
+    """The accounts of each cluster that linkage leaves."""
+    ids = [account(i) for i in range(ACCOUNTS)]
+    known = Known(ids, (), no_starts(indexed(rows, ACCOUNTS)), fdr=0.01, seed=0)
+    table = findings(trait_table(rows), (), known).members
+    names = zip(table["cluster_id"].to_pylist(), table["account_id"].to_pylist(), strict=True)
+    found: dict[int, set[str]] = {}
+    for cluster, name in names:
+        found.setdefault(cluster, set()).add(name)
+    return list(found.values())
+
+
 def test_handfuls_that_lead_from_card_to_device_to_card_make_a_cluster_though_no_two_values_meet_often() -> None:
     members = range(120)
     of = indexed(world(households(range(300, 450)) | campaign(members)), ACCOUNTS)
@@ -99,10 +111,21 @@ def test_freelancers_who_work_for_teams_that_show_themselves_make_no_chain() -> 
     assert not counting(indexed(world(work), ACCOUNTS), named={i: i // 5 for i in members})
 
 
-@pytest.mark.xfail(strict=True, reason="nothing tells them from a campaign; docs/decisions/0040 says so")
-def test_freelancers_of_teams_that_show_nothing_make_no_chain() -> None:
+def test_freelancers_of_teams_that_show_nothing_are_a_chain_and_yet_no_cluster() -> None:
     members = range(500, 800)
-    assert not counting(indexed(world(teams(members) | freelancers(members)), ACCOUNTS))
+    rows = world(teams(members) | freelancers(members))
+    assert counting(indexed(rows, ACCOUNTS))
+    assert not reported(rows)
+
+
+def test_a_chain_is_reported_where_its_accounts_share_addresses_beyond_chance_as_well() -> None:
+    members = range(120)
+    exits = {(i, "ip"): f"exit-{i % 7}" for i in members[::2]}
+    assert not reported(world(campaign(members)))
+    found = reported(world(campaign(members) | exits))
+    assert len(found) == 1
+    assert len(found[0]) >= 60
+    assert found[0] <= {account(i) for i in members}
 
 
 def test_accounts_that_are_not_free_take_no_part() -> None:

@@ -111,6 +111,17 @@ def with_crossed(
     return Clusters(labels, *_membership(of, weighed, labels), labels, named, weighed)
 
 
+def without(found: Clusters, given_up: Collection[int]) -> Clusters:
+    """These clusters but for some, numbered on; none of them may be `crossed`."""
+    place = np.full(found.count + 1, -1, dtype=np.int64)  # the last for -1
+    kept = np.setdiff1d(np.arange(found.count), np.array([*given_up], dtype=np.int64))
+    place[kept] = np.arange(len(kept))
+    labels, familiar = place[found.of_account], place[found.familiar]
+    inside = labels >= 0
+    bits, groups = np.where(inside, found.bits, 0.0), np.where(inside, found.groups, 0)
+    return replace(found, of_account=labels, bits=bits, groups=groups, familiar=familiar)
+
+
 def clusters_of_bearers(
     of: Holdings,
     weighed: Weights,

@@ -21,8 +21,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.linkage.bearers import SHARED_SCHEMA, shared_by_bearers
-from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers, with_crossed
-from stillwatch.linkage.evidence import Step, cohesion, evidence, links, members, stand_by_themselves, steps
+from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers, with_crossed, without
+from stillwatch.linkage.evidence import (
+    Step,
+    by_chains_alone,
+    cohesion,
+    evidence,
+    links,
+    members,
+    stand_by_themselves,
+    steps,
+)
 from stillwatch.linkage.holdings import CONTENT, GROUPS, Holdings, holdings
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.power import Detectable, minimum_detectable
@@ -67,8 +76,8 @@ def findings(traits: pa.Table, campaigns: Collection[str], known: Known) -> Find
     of = holdings(_without_leads(traits, campaigns), known.account_ids)
     weighed = weights(of, fdr=known.fdr)
     found = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders, named=known.named)
-    standing = stand_by_themselves(cohesion(of, found, steps(found, known.starts)))
-    weighed = found.weighed or weighed
+    found, cohering = _corroborated(of, weighed, found, known)
+    weighed, standing = found.weighed or weighed, stand_by_themselves(cohering)
     found = with_crossed(of, weighed, found, standing, seed=known.seed, outsiders=known.outsiders)
     return _found(of, weighed, found, known)
 
@@ -84,6 +93,7 @@ def findings_with_leads(
     weighed = weights(of, fdr=known.fdr, precision=precision)
     outsiders = {*known.outsiders, *standing}
     found = clusters_of_bearers(of, weighed, known.starts, seed=known.seed, outsiders=outsiders, named=known.named)
+    found, _ = _corroborated(of, weighed, found, known)
     weighed = found.weighed or weighed
     told, borne = _found(of, weighed, found, known), _borne(of, weighed, alone.clusters)
     given_up = np.unique(alone.clusters.of_account[found.of_account >= 0])
@@ -102,6 +112,16 @@ def findings_with_leads(
         alone.minimum_detectable,
         shared_by_bearers(of, known.starts, outsiders=known.outsiders),
     )
+
+
+def _corroborated(of: Holdings, weighed: Weights, found: Clusters, known: Known) -> tuple[Clusters, pa.Table]:
+    """The clusters but for those that rest on chains alone, and their cohesion; `weighed` is without chains."""
+    cohering = cohesion(of, found, steps(found, known.starts))
+    given_up = by_chains_alone(of, found, weighed, cohering)
+    if not given_up:
+        return found, cohering
+    found = without(found, given_up)
+    return found, cohesion(of, found, steps(found, known.starts))
 
 
 def _without_leads(traits: pa.Table, campaigns: Collection[str]) -> pa.Table:
