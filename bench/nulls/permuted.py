@@ -61,7 +61,7 @@ def prepared(world: Path, work: Path, *, whole: bool) -> Iterator[Prepared]:
         found = segments(taken.signals, taken.accounts, principals)
         segment = dict.fromkeys(found, 0) if whole else found
         kept = rolled(taken, engine)
-        templated = linkage.templated(kept.rollups.content, engine, kept.work)
+        templated = linkage.templated(kept.rollups.content, engine, kept.work, embedded=kept.rollups.embedded)
         yield Prepared(taken, kept, engine, settings, segment, templated)
 
 
@@ -72,7 +72,7 @@ def verdicts(of: Prepared, seed: int | None) -> tuple[Verdicts, float]:
     rng = np.random.default_rng(seed)
     people = pipeline._of_principals
 
-    def templated(*_: object) -> linkage.Templated:
+    def templated(*_: object, **__: object) -> linkage.Templated:
         exchanges = of.templated.exchanges
         return of.templated if seed is None else of.templated._replace(exchanges=_with_bearers(exchanges, of, rng))
 

@@ -54,7 +54,7 @@ class Linked:
     known: linkage.Known
     alone: linkage.Findings
     precision: Mapping[str, float]
-    minimum_detectable: int | None
+    minimum_detectable: linkage.Detectable | None
     shared: pa.Table
 
 
@@ -74,7 +74,7 @@ class Found:
     lead_matches: pa.Table
     recognised: list[Recognised]
     account_count: int
-    minimum_detectable: int | None
+    minimum_detectable: linkage.Detectable | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
         starts=linkage.starts(of_principals(rolled.starts.to_pyarrow(), people), account_ids),
         fdr=settings.false_discovery_rate,
         seed=settings.seed,
+        named=_named(kept.accounts, people),
     )
     tied = linkage.findings(traits, received.campaigns, known)
     return Linked(
@@ -209,6 +210,12 @@ def _ledger(kept: Kept, engine: Engine) -> IbisTable:
     """Who sent back reasoning that was handed to somebody else."""
     ledger = rollups.replays(kept.rollups.artefacts, engine.memory(kept.accounts))
     return engine.write(ledger, kept.work / "replays.parquet")
+
+
+def _named(accounts: pa.Table, people: Mapping[str, str]) -> dict[str, str]:
+    """The organisation that each principal names, verified or not, of those who name any."""
+    pairs = zip(accounts["account_id"].to_pylist(), accounts["organization_id"].to_pylist(), strict=True)
+    return {people[account_id]: name for account_id, name in pairs if name is not None and account_id in people}
 
 
 def _principals(accounts: pa.Table, active: Sequence[str]) -> dict[str, str]:

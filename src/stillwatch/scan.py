@@ -221,8 +221,8 @@ def _run(settings: Settings, kept: Kept, result: Found, clock: "_Clock", now: da
         "minimum_detectable_campaign": None
         if result.minimum_detectable is None
         else {
-            "accounts": result.minimum_detectable,
-            "assumes": "four templates and four addresses that all of its accounts hold and nobody else",
+            "accounts": result.minimum_detectable.accounts,
+            "assumes": result.minimum_detectable.assumes,
         },
         "seconds": clock.seconds(),
         "peak_memory_bytes": peak_memory_bytes(),
@@ -236,7 +236,8 @@ def _libraries(settings: Settings) -> tuple[str, ...]:
 def _not_judged(kept: Kept, result: Found) -> list[str]:
     """What the input does not allow to be judged, in words."""
     columns = {
-        "sketch": "The logs hold no prompts: templates, items and harvesting could not be judged.",
+        "sketch": "The logs hold no prompts: templates, items and harvesting could not be judged. Accounts that share "
+        "no card, device or telephone and never begin their sessions together could not be linked.",
         "client_ip": "The logs hold no client addresses: shared networks could not be judged.",
         "user_agent": "The logs hold no user agents: shared tooling rests on prompts alone.",
         "reasoning_replayed": "No exchange sends back a reasoning artefact: replays could not be judged.",

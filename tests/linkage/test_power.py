@@ -16,8 +16,9 @@ def test_a_campaign_of_the_stated_size_is_found() -> None:
     rows = background(np.random.default_rng(0), 600)
     least = minimum_detectable(indexed(rows, 600), fdr=0.01)
     assert least is not None
-    assert SMALLEST <= least < 20
-    members = [account(i) for i in range(least)]
+    assert SMALLEST <= least.accounts < 20
+    assert least.assumes.startswith("four templates")
+    members = [account(i) for i in range(least.accounts)]
     planted = [(m, kind, f"own-{t}") for m in members for kind in ("template", "ip") for t in range(4)]
     of, _, found = found_in(rows + planted, 600)
     assert member_sets(of, found) == [set(members)]
@@ -28,7 +29,7 @@ def test_what_a_campaign_of_the_stated_size_shares_passes_validation() -> None:
         rows = background(np.random.default_rng(accounts), accounts)
         least = minimum_detectable(indexed(rows, accounts), fdr=0.01)
         assert least is not None
-        members = [account(i) for i in range(least)]
+        members = [account(i) for i in range(least.accounts)]
         planted = [(m, kind, f"own-{t}") for m in members for kind in ("template", "ip") for t in range(4)]
         of = indexed(rows + planted, accounts)
         own = np.array([value.startswith("own-") for value in of.values])
@@ -37,6 +38,26 @@ def test_what_a_campaign_of_the_stated_size_shares_passes_validation() -> None:
 
 def test_a_stricter_rate_never_makes_a_smaller_campaign_visible() -> None:
     of = indexed(background(np.random.default_rng(0), 200) + campaign([account(0), account(1)]), 200)
-    sizes = [minimum_detectable(of, fdr=rate) or 10_000 for rate in (0.1, 1e-3, 1e-6, 1e-12)]
+    found = [minimum_detectable(of, fdr=rate) for rate in (0.1, 1e-3, 1e-6, 1e-12)]
+    sizes = [10_000 if one is None else one.accounts for one in found]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-1]
+
+
+def test_without_wordings_it_speaks_of_cards_and_devices_and_holds() -> None:
+    rng = np.random.default_rng(1)
+    couples = [(account(i), kind, f"{kind}-{i // 2}") for i in range(400, 460) for kind in ("payment", "device")]
+    rows = [(name, kind, value) for name, kind, value in background(rng, 600) if kind not in ("template", "payment")]
+    rows += couples + [(account(i), kind, f"own-{kind}-{i}") for i in range(400) for kind in ("payment", "device")]
+    least = minimum_detectable(indexed(rows, 600), fdr=0.01)
+    assert least is not None
+    assert least.assumes.startswith("one card and one device")
+    members = [account(i) for i in range(500, 500 + least.accounts)]
+    planted = [(member, kind, "theirs") for member in members for kind in ("payment", "device")]
+    of, _, found = found_in(rows + planted, 600)
+    assert member_sets(of, found) == [set(members)]
+
+
+def test_where_neither_wordings_nor_cards_are_logged_nothing_is_promised() -> None:
+    rows = [(account(i), "ip", f"address-{i % 50}") for i in range(600)]
+    assert minimum_detectable(indexed(rows, 600), fdr=0.01) is None

@@ -7,6 +7,7 @@ from stillwatch.linkage.findings import Findings, Known, findings, findings_with
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.matching import Vocabulary, indexed
+from stillwatch.linkage.power import Detectable
 from stillwatch.linkage.received import NO_LEADS, Leads, Received, lead_traits
 from stillwatch.linkage.rewordings import groups, sampled
 from stillwatch.linkage.templates import (
@@ -35,6 +36,7 @@ __all__ = [
     "TEMPLATED_SCHEMA",
     "VOCABULARY",
     "Clusters",
+    "Detectable",
     "Families",
     "Findings",
     "Holdings",

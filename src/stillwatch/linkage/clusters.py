@@ -10,7 +10,7 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Chung & Lu, 
         as log-likelihood ratios: Fellegi & Sunter, JASA 64 (1969) 1183-1210.
 
     1. Cells: communities of accounts and their templates. Accounts that end up in no cluster get a second sweep, with
-       cells by cards and devices.
+       cells by cards and devices, for which chains speak as well (`linkage/chains.py`).
     2. Cells merge when at least two independent groups, beside the templates, link them far beyond chance.
     3. A cluster owns a template when nearly all of its holders are members that belong for another reason as well.
        Members hold something their cluster owns, or are tied to it by two groups of which one costs something to
@@ -32,6 +32,7 @@ import pyarrow.compute as pc
 
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
+from stillwatch.linkage.chains import with_chains
 from stillwatch.linkage.crossing import Crossed, crossed
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import commonest, holding_counts, most, numbered
@@ -44,6 +45,7 @@ from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
 from stillwatch.records import TEMPLATE_KINDS
 
 SMALLEST = 5  # accounts of a cluster: the coordination test can prove nothing about fewer
+NOBODY_NAMED: Mapping[str, str] = {}
 ROUNDS = 2  # of cutting and merging: the second changes little, a third nothing
 
 
@@ -52,7 +54,8 @@ class Clusters:
     """Cluster of each account, (accounts,) with -1 for none; bits and independent groups that tie it: (accounts,).
 
     `familiar` is the same, with accounts that are no members and yet no strangers: they bear a lead of its members.
-    `crossed` has the clusters that are cells joined by all that they share together.
+    `crossed` has the clusters that are cells joined by all that they share together; `weighed` the weights with what
+    chains add.
     """
 
     of_account: Ints
@@ -60,6 +63,7 @@ class Clusters:
     groups: Ints
     familiar: Ints
     crossed: Mapping[int, Crossed] = field(default_factory=dict)
+    weighed: Weights | None = None
 
     @property
     def count(self) -> int:
@@ -67,15 +71,26 @@ class Clusters:
         return int(self.of_account.max(initial=-1)) + 1
 
 
-def clusters(of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsiders: Collection[str] = ()) -> Clusters:
+def clusters(
+    of: Holdings,
+    weighed: Weights,
+    starts: Starts,
+    *,
+    seed: int,
+    outsiders: Collection[str] = (),
+    named: Mapping[str, str] = NOBODY_NAMED,
+) -> Clusters:
     """Cells, merged and settled; numbered by falling size, then by their first account.
 
-    `outsiders` can be no members, and count as strangers in everything they hold.
+    `outsiders` can be no members, and count as strangers in everything they hold. `named` is the organisation that an
+    account names.
     """
     nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, Synchrony(starts), insiders(of, outsiders), nobody)
-    labels = _corroborated(by, within_reach(by, _labels(by, seed)))
-    return Clusters(labels, *_membership(of, weighed, labels), labels)
+    by = Linkable(of, weighed, Synchrony(starts), insiders(of, outsiders), nobody, _named(of, named))
+    labels, weighed = _labels(by, seed)
+    by = replace(by, weighed=weighed)
+    labels = _corroborated(by, within_reach(by, labels))
+    return Clusters(labels, *_membership(of, weighed, labels), labels, weighed=weighed)
 
 
 def with_crossed(
@@ -93,23 +108,41 @@ def with_crossed(
         labels[one.members] = number
     labels = numbered(labels, least=SMALLEST)
     named = {int(labels[one.members[0]]): one for one in new}
-    return Clusters(labels, *_membership(of, weighed, labels), labels, named)
+    return Clusters(labels, *_membership(of, weighed, labels), labels, named, weighed)
+
+
+def without(found: Clusters, given_up: Collection[int]) -> Clusters:
+    """These clusters but for some, numbered on; none of them may be `crossed`."""
+    place = np.full(found.count + 1, -1, dtype=np.int64)  # the last for -1
+    kept = np.setdiff1d(np.arange(found.count), np.array([*given_up], dtype=np.int64))
+    place[kept] = np.arange(len(kept))
+    labels, familiar = place[found.of_account], place[found.familiar]
+    inside = labels >= 0
+    bits, groups = np.where(inside, found.bits, 0.0), np.where(inside, found.groups, 0)
+    return replace(found, of_account=labels, bits=bits, groups=groups, familiar=familiar)
 
 
 def clusters_of_bearers(
-    of: Holdings, weighed: Weights, starts: Starts, *, seed: int, outsiders: Collection[str] = ()
+    of: Holdings,
+    weighed: Weights,
+    starts: Starts,
+    *,
+    seed: int,
+    outsiders: Collection[str] = (),
+    named: Mapping[str, str] = NOBODY_NAMED,
 ) -> Clusters:
     """The same among the accounts that bear a lead; whom leads and wordings alone tie is dismissed."""
     bears = np.zeros(of.account_count, dtype=bool)
     bears[of.accounts[of.group[of.held] == PARTNER]] = True
     nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, Synchrony(starts), bears & insiders(of, outsiders), nobody)
-    labels = _labels(by, seed)
+    by = Linkable(of, weighed, Synchrony(starts), bears & insiders(of, outsiders), nobody, _named(of, named))
+    labels, weighed = _labels(by, seed)
+    by = replace(by, weighed=weighed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
         labels, tied = tied, _tied(by, tied)
     labels = numbered(labels, least=SMALLEST)
-    return Clusters(labels, *_membership(of, weighed, labels), _familiar(by, labels))
+    return Clusters(labels, *_membership(of, weighed, labels), _familiar(by, labels), weighed=weighed)
 
 
 def _familiar(by: Linkable, labels: Ints) -> Ints:
@@ -134,12 +167,20 @@ def insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
     return ~np.asarray(pc.is_in(names, pa.array(list(outsiders), pa.string())))
 
 
-def _labels(by: Linkable, seed: int) -> Ints:
+def _named(of: Holdings, named: Mapping[str, str]) -> Ints:
+    """A number for the organisation that each account names, -1 for none: (accounts,)."""
+    numbers = {name: number for number, name in enumerate(sorted(set(named.values())))}
+    return np.array([numbers.get(named.get(name, ""), -1) for name in of.account_ids], dtype=np.int64)
+
+
+def _labels(by: Linkable, seed: int) -> tuple[Ints, Weights]:
+    """Cluster of each account after both sweeps, and the weights with the chains that the second one found."""
     of, weighed, eligible = by.of, by.weighed, by.eligible
     labels = _swept(by, wording_cells(of, weighed, eligible, seed))
     rest = eligible & (labels < 0)
-    others = _swept(replace(by, eligible=rest, by_crowds=rest), durable_cells(of, weighed, rest))
-    return numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
+    chained = with_chains(of, weighed, rest, by.named, seed=seed)
+    others = _swept(replace(by, weighed=chained, eligible=rest, by_crowds=rest), durable_cells(of, chained, rest))
+    return numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST), chained
 
 
 def _swept(by: Linkable, cells: Ints) -> Ints:

@@ -15,11 +15,12 @@ from stillwatch.linkage.labels import holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
 from stillwatch.linkage.tails import hypergeometric
 from stillwatch.linkage.weights import Weights
-from stillwatch.membership import MIN_GROUPS, WORDINGS
+from stillwatch.membership import MIN_ACCOUNTS, MIN_GROUPS, WORDINGS
 from stillwatch.records import CLUSTERS, KINDS, LINKS, arrow_schema
 
 MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
 TIMING_KIND = "session_starts"
+APART_FROM_CHAINS = ("network", "registration", KINDS[TIMING_KIND][1])  # groups that make no cells, but for wordings
 CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join a cluster's cells
 TELLING_P_VALUE = 1e-3  # of one value, corrected for the values of its group tried in the cluster
 
@@ -200,6 +201,22 @@ def stand_by_themselves(cohering: pa.Table) -> list[int]:
         by_cluster.setdefault(row["cluster_id"], []).append(row["p_value"])
     tied = {cluster: sum(p * len(rows) <= TELLING_P_VALUE for p in rows) for cluster, rows in by_cluster.items()}
     return [cluster for cluster, groups in tied.items() if groups >= MIN_GROUPS]
+
+
+def by_chains_alone(of: Holdings, found: Clusters, before: Weights, cohering: pa.Table) -> list[int]:
+    """The clusters that chains brought together and nothing that chains are not made of ties, given their cohesion.
+
+    `before` are the weights without chains. Of a cluster that is made of cards and devices, cards and devices prove
+    little: it has to share addresses, a manner of signing up, or minutes at which it begins, too.
+    """
+    if found.weighed is None:
+        return []
+    chained = (found.weighed.valid & ~before.valid)[of.held] & (found.of_account[of.accounts] >= 0)
+    holding = np.unique(of.accounts[chained])
+    resting = np.flatnonzero(np.bincount(found.of_account[holding], minlength=found.count) >= MIN_ACCOUNTS)
+    others = [row for row in cohering.to_pylist() if row["group"] in APART_FROM_CHAINS]
+    tied = {row["cluster_id"] for row in others if row["p_value"] * len(APART_FROM_CHAINS) <= TELLING_P_VALUE}
+    return [cluster for cluster in resting.tolist() if cluster not in tied]
 
 
 def _edges_by_cluster(of: Holdings, found: Clusters) -> list[tuple[Ints, Ints]]:

@@ -22,11 +22,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.linkage.bearers import SHARED_SCHEMA, shared_by_bearers
-from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers, with_crossed
-from stillwatch.linkage.evidence import Step, cohesion, evidence, links, members, stand_by_themselves, steps
+from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers, with_crossed, without
+from stillwatch.linkage.evidence import (
+    Step,
+    by_chains_alone,
+    cohesion,
+    evidence,
+    links,
+    members,
+    stand_by_themselves,
+    steps,
+)
 from stillwatch.linkage.holdings import CONTENT, GROUPS, Holdings, holdings
 from stillwatch.linkage.lockstep import Starts
-from stillwatch.linkage.power import minimum_detectable
+from stillwatch.linkage.power import Detectable, minimum_detectable
 from stillwatch.linkage.received import label
 from stillwatch.linkage.weights import Weights, weights
 from stillwatch.records import LEAD_KIND, TEMPLATE_KINDS
@@ -44,28 +53,32 @@ class Findings:
     evidence: pa.Table
     cohesion: pa.Table
     clusters: Clusters
-    minimum_detectable: int | None
+    minimum_detectable: Detectable | None
     shared: pa.Table = field(default_factory=SHARED_SCHEMA.empty_table)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What both passes need: who there is, who can be no member, starts of sessions, the rate of false discoveries."""
+    """What both passes need: who there is, who can be no member, starts of sessions, the rate of false discoveries.
+
+    `named` is the organisation that an account names, where it names any.
+    """
 
     account_ids: list[str]
     outsiders: Collection[str]
     starts: Starts
     fdr: float
     seed: int
+    named: Mapping[str, str] = field(default_factory=dict)
 
 
 def findings(traits: pa.Table, campaigns: Collection[str], known: Known) -> Findings:
     """Clusters and what holds them together as if partners had sent nothing of these campaigns of theirs."""
     of = holdings(_without_leads(traits, campaigns), known.account_ids)
     weighed = weights(of, fdr=known.fdr)
-    found = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders)
-    told = _tied(of, found, known)
-    standing = stand_by_themselves(told.cohesion)
+    alone = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders, named=known.named)
+    found, told = _corroborated(of, weighed, alone, known)
+    weighed, standing = found.weighed or weighed, stand_by_themselves(told.cohesion)
     every = with_crossed(of, weighed, found, standing, seed=known.seed, outsiders=known.outsiders)
     return _found(of, weighed, every, known, told if every is found else _tied(of, every, known))
 
@@ -80,9 +93,10 @@ def findings_with_leads(
     of = holdings(traits, known.account_ids)
     weighed = weights(of, fdr=known.fdr, precision=precision)
     outsiders = {*known.outsiders, *standing}
-    found = clusters_of_bearers(of, weighed, known.starts, seed=known.seed, outsiders=outsiders)
-    told = _found(of, weighed, found, known, _tied(of, found, known))
-    borne = _borne(of, weighed, alone.clusters)
+    found = clusters_of_bearers(of, weighed, known.starts, seed=known.seed, outsiders=outsiders, named=known.named)
+    found, tied = _corroborated(of, weighed, found, known)
+    weighed = found.weighed or weighed
+    told, borne = _found(of, weighed, found, known, tied), _borne(of, weighed, alone.clusters)
     given_up = np.unique(alone.clusters.of_account[found.of_account >= 0])
     new = told.links.join(alone.links.select(["kind", "value"]), ["kind", "value"], join_type="left anti")
     new = new.select(alone.links.schema.names).sort_by(_LINK_ORDER).cast(alone.links.schema)
@@ -120,6 +134,16 @@ class _Tied(NamedTuple):
 def _tied(of: Holdings, found: Clusters, known: Known) -> _Tied:
     in_step = steps(found, known.starts)
     return _Tied(in_step, cohesion(of, found, in_step))
+
+
+def _corroborated(of: Holdings, weighed: Weights, found: Clusters, known: Known) -> tuple[Clusters, _Tied]:
+    """The clusters but for those that rest on chains alone, and what ties them; `weighed` is without chains."""
+    tied = _tied(of, found, known)
+    given_up = by_chains_alone(of, found, weighed, tied.cohesion)
+    if not given_up:
+        return found, tied
+    found = without(found, given_up)
+    return found, _tied(of, found, known)
 
 
 def _found(of: Holdings, weighed: Weights, found: Clusters, known: Known, tied: _Tied) -> Findings:

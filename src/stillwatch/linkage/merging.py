@@ -46,6 +46,7 @@ class Linkable:
     synchrony: Synchrony
     eligible: Flags  # (accounts,)
     by_crowds: Flags  # (accounts,) whom a card or device of several members suffices to tie
+    named: Ints  # (accounts,) the organisation that each names, -1 for none
 
 
 def merged(by: Linkable, labels: Ints) -> Ints:

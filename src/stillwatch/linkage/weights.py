@@ -92,7 +92,7 @@ def weights(of: Holdings, *, fdr: float = 0.01, precision: Mapping[str, float] =
         control[lead] = precision.get(of.values[lead], 0.0)
     control *= of.holder_counts / (of.holder_counts + PRIOR_HOLDERS)
     valid = control > 0
-    return Weights(control, np.where(valid, _bits(control, of.account_count), 0.0), valid)
+    return Weights(control, np.where(valid, control_bits(control, of.account_count), 0.0), valid)
 
 
 def overlap_p_values(shared: Ints, fewer: Ints, expected: Floats) -> Floats:
@@ -226,7 +226,7 @@ def mixing(of: Holdings) -> Floats:
     return np.asarray((held.T @ held) / np.maximum(np.outer(totals, totals), 1.0))
 
 
-def _bits(control: Floats, accounts: int) -> Floats:
+def control_bits(control: Floats, accounts: int) -> Floats:
     """log2 of posterior over prior odds of common control; the prior is one partner per account."""
     bounded = np.clip(control, 1e-6, 0.98)
     bits = np.log2(bounded / (1 - bounded)) + np.log2(max(accounts, 2))
