@@ -13,6 +13,7 @@ from tests.engines.conftest import SPARK_MARKS
 from stillwatch.campaigns.sizes import Sizes, sizes_by
 from stillwatch.engines.base import Engine
 from stillwatch.errors import InputError
+from stillwatch.linkage import Templated, template_traits
 
 
 def on_spark(test: Any) -> Any:
@@ -68,6 +69,25 @@ def test_sizes_of_requests_are_counted_alike(engine: Engine) -> None:
     sent = {"account_id": ["a", "b", "b", "c", "a"], "model": ["m"] * 5, "input_tokens": [10, 10, 11, 10, None]}
     members = pa.table({"account_id": ["a", "b"], "cluster_id": [4, 4]})
     assert sizes_by(engine.memory(pa.table(sent)), engine.memory(members)) == {4: Sizes(exchanges=3, same=2, next=2)}
+
+
+def test_templates_are_traits_where_they_recur_or_gather_ever_new_texts(engine: Engine) -> None:
+    """Template 1 recurs word for word; 2 gathers four texts of each account, 3 one; nothing says so of 4."""
+    texts = {1: 1, 2: 4, 3: 1, 4: 4}
+    sent = [(name, template, text) for name in "ab" for template, n in texts.items() for text in range(n)]
+    rows = [
+        {
+            "account_id": name,
+            "template_id": template,
+            "item_id": text,
+            "started_at": datetime(2026, 3, 1 + text, tzinfo=UTC),
+        }
+        for name, template, text in [*sent, ("a", None, 1)]
+    ]
+    known = [engine.memory(pa.table({"template_id": pa.array(ids, pa.int64())})) for ids in ([1, 9], [2, 3])]
+    found = template_traits(Templated(engine.memory(pa.Table.from_pylist(rows)), *known)).to_pyarrow().to_pylist()
+    told = sorted((r["account_id"], r["kind"], r["value"], r["exchanges"], r["last_seen_at"].day) for r in found)
+    assert told == [(name, *rest) for name in "ab" for rest in (("rewording", "2", 4, 4), ("template", "1", 1, 1))]
 
 
 def test_writing_replaces_what_stood_there_and_expressions_see_one_state(engine: Engine, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from tests.linkage.planted import Row, account, background, found_in, member_sets
 
 from stillwatch.linkage import reach
+from stillwatch.linkage.holdings import Ints
+from stillwatch.linkage.merging import Flags, Linkable
 
 ACCOUNTS = 600
 STUDENTS = [account(i) for i in range(100, 140)]
@@ -72,7 +74,12 @@ def test_clusters_are_looked_at_again_wherever_that_may_change_anything(
         rows += a_class(students, f"c{place}")
     asked: list[int] = []
     look = reach._out_of_reach
-    monkeypatch.setattr(reach, "_out_of_reach", lambda by, labels, one: asked.append(len(one)) or look(by, labels, one))
+
+    def counted(by: Linkable, labels: Ints, accounts: Ints) -> Flags:
+        asked.append(len(accounts))
+        return look(by, labels, accounts)
+
+    monkeypatch.setattr(reach, "_out_of_reach", counted)
     found = sets(rows, seed)
     assert len(asked) > 2
     assert asked[-1] < asked[0]
