@@ -98,7 +98,8 @@ class Runs:
         self.say(f"run as of {until:%Y-%m-%d %H}:00: {_told(result.campaigns)}")
         told = tuple((c["verdict"], frozenset(c["account_ids"])) for c in result.campaigns)
         known = tuple((one["campaign_ref"], one["support"], frozenset(one["account_ids"])) for one in result.recognised)
-        return Made(told, result.minimum_detectable, _named(result.links), known)
+        smallest = result.minimum_detectable
+        return Made(told, None if smallest is None else smallest.accounts, _named(result.links), known)
 
 
 def _named(links: pa.Table) -> frozenset[str]:
