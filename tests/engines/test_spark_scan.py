@@ -31,7 +31,7 @@ Row = dict[str, Any]
 Recorded = list[tuple[str, list[str]]]  # who asked, and the rows in any order
 INTAKE = ("intake.py", "spread.py")  # how logs get in differs; what comes of them must not
 COUNTED_BY_ENGINE = "recurring_there"  # what recurs is counted in tables there and by kernels here; what does must not
-REPEATING = ("wordings.py:_counted_part",)  # reads what a function of batches said, and may say more than once
+REPEATING = ("wordings.py:_counted",)  # reads what a function of batches said, and may say more than once
 MEMBERS, SOURCES = 6, 3
 
 
