@@ -119,7 +119,7 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
         known=[campaign_stage.known_json(campaign) for campaign in campaign_stage.remembered(judged, before)],
         links=linked.links,
         seen=_seen(linked, borne, members),
-        vocabulary=engine.read(kept.work / linkage.VOCABULARY).to_pyarrow(),
+        vocabulary=engine.read(kept.work / linkage.VOCABULARY).order_by(["group", "value"]).to_pyarrow(),
         lead_matches=matches,
         recognised=recognised(
             Witness(earlier.sent, linked.bearers, matches, linked.shared, linked.accounts, linked.principals),
