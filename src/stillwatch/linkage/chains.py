@@ -31,7 +31,7 @@ from scipy.sparse import csgraph
 
 from stillwatch.linkage.cells import DURABLE, Flags
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.weights import PRIOR_HOLDERS, Weights, control_bits
+from stillwatch.linkage.weights import PRIOR_HOLDERS, Weights, control_bits, mixing
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
 
 MOST_HELD = 256  # holders of a value that links in a chain
@@ -68,7 +68,7 @@ def with_chains(of: Holdings, weighed: Weights, free: Flags, named: Ints, *, see
     """
     rng = np.random.default_rng(seed)
     while True:
-        chance, edge = _chance(of, free), _linking(of, free, named)
+        chance, edge = mixing(of, free), _linking(of, free, named)
         links = _Edges(of.accounts[edge], of.held[edge], of.group[of.held[edge]], _pools(of, free))
         found = _parts(links, links.accounts, chance)
         long = found.gains > _bar(links, found, chance, rng)
@@ -109,13 +109,6 @@ def _linking(of: Holdings, free: Flags, named: Ints) -> Ints:
     naming, alike = np.unique(np.stack([of.held[names], named[of.accounts[names]]]), axis=1, return_counts=True)
     of_one = naming[0, alike > TIE_SHARE * holders[naming[0]]]
     return durable[~np.isin(of.held[durable], [*shown, *of_one])]
-
-
-def _chance(of: Holdings, free: Flags) -> Floats:
-    """Accounts expected to hold both of two values per product of their holders, by groups: (groups, groups)."""
-    held = np.where(free[:, np.newaxis], of.degree, 0).astype(np.float64)
-    totals = held.sum(axis=0)
-    return np.asarray((held.T @ held) / np.maximum(np.outer(totals, totals), 1.0))
 
 
 def _pools(of: Holdings, free: Flags) -> dict[int, Ints]:

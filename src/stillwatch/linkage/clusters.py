@@ -85,12 +85,10 @@ def clusters(
     `outsiders` can be no members, and count as strangers in everything they hold. `named` is the organisation that an
     account names.
     """
-    nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, Synchrony(starts), insiders(of, outsiders), nobody, _named(of, named))
-    labels, weighed = _labels(by, seed)
-    by = replace(by, weighed=weighed)
+    by = _linkable(of, weighed, starts, insiders(of, outsiders), named)
+    by, labels = _labelled(by, seed)
     labels = _corroborated(by, within_reach(by, labels))
-    return Clusters(labels, *_membership(of, weighed, labels), labels, weighed=weighed)
+    return Clusters(labels, *_membership(of, by.weighed, labels), labels, weighed=by.weighed)
 
 
 def with_crossed(
@@ -134,15 +132,13 @@ def clusters_of_bearers(
     """The same among the accounts that bear a lead; whom leads and wordings alone tie is dismissed."""
     bears = np.zeros(of.account_count, dtype=bool)
     bears[of.accounts[of.group[of.held] == PARTNER]] = True
-    nobody = np.zeros(of.account_count, dtype=bool)
-    by = Linkable(of, weighed, Synchrony(starts), bears & insiders(of, outsiders), nobody, _named(of, named))
-    labels, weighed = _labels(by, seed)
-    by = replace(by, weighed=weighed)
+    by = _linkable(of, weighed, starts, bears & insiders(of, outsiders), named)
+    by, labels = _labelled(by, seed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
         labels, tied = tied, _tied(by, tied)
     labels = numbered(labels, least=SMALLEST)
-    return Clusters(labels, *_membership(of, weighed, labels), _familiar(by, labels), weighed=weighed)
+    return Clusters(labels, *_membership(of, by.weighed, labels), _familiar(by, labels), weighed=by.weighed)
 
 
 def _familiar(by: Linkable, labels: Ints) -> Ints:
@@ -167,20 +163,26 @@ def insiders(of: Holdings, outsiders: Collection[str]) -> Flags:
     return ~np.asarray(pc.is_in(names, pa.array(list(outsiders), pa.string())))
 
 
+def _linkable(of: Holdings, weighed: Weights, starts: Starts, eligible: Flags, named: Mapping[str, str]) -> Linkable:
+    nobody = np.zeros(of.account_count, dtype=bool)
+    return Linkable(of, weighed, Synchrony(starts), eligible, nobody, _named(of, named))
+
+
 def _named(of: Holdings, named: Mapping[str, str]) -> Ints:
     """A number for the organisation that each account names, -1 for none: (accounts,)."""
     numbers = {name: number for number, name in enumerate(sorted(set(named.values())))}
     return np.array([numbers.get(named.get(name, ""), -1) for name in of.account_ids], dtype=np.int64)
 
 
-def _labels(by: Linkable, seed: int) -> tuple[Ints, Weights]:
-    """Cluster of each account after both sweeps, and the weights with the chains that the second one found."""
+def _labelled(by: Linkable, seed: int) -> tuple[Linkable, Ints]:
+    """The same with the weights of the chains that the second sweep found, and the cluster of each account after it."""
     of, weighed, eligible = by.of, by.weighed, by.eligible
     labels = _swept(by, wording_cells(of, weighed, eligible, seed))
     rest = eligible & (labels < 0)
     chained = with_chains(of, weighed, rest, by.named, seed=seed)
     others = _swept(replace(by, weighed=chained, eligible=rest, by_crowds=rest), durable_cells(of, chained, rest))
-    return numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST), chained
+    labels = numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
+    return replace(by, weighed=chained), labels
 
 
 def _swept(by: Linkable, cells: Ints) -> Ints:

@@ -216,12 +216,13 @@ def _among_rarest(of: Holdings) -> NDArray[np.bool_]:
     return is_rare
 
 
-def mixing(of: Holdings) -> Floats:
+def mixing(of: Holdings, among: NDArray[np.bool_] | None = None) -> Floats:
     """Expected overlap of two values per product of their holders, by pair of groups: (groups, groups).
 
-    Were all accounts alike it would be one over the accounts; accounts that hold much in both groups raise it.
+    Were all accounts alike it would be one over the accounts; accounts that hold much in both groups raise it. `among`
+    (accounts,) are those who count, everybody when it is left out.
     """
-    held = of.degree.astype(np.float64)
+    held = (of.degree if among is None else of.degree[among]).astype(np.float64)
     totals = held.sum(axis=0)
     return np.asarray((held.T @ held) / np.maximum(np.outer(totals, totals), 1.0))
 
