@@ -27,7 +27,7 @@ import numpy as np
 from scipy import sparse, stats
 from scipy.sparse import csgraph
 
-from stillwatch.linkage.belonging import MIN_WORDINGS, tying, tying_values
+from stillwatch.linkage.belonging import tying, tying_values
 from stillwatch.linkage.cells import pieces
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import commonest, most, numbered
@@ -80,7 +80,7 @@ def _left_something(by: Linkable, before: Ints, labels: Ints, changed: Ints) -> 
 
 
 class _Looked(NamedTuple):
-    """Who is out of reach, the island of each, and whether anything tells how many their cluster misses: (accounts,)."""
+    """Who is out of reach, the island of each, whether anything tells how many their cluster misses: (accounts,)."""
 
     gone: Flags
     islands: Ints
@@ -208,11 +208,11 @@ def _strange(of: Holdings, labels: Ints, worded: Ints, missed: Flags, shares: Fl
 
 def _refuted(cluster: Ints, holders: Ints, misses: Ints, shares: Floats) -> Flags:
     """Of which sets of holders too many are missed for all to be their cluster's: (sets,)."""
-    tried, share = np.bincount(cluster[misses > 0], minlength=len(shares))[cluster], shares[cluster]
+    asked = np.flatnonzero(misses)
+    tried = np.bincount(cluster[asked], minlength=len(shares))[cluster[asked]]
+    chance = stats.binom.sf(misses[asked] - 1, holders[asked], shares[cluster[asked]])
     refuted = np.zeros(len(cluster), dtype=bool)
-    asked = np.flatnonzero(misses > 0)
-    chance = stats.binom.sf(misses[asked] - 1, holders[asked], share[asked])
-    refuted[asked] = chance * tried[asked] <= STRANGE_P_VALUE
+    refuted[asked] = chance * tried <= STRANGE_P_VALUE
     return refuted
 
 
