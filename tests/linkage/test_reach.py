@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.linkage.planted import Row, account, background, found_in, member_sets, no_starts
+from tests.linkage.planted import Row, account, background, found_in, indexed, member_sets, no_starts
 
 from stillwatch.linkage import reach
 from stillwatch.linkage.holdings import Ints
 from stillwatch.linkage.merging import Linkable
 from stillwatch.linkage.synchrony import Synchrony
+from stillwatch.linkage.weights import Weights
 
 ACCOUNTS = 600
 STUDENTS = [account(i) for i in range(100, 140)]
@@ -66,16 +67,10 @@ def test_members_of_a_campaign_who_share_wordings_only_stay_where_its_hygiene_is
 
 def a_hand(members: list[str]) -> list[Row]:
     """Exits for two in three and cards for half, templates dealt out."""
-    rows = [(one, "template", f"h-{(place + t) % 12}") for place, one in enumerate(members) for t in range(4)]
-    exits = [
-        (one, f"h-exit-{(place * 5 + i) % 16}") for place, one in enumerate(members) for i in range(3) if place % 3
-    ]
-    return rows + [(one, "ip", value) for one, value in exits] + cards(members[::2])
-
-
-def cards(members: list[str]) -> list[Row]:
-    """One for twelve."""
-    return [(one, "payment", f"h-card-{place // 12}") for place, one in enumerate(members)]
+    placed = list(enumerate(members))
+    rows = [(one, "template", f"h-{(place + t) % 12}") for place, one in placed for t in range(4)]
+    rows += [(one, "ip", f"h-exit-{(place * 5 + i) % 16}") for place, one in placed for i in range(3) if place % 3]
+    return rows + [(one, "payment", f"h-card-{place // 24}") for place, one in placed[::2]]
 
 
 @pytest.mark.parametrize("sold", [1, 3])
@@ -85,7 +80,8 @@ def test_a_home_connection_sold_as_an_exit_is_no_bridge_for_a_whole_class(sold: 
     rows = a_hand(hand) + a_class(students, "x")
     rows += [(one, "template", f"x-sheet-{t}") for one in hand[:30] for t in range(2)]
     rows += [(one, "ip", f"h-exit-{place}") for place, one in enumerate(students[:sold])]
-    of, weighed, _ = found_in(background(np.random.default_rng(0), ACCOUNTS) + rows, ACCOUNTS)
+    of = indexed(background(np.random.default_rng(0), ACCOUNTS) + rows, ACCOUNTS)
+    weighed = Weights(*np.ones((2, len(of.values))), valid=np.ones(len(of.values), dtype=bool))
     everybody = np.ones(of.account_count, dtype=bool)
     nobody = np.zeros(of.account_count, dtype=np.int64) - 1
     by = Linkable(of, weighed, Synchrony(no_starts(of)), everybody, ~everybody, nobody)

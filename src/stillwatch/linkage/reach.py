@@ -30,7 +30,7 @@ from scipy.sparse import csgraph
 from stillwatch.linkage.belonging import tying, tying_values
 from stillwatch.linkage.cells import pieces
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import commonest, most, numbered
+from stillwatch.linkage.labels import commonest, distinct, most, numbered
 from stillwatch.linkage.merging import TIMING, Flags, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, WORDINGS
 from stillwatch.records import TEMPLATE_KINDS
@@ -39,7 +39,7 @@ KEPT_CLEAN = 0.1  # of a hand's accounts that may share nothing but wordings on 
 MISSED_P_VALUE = 0.05  # a group misses at most so many, but for one chance in twenty
 STRANGE_P_VALUE = 0.01  # of so many holders of a wording missed, corrected for the wordings of the cluster
 THEIR_SHARE = 0.75  # of all holders of a wording that must be left in the cluster for it to be the hand's own
-CROSSING = 0.1  # share of a piece's accounts that must be tied to the largest island to be on it
+CROSSING = 0.1  # share of a piece's accounts that must be tied to others for it to be no island
 TEMPLATE = TEMPLATE_KINDS[0]
 
 
@@ -93,11 +93,11 @@ def _looked_at(by: Linkable, labels: Ints, asked: Ints, seed: int) -> _Looked:
     `asked` are all members of these clusters, in order.
     """
     of, ties = by.of, tying(by, labels, asked)
-    islands, on_largest = _islands(of, labels, ties, seed)
+    islands = _islands(of, ties, seed)
     is_tied = np.zeros(int(labels.max(initial=-1)) + 2, dtype=bool)  # clusters that anything ties; the last for -1
     is_tied[labels[of.accounts[ties]]] = True
     members = asked[is_tied[labels[asked]]]
-    caught = _caught(by, labels, members, ties[on_largest[of.accounts[ties]]])
+    caught = _caught(by, labels, members, ties[_on_largest(islands, labels, of.accounts[ties])])
     missed = np.zeros(of.account_count, dtype=bool)
     missed[members] = ~caught[members].any(axis=1)
     edges = of.edges_of(members)
@@ -108,32 +108,28 @@ def _looked_at(by: Linkable, labels: Ints, asked: Ints, seed: int) -> _Looked:
     return _Looked(strange | _mates(of, islands, strange, missed, worded), islands, is_counted)
 
 
-def _islands(of: Holdings, labels: Ints, ties: Ints, seed: int) -> tuple[Ints, Flags]:
-    """The island of each account, -1 for none, by edges that tie; and who is on the largest of a cluster: (accounts,).
+def _islands(of: Holdings, ties: Ints, seed: int) -> Ints:
+    """The island of each account, -1 for none, by edges that tie: (accounts,).
 
-    Islands begin as pieces that hold together. The largest takes in those of which a good share crosses to it, again
-    and again: one whose home connection is sold as an exit is no bridge for all of his class.
+    Islands begin as pieces that hold together. Each of which a good share crosses joins the one that most of these
+    cross to, again and again: one whose home connection is sold as an exit is no bridge for all of his class.
     """
     (accounts, row), (values, column) = _compact(of.accounts[ties]), _compact(of.held[ties])
     column, size = column + len(accounts), len(accounts) + len(values)
-    piece = _compact(pieces(_graph(row, column, size), seed))[1]
-    mine, home = piece[: len(accounts)], labels[accounts]
-    people = np.bincount(mine, minlength=size)
-    is_main = np.zeros(size, dtype=bool)
-    largest, _ = most(int(labels.max(initial=-1)) + 1, home, mine)
-    is_main[largest[largest >= 0]] = True
+    island = _compact(pieces(_graph(row, column, size), seed))[1]
     while True:
-        across = np.zeros(len(accounts), dtype=bool)
-        across[row[is_main[piece[column]]]] = True
-        near = np.bincount(mine[across], minlength=size) >= CROSSING * np.maximum(people, 1)
-        if not (near & ~is_main).any():
+        crosses = np.flatnonzero(island[row] != island[column])
+        account, other = distinct(np.stack([row[crosses], island[column[crosses]]]))
+        across = np.bincount(island[_compact(account)[0]], minlength=size)
+        people = np.bincount(island[: len(accounts)], minlength=size)
+        joining = np.flatnonzero((across > 0) & (across >= CROSSING * people))
+        if not len(joining):
             break
-        is_main |= near
-    within = is_main[piece[row]] == is_main[piece[column]]
-    islands, on_main = np.full(of.account_count, -1, dtype=np.int64), np.zeros(of.account_count, dtype=bool)
-    joined = csgraph.connected_components(_graph(row[within], column[within], size), directed=False)[1]
-    islands[accounts], on_main[accounts] = joined[: len(accounts)], is_main[mine]
-    return islands, on_main
+        nearest, _ = most(size, island[account], other)
+        island = csgraph.connected_components(_graph(joining, nearest[joining], size), directed=False)[1][island]
+    islands = np.full(of.account_count, -1, dtype=np.int64)
+    islands[accounts] = island[: len(accounts)]
+    return islands
 
 
 def _graph(one: Ints, other: Ints, size: int) -> sparse.csr_array:
@@ -147,6 +143,13 @@ def _compact(numbers: Ints) -> tuple[Ints, Ints]:
     is_there = np.zeros(int(numbers.max(initial=-1)) + 1, dtype=bool)
     is_there[numbers] = True
     return np.flatnonzero(is_there), (np.cumsum(is_there) - 1)[numbers]
+
+
+def _on_largest(islands: Ints, labels: Ints, accounts: Ints) -> Flags:
+    """Which of some members are on the island of most members of their cluster; of equals the first."""
+    inside = np.flatnonzero((labels >= 0) & (islands >= 0))
+    largest, _ = most(int(labels.max(initial=-1)) + 1, labels[inside], islands[inside])
+    return np.asarray(islands[accounts] == largest[labels[accounts]])
 
 
 def _caught(by: Linkable, labels: Ints, members: Ints, tied: Ints) -> Flags:
