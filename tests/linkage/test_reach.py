@@ -80,8 +80,9 @@ def test_a_home_connection_sold_as_an_exit_is_no_bridge_for_a_whole_class(sold: 
     rows = a_hand(hand) + a_class(students, "x")
     rows += [(one, "template", f"x-sheet-{t}") for one in hand[:30] for t in range(2)]
     rows += [(one, "ip", f"h-exit-{place}") for place, one in enumerate(students[:sold])]
-    of = indexed(background(np.random.default_rng(0), ACCOUNTS) + rows, ACCOUNTS)
-    weighed = Weights(*np.ones((2, len(of.values))), valid=np.ones(len(of.values), dtype=bool))
+    of = indexed(rows, ACCOUNTS)
+    each = np.ones(len(of.values))
+    weighed = Weights(control=each, bits=each, valid=each > 0)
     everybody = np.ones(of.account_count, dtype=bool)
     nobody = np.zeros(of.account_count, dtype=np.int64) - 1
     by = Linkable(of, weighed, Synchrony(no_starts(of)), everybody, ~everybody, nobody)
