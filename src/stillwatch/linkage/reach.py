@@ -126,7 +126,8 @@ def _islands(of: Holdings, ties: Ints, seed: int) -> Ints:
         if not len(joining):
             break
         nearest, _ = most(size, island[account], other)
-        island = csgraph.connected_components(_graph(joining, nearest[joining], size), directed=False)[1][island]
+        joined = csgraph.connected_components(_graph(joining, nearest[joining], size), directed=False)[1]
+        island = joined.astype(np.int64)[island]
     islands = np.full(of.account_count, -1, dtype=np.int64)
     islands[accounts] = island[: len(accounts)]
     return islands
