@@ -164,6 +164,11 @@ def test_only_a_stop_and_a_start_make_a_pair() -> None:
     assert handover(old(), new(began=BAN + timedelta(days=15)), START + timedelta(days=60)) is None  # too late
 
 
+def test_a_campaign_of_which_nobody_was_seen_takes_nothing_over() -> None:
+    """An organisation is reported as a whole, and none of its accounts is a member."""
+    assert handover(old(), pool("unit", BAN, END, marks(), count=0), END) is None
+
+
 def test_handovers_among_many_are_those_of_every_two_of_them() -> None:
     news = [new(), new(began=START), replace(new(began=BAN - timedelta(hours=2)), campaign_id="c-early")]
     many = [old(), pool("on", START, END, marks()), pool("gone", START, BAN + timedelta(hours=9), marks()), *news]

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.linkage.planted import Row, account, background, found_in, member_sets
+from tests.linkage.planted import Row, account, background, found_in, indexed, member_sets, no_starts
 
 from stillwatch.linkage import reach
 from stillwatch.linkage.holdings import Ints
-from stillwatch.linkage.merging import Flags, Linkable
+from stillwatch.linkage.merging import Linkable
+from stillwatch.linkage.synchrony import Synchrony
+from stillwatch.linkage.weights import Weights
 
 ACCOUNTS = 600
 STUDENTS = [account(i) for i in range(100, 140)]
@@ -63,6 +65,40 @@ def test_members_of_a_campaign_who_share_wordings_only_stay_where_its_hygiene_is
     assert sets(rows) == [set(members)]
 
 
+def a_hand(members: list[str]) -> list[Row]:
+    """Exits for two in three and cards for half, templates dealt out."""
+    placed = list(enumerate(members))
+    rows = [(one, "template", f"h-{(place + t) % 12}") for place, one in placed for t in range(4)]
+    rows += [(one, "ip", f"h-exit-{(place * 5 + i) % 16}") for place, one in placed for i in range(3) if place % 3]
+    return rows + [(one, "payment", f"h-card-{place // 24}") for place, one in placed[::2]]
+
+
+@pytest.mark.parametrize("sold", [1, 3])
+def test_a_home_connection_sold_as_an_exit_is_no_bridge_for_a_whole_class(sold: int) -> None:
+    """Some of the hand use the sheet of the class; a few students sell their homes, which the hand uses."""
+    hand, students = [account(i) for i in range(60, 180)], [account(i) for i in range(200, 240)]
+    rows = a_hand(hand) + a_class(students, "x")
+    rows += [(one, "template", f"x-sheet-{t}") for one in hand[:30] for t in range(2)]
+    rows += [(one, "ip", f"h-exit-{place}") for place, one in enumerate(students[:sold])]
+    of = indexed(rows, ACCOUNTS)
+    each = np.ones(len(of.values))
+    weighed = Weights(control=each, bits=each, valid=each > 0)
+    everybody = np.ones(of.account_count, dtype=bool)
+    nobody = np.zeros(of.account_count, dtype=np.int64) - 1
+    by = Linkable(of, weighed, Synchrony(no_starts(of)), everybody, ~everybody, nobody)
+    one_cluster = np.where(np.isin(of.account_ids, hand + students), 0, -1)
+    labels = dict(zip(of.account_ids, reach.within_reach(by, one_cluster, 0).tolist(), strict=True))
+    assert {labels[one] for one in hand} == {0}
+    assert {labels[one] for one in students[sold:]} == {1}
+
+
+def test_who_holds_nothing_but_phrases_of_a_campaign_is_let_go_where_none_of_those_is_tied() -> None:
+    """Two phrases of a campaign are the phrases of eight developers, too few to make them public."""
+    hand, others = [account(i) for i in range(60, 180)], [account(i) for i in range(200, 208)]
+    rows = a_hand(hand) + [(one, "rewording", f"phrase-{t}") for one in hand + others for t in range(2)]
+    assert sets(rows)[0] == set(hand)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_clusters_are_looked_at_again_wherever_that_may_change_anything(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -73,13 +109,13 @@ def test_clusters_are_looked_at_again_wherever_that_may_change_anything(
     for place, students in enumerate(classes):
         rows += a_class(students, f"c{place}")
     asked: list[int] = []
-    look = reach._out_of_reach
+    look = reach._looked_at
 
-    def counted(by: Linkable, labels: Ints, accounts: Ints) -> Flags:
+    def counted(by: Linkable, labels: Ints, accounts: Ints, seed: int) -> reach._Looked:
         asked.append(len(accounts))
-        return look(by, labels, accounts)
+        return look(by, labels, accounts, seed)
 
-    monkeypatch.setattr(reach, "_out_of_reach", counted)
+    monkeypatch.setattr(reach, "_looked_at", counted)
     found = sets(rows, seed)
     assert len(asked) > 2
     assert asked[-1] < asked[0]

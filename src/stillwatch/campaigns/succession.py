@@ -122,13 +122,14 @@ def handovers(
     stopped = [(old, of) for old, of in stops if of is not None and of.share >= STOPPED_SHARE]
     for new in later:
         members = new.members
+        least = max(STOPPED_SHARE * len(members), 1)  # of an organisation nobody is a member
         moments = sorted(span.first_seen_at for span in members.values())
         for old, of in stopped:
             # How many began then at all is told at once, and for most pairs it is not enough.
-            if old.campaign_id == new.campaign_id or begun_then(of.at, moments) < STOPPED_SHARE * len(members):
+            if old.campaign_id == new.campaign_id or begun_then(of.at, moments) < least:
                 continue
             newcomers = begun_after(of.at, members, but=old.accounts)
-            if len(newcomers) >= STOPPED_SHARE * len(members):
+            if len(newcomers) >= least:
                 yield old, new, Handover(of.at, beginning(newcomers))
 
 

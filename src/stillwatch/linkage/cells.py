@@ -69,13 +69,17 @@ def _communities(of: Holdings, weighed: Weights, edges: Flags, seed: int) -> Int
     control = np.where(edges, np.maximum(weighed.control, LEAST_CONTROL)[of.held], 0.0)
     whole = np.bincount(of.accounts, weights=control, minlength=of.account_count)
     weight = (control / np.sqrt(np.maximum(whole[of.accounts], 1e-9)))[edges]
-    graph = _graph(of, edges, weight)
+    return pieces(_graph(of, edges, weight), seed)[: of.account_count]
+
+
+def pieces(graph: sparse.csr_array, seed: int) -> Ints:
+    """The piece of each node of a symmetric graph that modularity divides no further, -1 without links: (nodes,)."""
     _, parts = csgraph.connected_components(graph, directed=False)
     touched = np.flatnonzero(np.diff(graph.indptr))
     labels = np.full(graph.shape[0], -1, dtype=np.int64)
     for nodes in _whole_pieces(graph, _apart(touched, parts[touched]), seed):
         labels[nodes] = nodes[0]
-    return labels[: of.account_count]
+    return labels
 
 
 def _whole_pieces(graph: sparse.csr_array, waiting: list[Ints], seed: int) -> Iterator[Ints]:

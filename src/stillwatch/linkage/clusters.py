@@ -87,7 +87,7 @@ def clusters(
     """
     by = _linkable(of, weighed, starts, insiders(of, outsiders), named)
     by, labels = _labelled(by, seed)
-    labels = _corroborated(by, within_reach(by, labels))
+    labels = _corroborated(by, within_reach(by, labels, seed))
     return Clusters(labels, *_membership(of, by.weighed, labels), labels, weighed=by.weighed)
 
 

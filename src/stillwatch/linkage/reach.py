@@ -6,47 +6,62 @@ Why:    who uses a public wording stands in a cell with a class, a small firm or
 Misses: clusters that one group alone ties, for how many accounts it misses cannot be told; strangers so few that the
         hand could have missed as many of its own.
 Source: capture and recapture by several lists: Chandra Sekar & Deming, JASA 44 (1949) 101-115. What is caught by the
-        other groups tells what each group misses. The allowance for lists that depend on one another is our own.
+        other groups tells what each group misses. Lists that depend on one another: Chao, Biometrics 43 (1987) 783-791.
 
     1. What ties the members, beside wordings, joins them into islands. The largest is the hand's, with whoever keeps
        step with the cluster.
     2. Null: whoever is not in it is the hand's as well, and missed by every group. Each group's share of misses is read
-       off the members that others caught; it is taken as large as it may well be. Operators keep some accounts clean on
-       purpose, so that KEPT_CLEAN of them may be missed besides.
+       off the members that others caught; it is taken as large as it may well be. Whoever is clean in one group is
+       likelier clean in the next, and how many are caught once and twice tells how many may be missed at least.
+       Operators keep some accounts clean on purpose, so that KEPT_CLEAN of them may be missed besides.
     3. Under the null the holders of each wording are missed as often as all others. A wording of which far too many
-       holders are missed is not the hand's alone, and those who hold it are let go.
-    4. Whoever was let go is looked at likewise, apart: a class among them is a cluster of its own.
+       holders are missed is strange. The missed who hold it are let go, unless they hold more wordings that are the
+       hand's own, an exact template among them.
+    4. So are the missed among those who hold no such template, where these are missed too often.
+    5. Whoever was let go is looked at likewise, apart: a class among them is a cluster of its own.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse, stats
 from scipy.sparse import csgraph
 
 from stillwatch.linkage.belonging import tying, tying_values
+from stillwatch.linkage.cells import pieces
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import commonest, most, numbered
+from stillwatch.linkage.labels import commonest, distinct, most, numbered
 from stillwatch.linkage.merging import TIMING, Flags, Linkable
-from stillwatch.membership import WORDINGS
+from stillwatch.membership import MIN_ACCOUNTS, WORDINGS
+from stillwatch.records import TEMPLATE_KINDS
 
 KEPT_CLEAN = 0.1  # of a hand's accounts that may share nothing but wordings on purpose, one in ten
 MISSED_P_VALUE = 0.05  # a group misses at most so many, but for one chance in twenty
 STRANGE_P_VALUE = 0.01  # of so many holders of a wording missed, corrected for the wordings of the cluster
+THEIR_SHARE = 0.75  # of all holders of a wording that must be left in the cluster for it to be the hand's own
+CROSSING = 0.1  # share of a piece's accounts that must be tied to others for it to be no island
+TEMPLATE = TEMPLATE_KINDS[0]
 
 
-def within_reach(by: Linkable, labels: Ints) -> Ints:
+def within_reach(by: Linkable, labels: Ints, seed: int) -> Ints:
     """The labels, with new ones for those who are out of reach of their cluster, one for all of a cluster.
 
     `labels` are numbered by falling size. Most clusters lose nobody, and those are looked at again only where others
-    left them something.
+    left them something. Of those who left, what only one group ties falls apart into its islands.
     """
-    asked = labels >= 0
+    asked, left = labels >= 0, np.zeros(len(labels), dtype=bool)
     while True:
-        gone = _out_of_reach(by, labels, np.flatnonzero(asked))
-        if not gone.any():
+        looked = _looked_at(by, labels, np.flatnonzero(asked), seed)
+        apart = left & asked & ~looked.is_counted
+        if not looked.gone.any() and not apart.any():
             return labels
-        before, changed = labels, np.isin(labels, np.unique(labels[gone]))
-        labels = numbered(np.where(gone, labels + labels.max() + 1, labels), least=1)
-        asked = changed | _left_something(by, before, labels, np.flatnonzero(changed))
+        before, changed = labels, np.isin(labels, np.unique(labels[looked.gone | apart]))
+        left = (left | looked.gone) & ~apart
+        labels = np.where(looked.gone, labels + labels.max() + 1, labels)
+        islands = np.where(looked.islands >= 0, looked.islands + labels.max() + 1, -1)
+        labels = numbered(np.where(apart, islands, labels), least=1)
+        changed &= labels >= 0
+        asked = (changed & ~apart) | _left_something(by, before, labels, np.flatnonzero(changed))
 
 
 def _left_something(by: Linkable, before: Ints, labels: Ints, changed: Ints) -> Flags:
@@ -64,13 +79,21 @@ def _left_something(by: Linkable, before: Ints, labels: Ints, changed: Ints) -> 
     return has_more[labels]
 
 
-def _out_of_reach(by: Linkable, labels: Ints, asked: Ints) -> Flags:
-    """Members, of the clusters asked about, who are too many without a tie for it to have missed them: (accounts,).
+class _Looked(NamedTuple):
+    """Who is out of reach, the island of each, whether anything tells how many their cluster misses: (accounts,)."""
+
+    gone: Flags
+    islands: Ints
+    is_counted: Flags
+
+
+def _looked_at(by: Linkable, labels: Ints, asked: Ints, seed: int) -> _Looked:
+    """Members, of the clusters asked about, who are too many without a tie for it to have missed them.
 
     `asked` are all members of these clusters, in order.
     """
     of, ties = by.of, tying(by, labels, asked)
-    islands = _islands(of, ties)
+    islands = _islands(of, ties, seed)
     is_tied = np.zeros(int(labels.max(initial=-1)) + 2, dtype=bool)  # clusters that anything ties; the last for -1
     is_tied[labels[of.accounts[ties]]] = True
     members = asked[is_tied[labels[asked]]]
@@ -79,18 +102,41 @@ def _out_of_reach(by: Linkable, labels: Ints, asked: Ints) -> Flags:
     missed[members] = ~caught[members].any(axis=1)
     edges = of.edges_of(members)
     worded = edges[of.is_of(WORDINGS)[of.held[edges]]]
-    strange = _strange(of, labels, worded, missed, _missed_shares(labels[members], caught[members]))
-    return strange | _mates(of, islands, strange, missed, worded)
+    shares = _missed_shares(labels[members], caught[members])
+    strange = _strange(of, labels, worded, missed, shares)
+    is_counted = np.append(shares < 1, False)[np.where(labels < len(shares), labels, -1)]
+    return _Looked(strange | _mates(of, islands, strange, missed, worded), islands, is_counted)
 
 
-def _islands(of: Holdings, ties: Ints) -> Ints:
-    """The island of each account, -1 for none, by edges that tie: (accounts,)."""
+def _islands(of: Holdings, ties: Ints, seed: int) -> Ints:
+    """The island of each account, -1 for none, by edges that tie: (accounts,).
+
+    Islands begin as pieces that hold together. Each of which a good share crosses joins the one that most of these
+    cross to, again and again: one whose home connection is sold as an exit is no bridge for all of his class.
+    """
     (accounts, row), (values, column) = _compact(of.accounts[ties]), _compact(of.held[ties])
-    size = len(accounts) + len(values)
-    graph = sparse.coo_array((np.ones(len(ties)), (row, column + len(accounts))), shape=(size, size))
+    column, size = column + len(accounts), len(accounts) + len(values)
+    island = _compact(pieces(_graph(row, column, size), seed))[1]
+    while True:
+        crosses = np.flatnonzero(island[row] != island[column])
+        account, other = distinct(np.stack([row[crosses], island[column[crosses]]]))
+        across = np.bincount(island[_compact(account)[0]], minlength=size)
+        people = np.bincount(island[: len(accounts)], minlength=size)
+        joining = np.flatnonzero((across > 0) & (across >= CROSSING * people))
+        if not len(joining):
+            break
+        nearest, _ = most(size, island[account], other)
+        joined = csgraph.connected_components(_graph(joining, nearest[joining], size), directed=False)[1]
+        island = joined.astype(np.int64)[island]
     islands = np.full(of.account_count, -1, dtype=np.int64)
-    islands[accounts] = csgraph.connected_components(graph.tocsr(), directed=False)[1][: len(accounts)]
+    islands[accounts] = island[: len(accounts)]
     return islands
+
+
+def _graph(one: Ints, other: Ints, size: int) -> sparse.csr_array:
+    """Nodes joined one by one, both ways round."""
+    both = (np.concatenate([one, other]), np.concatenate([other, one]))
+    return sparse.coo_array((np.ones(2 * len(one)), both), shape=(size, size)).tocsr()
 
 
 def _compact(numbers: Ints) -> tuple[Ints, Ints]:
@@ -121,6 +167,8 @@ def _caught(by: Linkable, labels: Ints, members: Ints, tied: Ints) -> Flags:
 def _missed_shares(label: Ints, caught: Flags) -> Floats:
     """The share of a hand's accounts that every group may miss, 1 where one group is all there is: (clusters,).
 
+    The larger of what lists that know nothing of one another would miss and of what Chao's bound says.
+
     `label` (members,) and the groups that catch each (members, groups).
     """
     count = int(label.max(initial=-1)) + 1
@@ -131,23 +179,49 @@ def _missed_shares(label: Ints, caught: Flags) -> Floats:
         misses = np.bincount(label[others & ~caught[:, group]], minlength=count)
         told = np.flatnonzero((np.bincount(label[caught[:, group]], minlength=count) > 0) & (misses < tried))
         missed[told] *= stats.beta.ppf(1 - MISSED_P_VALUE, misses[told] + 1, tried[told] - misses[told])
+    once, twice = (np.bincount(label[ways == often], minlength=count) for often in (1, 2))
+    unseen = once * np.maximum(once - 1, 0) / (2 * (twice + 1))
+    seen = np.bincount(label[ways > 0], minlength=count)
+    missed = np.maximum(missed, unseen / np.maximum(unseen + seen, 1))
     return KEPT_CLEAN + (1 - KEPT_CLEAN) * missed
 
 
 def _strange(of: Holdings, labels: Ints, worded: Ints, missed: Flags, shares: Floats) -> Flags:
-    """The missed accounts that hold a wording of which too many holders in their cluster are missed: (accounts,)."""
-    account, size = of.accounts[worded], len(of.values)
+    """The missed accounts whom the wordings that they hold, or do not, make strangers: (accounts,).
+
+    Steps 3 and 4 of the module summary. `worded` are the edges of members to wordings.
+    """
+    account, size = of.accounts[worded], max(len(of.values), 1)
     names, place = np.unique(labels[account] * size + of.held[worded], return_inverse=True)
-    cluster, holders = names // max(size, 1), np.bincount(place)
-    misses = np.bincount(place[missed[account]], minlength=len(names))
-    tried = np.bincount(cluster[misses > 0], minlength=len(shares))[cluster]
-    too_many = np.zeros(len(names), dtype=bool)
-    asked = np.flatnonzero(misses > 0)
+    cluster, value = names // size, names % size
+    strange = _refuted(cluster, np.bincount(place), np.bincount(place[missed[account]], minlength=len(names)), shares)
+    odd = np.bincount(account[strange[place]], minlength=of.account_count)
+    gone = np.zeros(of.account_count, dtype=bool)
+    for _ in range(2):  # what is the hand's own, with everybody and then without those who leave
+        stay = np.bincount(place[~gone[account]], minlength=len(names))
+        own = ~strange & (stay >= MIN_ACCOUNTS) & (stay > THEIR_SHARE * of.holder_counts[value])
+        held = np.bincount(account[own[place]], minlength=of.account_count)
+        speaks = _any_of(of, account[(own & of.is_of([TEMPLATE])[value])[place]])
+        gone = missed & (odd > 0) & ~(speaks & (held > odd))
+    silent = np.unique(account[~speaks[account]])
+    holders, misses = (np.bincount(labels[who], minlength=len(shares)) for who in (silent, silent[missed[silent]]))
+    out = _refuted(np.arange(len(shares)), holders, misses, shares)
+    gone[silent] |= missed[silent] & out[labels[silent]]
+    return gone
+
+
+def _refuted(cluster: Ints, holders: Ints, misses: Ints, shares: Floats) -> Flags:
+    """Of which sets of holders too many are missed for all to be their cluster's: (sets,)."""
+    asked = np.flatnonzero(misses)
+    tried = np.bincount(cluster[asked], minlength=len(shares))[cluster[asked]]
     chance = stats.binom.sf(misses[asked] - 1, holders[asked], shares[cluster[asked]])
-    too_many[asked] = chance * tried[asked] <= STRANGE_P_VALUE
-    strange = np.zeros(of.account_count, dtype=bool)
-    strange[account[missed[account] & too_many[place]]] = True
-    return strange
+    refuted = np.zeros(len(cluster), dtype=bool)
+    refuted[asked] = chance * tried <= STRANGE_P_VALUE
+    return refuted
+
+
+def _any_of(of: Holdings, accounts: Ints) -> Flags:
+    return np.bincount(accounts, minlength=of.account_count) > 0
 
 
 def _mates(of: Holdings, islands: Ints, strange: Flags, missed: Flags, worded: Ints) -> Flags:
