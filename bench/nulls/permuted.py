@@ -61,7 +61,9 @@ def prepared(world: Path, work: Path, *, whole: bool) -> Iterator[Prepared]:
         found = segments(taken.signals, taken.accounts, principals)
         segment = dict.fromkeys(found, 0) if whole else found
         kept = rolled(taken, engine)
-        templated = linkage.templated(kept.rollups.content, engine, kept.work, embedded=kept.rollups.embedded)
+        templated = linkage.templated(
+            kept.rollups.content, engine, kept.work, embedded=kept.rollups.embedded, per_day=kept.rollups.per_day
+        )
         yield Prepared(taken, kept, engine, settings, segment, templated)
 
 

@@ -136,7 +136,9 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
     rolled, received = kept.rollups, sent.leads
     ledger = _ledger(kept, engine)
     progress("templates", 0, 0)
-    found = linkage.templated(rolled.content, engine, kept.work, received, embedded=rolled.embedded)
+    found = linkage.templated(
+        rolled.content, engine, kept.work, received, embedded=rolled.embedded, per_day=rolled.per_day
+    )
     progress("linkage", 0, 0)
     per_account = rolled.activity.group_by("account_id")
     sums = {name: rolled.activity[name].sum().cast("int64") for name in ("exchanges", "output_tokens")}

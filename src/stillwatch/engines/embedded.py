@@ -148,7 +148,7 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer that looks for repeats only where it finds some, and keeps no statistics: rows come in any order.
 
     Repeats are in texts and in bytes; where the schema has dictionaries, only those texts have them. Zstandard costs
-    hardly more than LZ4 and makes a fourth less of what it gets, but for bytes.
+    hardly more than LZ4 and makes a fourth less of what it gets, but for bytes and vectors of them.
     """
     is_marked = any(pa.types.is_dictionary(kind) for kind in schema.types)
     repeated, codecs = [], {}
@@ -156,7 +156,7 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
         is_list = pa.types.is_fixed_size_list(field.type) or pa.types.is_list(field.type)
         kind = field.type.value_type if is_list else field.type
         column = f"{field.name}.list.element" if is_list else field.name
-        codecs[column] = "lz4" if pa.types.is_int8(kind) else "zstd"
+        codecs[column] = "lz4" if pa.types.is_int8(kind) or pa.types.is_fixed_size_binary(kind) else "zstd"
         if pa.types.is_dictionary(kind) or pa.types.is_int8(kind) or (pa.types.is_string(kind) and not is_marked):
             repeated.append(column)
     return pq.ParquetWriter(path, schema, compression=codecs, use_dictionary=repeated or False, write_statistics=False)

@@ -66,18 +66,26 @@ def _in_alphabet(words: pa.FixedSizeListArray, alphabet: npt.NDArray[np.uint16])
 
 @njit(nogil=True, cache=True)
 def _rewritten(bags: npt.NDArray[np.uint16], alphabet: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-    """The marks that stand for those of each bag, ascending, zeros last: sorted by insertion, as there are few."""
+    """The marks that stand for those of each bag, ascending, zeros last; no bag has a mark twice, or one after a zero.
+
+    The place of each is how many are smaller: they are few, and so many are held against one side by side. One less
+    than a mark is what is compared, as it makes the greatest number of none.
+    """
+    size = bags.shape[1]
     written = np.zeros(bags.shape, np.uint16)
+    less, places = np.empty(size, np.uint16), np.empty(size, np.uint16)
     for row in range(len(bags)):
         used = 0
-        for mark in bags[row]:
-            if mark != 0:
-                place, other = used, alphabet[mark]
-                while place > 0 and written[row, place - 1] > other:
-                    written[row, place] = written[row, place - 1]
-                    place -= 1
-                written[row, place] = other
-                used += 1
+        for k in range(size):
+            less[k] = np.uint16(alphabet[bags[row, k]] - np.uint16(1))
+            used += bags[row, k] != 0
+        places[:] = 0
+        for k in range(used):
+            other = less[k]
+            for i in range(size):
+                places[i] = np.uint16(places[i] + np.uint16(other < less[i]))
+        for k in range(used):
+            written[row, places[k]] = np.uint16(less[k] + np.uint16(1))
     return written
 
 

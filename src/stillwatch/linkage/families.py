@@ -94,9 +94,12 @@ class Families:
 NO_FAMILIES = Families({})
 
 
-def families(signals: IbisTable, engine: Engine, work: Path) -> Families:
-    """Learn the families of a run from sketches and words of its prompts; what is sampled is kept in `work`."""
-    rows, found = _sampled(signals, engine, work), {}
+def families(signals: IbisTable, engine: Engine, work: Path, few: pa.Table | None = None) -> Families:
+    """Learn the families of a run from sketches and words of its prompts; what is sampled is kept in `work`.
+
+    `few` are the first texts of each account, `account_id` and `text_id`, where they are known already.
+    """
+    rows, found = _sampled(signals, engine, work, few), {}
     for script in sorted(pc.unique(rows["script"]).to_pylist()):
         own = rows.filter(pc.equal(rows["script"], script))
         _, first, text = np.unique(np.asarray(own["text_id"], np.int64), return_index=True, return_inverse=True)
@@ -242,27 +245,44 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values ^ (values >> np.uint64(29))
 
 
-def _sampled(signals: IbisTable, engine: Engine, work: Path) -> pa.Table:
+def one_in(texts: int) -> int:
+    """Of how many texts one is looked at, when there are so many."""
+    return max(texts // MOST_LOOKED_AT, 1)
+
+
+def _sampled(signals: IbisTable, engine: Engine, work: Path, few: pa.Table | None) -> pa.Table:
     """Account, text, script, sketch and words of the sample, each text of an account once, by text and account.
 
     Texts are chosen by their ids; sketches and words are looked up for the chosen ones only. A prompt that has an id
     has both.
     """
     known = signals.filter(signals.text_id.notnull() & signals.script.notnull())
-    one_in = max(int(known.count().to_pyarrow().as_py()) // MOST_LOOKED_AT, 1)
-    looked_at = known.filter(known.text_id % one_in == 0)
+    chosen = _drawn_there(known, engine, work) if few is None else _drawn_here(few, engine)
+    rows = known.select("account_id", "text_id", "script", "sketch", "words")
+    rows = rows.inner_join(chosen, ["account_id", "text_id"])
+    others = {name: rows[name].arbitrary() for name in ("script", "sketch", "words")}
+    texts = rows.group_by(["account_id", "text_id"]).aggregate(**others).to_pyarrow()
+    return texts.sort_by([("text_id", "ascending"), ("account_id", "ascending")])
+
+
+def _drawn_there(known: IbisTable, engine: Engine, work: Path) -> IbisTable:
+    """Account and text of the sample, chosen by the engine."""
+    looked_at = known.filter(known.text_id % one_in(int(known.count().to_pyarrow().as_py())) == 0)
     pairs = looked_at.select("account_id", "text_id").distinct()
     ranked = pairs.mutate(rank=ibis.row_number().over(group_by="account_id", order_by="text_id"))
     few = engine.write(ranked.filter(ranked["rank"] < MAX_ACCOUNT_TEXTS).drop("rank"), work / "few.parquet")
     counts = few.group_by("account_id").aggregate(texts=few.count()).to_pyarrow()
     drawn = _is_drawn(counts["account_id"].to_pylist(), sum(counts["texts"].to_pylist()))
     wanted = counts.filter(pa.array(drawn, pa.bool_())).select(["account_id"])
-    chosen = few.semi_join(engine.memory(wanted), "account_id")
-    rows = looked_at.select("account_id", "text_id", "script", "sketch", "words")
-    rows = rows.inner_join(chosen, ["account_id", "text_id"])
-    others = {name: rows[name].arbitrary() for name in ("script", "sketch", "words")}
-    texts = rows.group_by(["account_id", "text_id"]).aggregate(**others).to_pyarrow()
-    return texts.sort_by([("text_id", "ascending"), ("account_id", "ascending")])
+    return few.semi_join(engine.memory(wanted), "account_id")
+
+
+def _drawn_here(few: pa.Table, engine: Engine) -> IbisTable:
+    """The same of the first texts of each account, whose names are a dictionary."""
+    accounts = few["account_id"].combine_chunks()
+    drawn = np.array(_is_drawn(accounts.dictionary.to_pylist(), len(few)), np.bool_)
+    chosen = few.filter(pa.array(drawn[np.asarray(accounts.indices)]))
+    return engine.memory(chosen.set_column(0, "account_id", chosen["account_id"].cast(pa.string())))
 
 
 def _is_drawn(account_ids: list[str], texts: int) -> list[bool]:

@@ -31,7 +31,9 @@ LIKENESS = 0.2  # of what a family's own pool says for its texts, that the other
 MAX_FAMILIES_PER_MARK = 128  # a mark in the pools of more families proposes none
 PROPOSING = 48  # most telling marks of a family that propose it
 MAX_PROPOSED = 8  # families that are weighed exactly for one text, or one family
+COUNTED_ELSEWHERE = 40  # marks of a text that propose no family and are counted: of more, all are taken to be there
 ROUNDING_BITS = 0.1  # more than sums of POOL_SIZE odds in single precision can be wrong by
+_BLOCK = 64  # families
 
 
 class Pools(NamedTuple):
@@ -106,18 +108,19 @@ def grouped(pools: Pools) -> Ints:
 class Postings(NamedTuple):
     """Which families each mark proposes and by how much: those of mark m at start[m] : start[m + 1].
 
-    `beyond` (families,) is no less than what a text can say for a family besides what proposes it [bits].
+    `elsewhere` (MARKS,) is the most that a mark says for any family that has it and is not proposed by it. `beyond`
+    (marks, families) is no less than what so many such marks can say for a family, lacking all others [bits].
     """
 
     start: Ints
     family: NDArray[np.uint32]
     weight: Floats
+    elsewhere: Floats
     beyond: Floats
 
 
 def postings(pools: Pools) -> Postings:
     """The families that each mark proposes: those that have it among their most telling ones."""
-    beyond = pools.lacking + pools.odds.sum(axis=1, dtype=np.float64) + ROUNDING_BITS
     top = pools.marks[:, :PROPOSING]
     family, place = np.nonzero(top)
     mark = top[family, place].astype(np.int64)
@@ -126,9 +129,14 @@ def postings(pools: Pools) -> Postings:
     family, place, mark = family[keep], place[keep], mark[keep]
     order = np.argsort(mark, kind="stable")
     start = np.searchsorted(mark[order], np.arange(MARKS + 1)).astype(np.int64)
-    weight = pools.odds[family[order], place[order]]
-    beyond -= np.bincount(family[order], weight, minlength=len(beyond))
-    return Postings(start, family[order].astype(np.uint32), weight, beyond.astype(np.float32))
+    others = pools.odds.copy()
+    others[family, place] = 0
+    elsewhere = np.zeros(MARKS, np.float32)
+    np.maximum.at(elsewhere, pools.marks, others)
+    most = np.cumsum(-np.sort(-others, axis=1).T, axis=0, dtype=np.float64)
+    counted = np.concatenate([np.zeros_like(most[:1]), most[: COUNTED_ELSEWHERE - 1], most[-1:]])
+    beyond = (counted + pools.lacking + ROUNDING_BITS).astype(np.float32, order="C")
+    return Postings(start, family[order].astype(np.uint32), pools.odds[family[order], place[order]], elsewhere, beyond)
 
 
 @njit(nogil=True, cache=True)
@@ -214,60 +222,76 @@ def _add(marks: Marks, proposed: Postings, weights: Floats) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _any_above(weights: Floats, beyond: Floats, least: np.float32) -> bool:
-    """Whether any family may be said more for than so many bits. It looks at all: a loop without a way out is fast."""
-    found = 0
-    for family in range(len(weights)):
-        found += weights[family] + beyond[family] > least
-    return found > 0
+def _above(weights: Floats, beyond: Floats, lacking: Floats, others: np.float32, span: tuple[int, int]) -> int:
+    """How many families of a span may be said more than LEAST_BITS for.
+
+    It looks at all and chooses without a branch, so that many are looked at side by side.
+    """
+    count = 0
+    for family in range(np.uint64(span[0]), np.uint64(span[1])):  # unsigned: no question whether it is negative
+        most, said = beyond[family], lacking[family] + others
+        most = most if most < said else said
+        count += weights[family] + most > np.float32(LEAST_BITS)
+    return count
 
 
 @njit(nogil=True, cache=True)
-def _heaviest(weights: Floats, best: Indices) -> int:
-    """What `_propose` finds where all families are asked that weigh anything."""
-    found, least = 0, np.float32(0)
-    for family in range(len(weights)):
-        weight = weights[family]
-        if weight > least:
-            place = found = min(found + 1, MAX_PROPOSED)
-            while place > 1 and weights[best[place - 2]] < weight:
-                best[place - 1] = best[place - 2]
-                place -= 1
-            best[place - 1] = family
-            least = weights[best[found - 1]] if found == MAX_PROPOSED else least
-    return found
+def _rivals(weights: Floats, beyond: Floats, lacking: Floats, others: np.float32, found: Indices) -> int:
+    """Write the families that `_above` counts, ascending; how many. They are few, so most blocks have none.
+
+    `others` is the most that a text can say besides what proposes a family.
+    """
+    used = 0
+    for first in range(0, len(weights), _BLOCK):
+        last = min(first + _BLOCK, len(weights))
+        if _above(weights, beyond, lacking, others, (first, last)):
+            for family in range(first, last):
+                if weights[family] + min(beyond[family], lacking[family] + others) > np.float32(LEAST_BITS):
+                    found[used] = family
+                    used += 1
+    return used
+
+
+@njit(nogil=True, cache=True)
+def _is_proposed(family: int, weights: Floats) -> bool:
+    """Whether a family is among the MAX_PROPOSED with most weight, of equals the first."""
+    weight, heavier = weights[family], 0
+    for other in range(len(weights)):
+        heavier += weights[other] > weight
+    for other in range(family):
+        heavier += weights[other] == weight
+    return weight > 0 and heavier < MAX_PROPOSED
 
 
 @njit(nogil=True, cache=True)
 def _assign(words: Marks, proposed: Postings, pools: Pools, home: Indices) -> None:
-    """Fill `home`: propose families by their telling marks, weigh the likeliest exactly, take the best.
-
-    Only what can say more than the best so far is weighed.
-    """
+    """Fill `home`: propose families by their telling marks, weigh exactly those that may win, take the best."""
     weights = np.zeros(len(pools.texts), np.float32)
-    best = np.empty(MAX_PROPOSED, np.int32)
+    found = np.empty(len(pools.texts), np.int32)
     has = np.zeros(MARKS, np.bool_)
     for row in range(len(words)):
         _add(words[row], proposed, weights)
-        most = np.float32(LEAST_BITS)
-        if not _any_above(weights, proposed.beyond, most):
-            continue
+        count, others = 0, np.float32(ROUNDING_BITS)
         for mark in words[row]:
+            count += proposed.elsewhere[mark] > 0
+            others += proposed.elsewhere[mark]
+        beyond = proposed.beyond[min(count, len(proposed.beyond) - 1)]
+        rivals = _rivals(weights, beyond, pools.lacking, others, found)
+        for mark in words[row, : words.shape[1] if rivals else 0]:
             has[mark] = mark != 0
-        for k in range(_heaviest(weights, best)):
-            if weights[best[k]] + proposed.beyond[best[k]] < most:
-                continue
-            bits = pools.lacking[best[k]]
+        most = np.float32(LEAST_BITS)
+        for family in found[:rivals]:
+            bits = pools.lacking[family]
             for place in range(POOL_SIZE):
-                mark = pools.marks[best[k], place]
+                mark = pools.marks[family, place]
                 if mark == 0:
                     break
                 if has[mark]:
-                    bits += pools.odds[best[k], place]
-            if bits > most or (bits == most and home[row] > best[k]):
+                    bits += pools.odds[family, place]
+            if bits > most and _is_proposed(family, weights):
                 most = bits
-                home[row] = best[k]
-        for mark in words[row]:
+                home[row] = family
+        for mark in words[row, : words.shape[1] if rivals else 0]:
             has[mark] = False
 
 

@@ -6,7 +6,8 @@ Misses: nothing; it holds the same rows in another order.
 Source: own. A counter by hash that can only be too high is a counting Bloom filter of one function: Fan, Cao, Almeida &
         Broder, "Summary cache", SIGCOMM 1998.
 
-    a row       account number | text id | exchange number | a key, 0 for none | SKETCH_SIZE fingerprints, 0 for none
+    a row       account number | text id | exchange number | a note, later a key | SKETCH_SIZE fingerprints, 0 for none
+    a note      day since 1970, UTC, and in the lowest bit whether the text is in a writing system
     a shelf     a file of rows, those of accounts whose numbers leave the same remainder
 """
 
@@ -25,7 +26,11 @@ from stillwatch.linkage.matching import matrix, place
 from stillwatch.records import SKETCH_SIZE
 
 ON_SHELVES = ("account_id", "text_id", "exchange_id", "sketch")
-ACCOUNT, TEXT, EXCHANGE, KEY, SKETCH = range(5)  # columns of a row; the sketch has the rest
+NOTED = ("started_at", "script")  # where there are such columns
+ACCOUNT, TEXT, EXCHANGE, NOTE, SKETCH = range(5)  # columns of a row; the sketch has the rest
+KEY = NOTE
+DAY_BITS = 20
+_DAY_US = 86_400_000_000
 SHELF_ROWS = 500_000  # 80 MB; an account is never on two shelves, so one that asks more than this has a larger shelf
 MOST_COUNTERS = 1 << 28  # one byte each, by hash of a fingerprint
 _COUNTERS_PER_ROW = 8
@@ -40,14 +45,21 @@ Bytes = npt.NDArray[np.uint8]
 class Shelves:
     """Folder and number of the shelves, the rows and accounts on them, and a counter by hash of each fingerprint.
 
-    A counter is never lower than the number of rows with the fingerprint, up to 255.
+    A counter is never lower than the number of rows with the fingerprint, up to 255. `names` has the number of every
+    account by its name, `written` is how many rows are noted to be in a writing system.
     """
 
     folder: Path
     count: int
     size: int
-    accounts: int
+    names: dict[str, int]
     seen: Bytes
+    written: int
+
+    @property
+    def accounts(self) -> int:
+        """How many accounts there are."""
+        return len(self.names)
 
     def rows(self, shelf: int) -> Ints:
         """The rows of a shelf, (rows, SKETCH + SKETCH_SIZE)."""
@@ -63,9 +75,13 @@ class Shelves:
         """The keys that were kept."""
         return np.fromfile(_path(self.folder, shelf).with_suffix(".keys"), np.int64)
 
+    def by_account(self, rows: Ints) -> Ints:
+        """Numbers of the rows of a shelf, account by account."""
+        return _by_account(rows, self.count, self.accounts)
+
     def first_copies(self, rows: Ints) -> Ints:
         """Numbers of the rows with the first copy of each text of its account, account by account."""
-        return _first_copies(rows, _by_account(rows, self.count, self.accounts))
+        return _first_copies(rows, self.by_account(rows))
 
     def remove(self) -> None:
         """Remove the files."""
@@ -81,17 +97,17 @@ def shelved(batches: Iterable[pa.RecordBatch], exchanges: int, folder: Path) -> 
     seen = np.zeros(min(1 << (_COUNTERS_PER_ROW * exchanges).bit_length(), MOST_COUNTERS), np.uint8)
     folder.mkdir(parents=True)
     known: dict[str, int] = {}
-    size = 0
+    size = written = 0
     with ExitStack() as stack:
         streams = [_stream(stack, _path(folder, shelf)) for shelf in range(count)]
         for batch in batches:
-            numbers = _numbers(batch["account_id"], known)
-            texts, ids = (np.asarray(batch[name], np.int64) for name in ("text_id", "exchange_id"))
-            rows, ends = _sorted(numbers, texts, ids, matrix(batch["sketch"], np.int64), count, seen)
+            heads = _heads(batch, known)
+            written += int((heads[NOTE] & 1).sum())
+            rows, ends = _sorted(heads, matrix(batch["sketch"], np.int64), count, seen)
             size += len(rows)
             for shelf in np.flatnonzero(np.diff(ends)):
                 streams[shelf].write_batch(_bytes(rows[ends[shelf] : ends[shelf + 1]]))
-    return Shelves(folder, count, size, len(known), seen)
+    return Shelves(folder, count, size, known, seen, written)
 
 
 def _stream(stack: ExitStack, path: Path) -> pa.RecordBatchStreamWriter:
@@ -110,7 +126,19 @@ def _path(folder: Path, shelf: int) -> Path:
     return folder / f"{shelf:05}"
 
 
-def _numbers(accounts: pa.Array, known: dict[str, int]) -> Ints:
+def _heads(batch: pa.RecordBatch, known: dict[str, int]) -> Ints:
+    """The columns before the sketch, (SKETCH, rows); `known` takes in accounts that are new."""
+    made = np.zeros((SKETCH, batch.num_rows), np.int64)
+    made[ACCOUNT] = numbered(batch["account_id"], known)
+    made[TEXT], made[EXCHANGE] = batch["text_id"], batch["exchange_id"]
+    if "started_at" in batch.schema.names:
+        made[NOTE] = np.asarray(batch["started_at"].cast(pa.int64()), np.int64) // _DAY_US << 1
+    if "script" in batch.schema.names:
+        made[NOTE] |= np.asarray(batch["script"].is_valid())
+    return made
+
+
+def numbered(accounts: pa.Array, known: dict[str, int]) -> Ints:
     """The number of each account; `known` takes in those that are new."""
     encoded = accounts if pa.types.is_dictionary(accounts.type) else accounts.dictionary_encode()
     numbers = [known.setdefault(name, len(known)) for name in encoded.dictionary.to_pylist()]
@@ -118,19 +146,20 @@ def _numbers(accounts: pa.Array, known: dict[str, int]) -> Ints:
 
 
 @njit(nogil=True, cache=True)
-def _sorted(numbers: Ints, texts: Ints, exchanges: Ints, sketches: Ints, count: int, seen: Bytes) -> tuple[Ints, Ints]:
+def _sorted(heads: Ints, sketches: Ints, count: int, seen: Bytes) -> tuple[Ints, Ints]:
     """The rows in the order of shelves, and where each shelf ends; fingerprints are counted on the way."""
     ends = np.zeros(count + 1, np.int64)
-    for number in numbers:
+    for number in heads[ACCOUNT]:
         ends[number % count + 1] += 1
     ends = np.cumsum(ends)
-    free, rows = ends[:-1].copy(), np.zeros((len(numbers), _COLUMNS), np.int64)
-    for i in range(len(numbers)):
-        at = free[numbers[i] % count]
-        free[numbers[i] % count] += 1
-        rows[at, ACCOUNT], rows[at, TEXT], rows[at, EXCHANGE] = numbers[i], texts[i], exchanges[i]
-        for k in range(sketches.shape[1]):
-            fingerprint = sketches[i, k]
+    free, rows = ends[:-1].copy(), np.empty((len(sketches), _COLUMNS), np.int64)
+    for i in range(len(sketches)):
+        at = free[heads[ACCOUNT, i] % count]
+        free[heads[ACCOUNT, i] % count] += 1
+        for k in range(SKETCH):
+            rows[at, k] = heads[k, i]
+        for k in range(SKETCH_SIZE):
+            fingerprint = sketches[i, k] if k < sketches.shape[1] else 0
             rows[at, SKETCH + k] = fingerprint
             if fingerprint != 0:
                 counter = place(fingerprint, len(seen))

@@ -18,6 +18,7 @@ Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aike
     6. Beside its template a prompt has a family, the pool of words it draws from: see `families`. It ties nobody.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -30,12 +31,24 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
-from stillwatch.linkage.families import NO_FAMILIES, Families, families
+from stillwatch.linkage.choosing import Limits, limits, limits_of_shelf, texts_of_shelf
+from stillwatch.linkage.families import MAX_ACCOUNT_TEXTS, NO_FAMILIES, Families, families
+from stillwatch.linkage.families import one_in as texts_one_in
 from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, numbers, set_ids, vectors
 from stillwatch.linkage.received import NO_LEADS, Leads, Recognition, label
 from stillwatch.linkage.recurrence import recurring
 from stillwatch.linkage.rewordings import groups, most_of_account, sampled
-from stillwatch.linkage.shelves import ACCOUNT, EXCHANGE, KEY, ON_SHELVES, SKETCH, TEXT, Shelves, shelved
+from stillwatch.linkage.shelves import (
+    ACCOUNT,
+    EXCHANGE,
+    KEY,
+    NOTED,
+    ON_SHELVES,
+    SKETCH,
+    TEXT,
+    Shelves,
+    shelved,
+)
 from stillwatch.records import EMBEDDING_SIZE, SKETCH_SIZE
 
 MIN_TEXTS = 5  # different texts of one account each; below this, coincidence and retries dominate
@@ -99,41 +112,59 @@ class Recurring(NamedTuple):
     """What recurs in changing texts, fingerprints and sets of them, both sorted; and prompts that may be rewordings.
 
     `prompts` are lists of the numbers of fingerprints that a prompt has, of a sample of those whose set does not recur.
+    Where exchanges were counted here, `texts` are those that families may be learned from, `account_id` and `text_id`,
+    and `limits` say whose embeddings are kept, if they are to be chosen.
     """
 
     fingerprints: Ints
     exact: Ints
     prompts: pa.ChunkedArray
+    texts: pa.Table | None = None
+    limits: Limits | None = None
 
 
 def templated(
-    signals: IbisTable, engine: Engine, work: Path, leads: Leads = NO_LEADS, *, embedded: IbisTable | None = None
+    signals: IbisTable,
+    engine: Engine,
+    work: Path,
+    leads: Leads = NO_LEADS,
+    *,
+    embedded: IbisTable | None = None,
+    per_day: int | None = None,
 ) -> Templated:
     """Which template and family every exchange bears, and the number of the lead; kept in `work`.
 
     One pass over the sketches finds what recurs, the other says which template each exchange bears. Where all rows lie
     on this machine kernels count them account by account, else the engine does; both find the same. `embedded` are the
-    signals with their embeddings, where these are not among them.
+    signals with their embeddings, where these are not among them. Of an account and day so many embeddings are kept as
+    `per_day` says, where rows lie here; all, where it says nothing.
     """
-    find = recurring_here if engine.threads_here else recurring_there
-    fingerprints, exact, prompts = find(signals, engine, work)
-    rows, nothing = signals if embedded is None else embedded, not len(fingerprints) and not leads.campaigns
-    if nothing and not rows.embedding.type().is_binary():
+    recurs = (
+        recurring_here(signals, engine, work, per_day)
+        if engine.threads_here
+        else recurring_there(signals, engine, work)
+    )
+    exact, rows = recurs.exact, signals if embedded is None else embedded
+    nothing = not len(recurs.fingerprints) and not leads.campaigns
+    if nothing and not rows.embedding.type().is_binary() and per_day is None:
         return _without_templates(rows, engine, work)
-    known = indexed(fingerprints, groups(prompts, len(fingerprints)))
+    known = indexed(recurs.fingerprints, groups(recurs.prompts, len(recurs.fingerprints)))
     engine.write(engine.memory(vocabulary_rows(known, exact)), work / VOCABULARY)
-    pools = families(signals, engine, work) if "words" in signals.columns and not nothing else NO_FAMILIES
+    is_learned = "words" in signals.columns and not nothing
+    pools = families(signals, engine, work, recurs.texts) if is_learned else NO_FAMILIES
     names = [*TEMPLATED_SCHEMA.names, "sketch", "text_id", *(["words"] if pools.by_script else [])]
-    wanted, bear = rows.select(*[name for name in names if name in rows.columns]), (known, exact, leads, pools)
-    exchanges = engine.map_batches(wanted, templated_batches(*bear), TEMPLATED_SCHEMA, work / "templated")
+    wanted = rows.select(*[name for name in names if name in rows.columns])
+    bearing = templated_batches(known, exact, leads, pools, recurs.limits)
+    exchanges = engine.map_batches(wanted, bearing, TEMPLATED_SCHEMA, work / "templated")
     named = (pa.table({"template_id": pa.array(ids)}) for ids in (exact, loose_templates(known, leads)))
     return Templated(exchanges, *map(engine.memory, named))
 
 
-def recurring_here(signals: IbisTable, engine: Engine, work: Path) -> Recurring:
-    """What recurs, counted here."""
+def recurring_here(signals: IbisTable, engine: Engine, work: Path, per_day: int | None = None) -> Recurring:
+    """What recurs, counted here; `per_day` embeddings of an account are to be kept, all where it is null."""
     exchanges = int(signals.count().to_pyarrow().as_py())
-    sketched = signals.filter(signals.sketch.notnull() & signals.text_id.notnull()).select(*ON_SHELVES)
+    names = [*ON_SHELVES, *(name for name in NOTED if name in signals.columns)]
+    sketched = signals.filter(signals.sketch.notnull() & signals.text_id.notnull()).select(*names)
     shelves = shelved(sketched.to_pyarrow_batches(chunk_size=READ_ROWS), exchanges, work / "shelves")
     is_all = shelves.size == exchanges
     accounts = shelves.accounts if is_all else int(signals.account_id.nunique().to_pyarrow().as_py())
@@ -151,18 +182,32 @@ def recurring_here(signals: IbisTable, engine: Engine, work: Path) -> Recurring:
         return found
 
     exact = count((KEY, KEY + 1), prepared=keyed)
-    sampled_from = partial(
-        _prompts, shelves, known=known, exact=exact, one_in=_one_in(exchanges), most=most_of_account(accounts)
-    )
+    one_in, most = _one_in(exchanges), most_of_account(accounts)
+
+    def chosen(shelf: int) -> tuple[pa.Array, tuple[Ints, Ints], tuple[Ints, Ints]]:
+        rows = shelves.rows(shelf)
+        prompts = _prompts(rows, shelves.keys(shelf), known=known, exact=exact, one_in=one_in, most=most)
+        copies = shelves.first_copies(rows)
+        texts = texts_of_shelf(rows, copies, one_in=texts_one_in(shelves.written), most=MAX_ACCOUNT_TEXTS)
+        none = rows[:0, KEY]
+        return prompts, texts, limits_of_shelf(rows, shelves.by_account(rows), per_day) if per_day else (none, none)
+
     with ThreadPoolExecutor(engine.threads_here) as pool:
-        prompts = list(pool.map(sampled_from, range(shelves.count)))
+        prompts, texts, found = zip(*pool.map(chosen, range(shelves.count)), strict=True)
     shelves.remove()
-    return Recurring(fingerprints, exact, pa.chunked_array(prompts))
+    kept = None if per_day is None else limits(list(found), shelves.names)
+    return Recurring(fingerprints, exact, pa.chunked_array(prompts), _named(texts, shelves), kept)
 
 
-def _prompts(shelves: Shelves, shelf: int, *, known: Vocabulary, exact: Ints, one_in: int, most: int) -> pa.Array:
+def _named(texts: Sequence[tuple[Ints, Ints]], shelves: Shelves) -> pa.Table:
+    """The texts of all shelves with the names of their accounts, as a dictionary."""
+    numbers_of, ids = (np.concatenate(parts) for parts in zip(*texts, strict=True))
+    names = pa.array(list(shelves.names), pa.string())
+    return pa.table({"account_id": pa.DictionaryArray.from_arrays(numbers_of.astype(np.int32), names), "text_id": ids})
+
+
+def _prompts(rows: Ints, keys: Ints, *, known: Vocabulary, exact: Ints, one_in: int, most: int) -> pa.Array:
     """What `looks` and `rewordings.sampled` would choose of a shelf: lists of the numbers of fingerprints."""
-    rows, keys = shelves.rows(shelf), shelves.keys(shelf)
     left = np.flatnonzero((keys != 0) & _is_looked_at(rows[:, TEXT], one_in) & ~_among(keys, exact))
     ordered = left[np.lexsort((rows[left, EXCHANGE], rows[left, ACCOUNT]))]
     owners = rows[ordered, ACCOUNT]
@@ -295,7 +340,11 @@ def accepted(looks: IbisTable) -> IbisTable:
 
 
 def templated_batches(
-    known: Vocabulary, exact: Ints, leads: Leads = NO_LEADS, pools: Families = NO_FAMILIES
+    known: Vocabulary,
+    exact: Ints,
+    leads: Leads = NO_LEADS,
+    pools: Families = NO_FAMILIES,
+    limits: Limits | None = None,
 ) -> BatchFunction:
     """A function from a batch of signals to template, family, item and lead, as TEMPLATED_SCHEMA (null: bears none).
 
@@ -312,7 +361,9 @@ def templated_batches(
             "family_id": _families_of(batch, pools),
             "item_id": batch["text_id"],
             "lead": lead,
-            "embedding": vectors(batch["embedding"], TEMPLATED_SCHEMA.field("embedding").type),
+            "embedding": vectors(
+                limits.kept(batch) if limits else batch["embedding"], TEMPLATED_SCHEMA.field("embedding").type
+            ),
         }
         arrays = [columns[name] if name in columns else batch[name] for name in TEMPLATED_SCHEMA.names]
         return pa.RecordBatch.from_arrays(arrays, schema=TEMPLATED_SCHEMA)

@@ -1,7 +1,7 @@
 """Signal -> Rollup: mergeable summaries, one file each. Reading partial rollups is a GROUP BY."""
 
 from stillwatch.rollups.activity import activity, merged_activity
-from stillwatch.rollups.content import chosen, content, day, embedded, sampled, unsampled
+from stillwatch.rollups.content import EMBEDDINGS_PER_DAY, chosen, content, day, embedded, sampled, unsampled
 from stillwatch.rollups.foreign import SeenArtefacts, prefixes
 from stillwatch.rollups.replays import (
     daily_artefacts,
@@ -24,6 +24,7 @@ from stillwatch.rollups.unique import (
 )
 
 __all__ = [
+    "EMBEDDINGS_PER_DAY",
     "MOST_SUSPECTS",
     "Hashes",
     "SeenArtefacts",

@@ -57,7 +57,8 @@ class Window:
 class Rollups:
     """Merged rollups of a window: `starts` of sessions, the others as in `records`; `columns` that logs filled.
 
-    Only `embedded` is content with the sampled embeddings: to find them takes a join that no other reader should pay.
+    Only `embedded` is content with embeddings: to find those that are kept takes work that no other reader should pay.
+    They are sampled already, or `per_day` says how many of an account and day whoever reads them is to keep.
     """
 
     activity: IbisTable
@@ -67,6 +68,7 @@ class Rollups:
     content: IbisTable
     embedded: IbisTable
     columns: frozenset[str]
+    per_day: int | None = None
 
 
 def write_parts(signals: IbisTable, engine: Engine, folder: Path) -> None:
@@ -159,10 +161,12 @@ def straight(
     seen = tables.pop("appearances")
     traits = engine.write(rollups.exchange_traits(signals, seen), work / "exchange_traits.parquet")
     content = embedded = rollups.unsampled(signals)
-    if "embedding" in columns:
+    per_day = rollups.EMBEDDINGS_PER_DAY if "embedding" in columns and engine.threads_here else None
+    if "embedding" in columns and per_day is None:
         chosen = rollups.chosen(content, content.text_id.notnull())  # every text of which there is a number has one
         embedded = rollups.embedded(content, engine.write(chosen, work / "chosen.parquet"))
-    return Rollups(traits=traits, content=content.drop("embedding"), embedded=embedded, columns=columns, **tables)
+    content = content.drop("embedding")
+    return Rollups(traits=traits, content=content, embedded=embedded, columns=columns, per_day=per_day, **tables)
 
 
 def _all(part: str, folders: Sequence[Path], engine: Engine, work: Path) -> IbisTable:
