@@ -8,6 +8,7 @@ What stands in a row is read off as pairs: two neighbouring fingerprints; a fing
 zero. Fingerprints and system prompts are never zero; zeros stand for none.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -90,7 +91,9 @@ def _users(most: Ints) -> _Users:
     return _Users(pairs, np.zeros(words.sum(), np.uint64), np.zeros(len(most), np.bool_))
 
 
-def recurring(sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, least: tuple[int, int]) -> Ints:
+def recurring(
+    sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, least: tuple[int, int], threads: int = 1
+) -> Ints:
     """The pairs that at least so many accounts use in at least so many texts, in order: (pairs, 2).
 
     Rows are those of one account after those of another; `texts` numbers whole texts, below zero for none.
@@ -99,7 +102,12 @@ def recurring(sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, lea
     ends = np.cumsum(_counts(sketches, prompts, parts))
     places = np.split(_parted(sketches, prompts, ends), ends[:-1])
     rows = (sketches, prompts, accounts, texts)
-    pairs = np.concatenate([_recurring(*rows, of, _capacity(len(of)), least) for of in places])
+    if len(places) == 1:
+        pairs = _recurring(*rows, places[0], _capacity(len(places[0])), least)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            found = pool.map(lambda of: _recurring(*rows, of, _capacity(len(of)), least), places)
+            pairs = np.concatenate(list(found))
     return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
 
 

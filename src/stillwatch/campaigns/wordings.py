@@ -87,7 +87,7 @@ def own_wordings(
     bearing: IbisTable, signals: IbisTable, members: pa.Table, engine: Engine, *, account_count: int, work: Path
 ) -> dict[int, Wordings]:
     """The wordings of every cluster that has any; `bearing` and `signals` as for `marks`."""
-    found = _candidates(_texts(bearing, signals))
+    found = _candidates(_texts(bearing, signals), max(engine.threads_here, 1))
     if not len(found.pair):
         return {}
     of = _Sketches(signals, _numbered(signals, members), engine, work)
@@ -115,7 +115,7 @@ def _texts(bearing: IbisTable, signals: IbisTable) -> pa.Table:
     return told.drop("exchange_id").to_pyarrow()
 
 
-def _candidates(texts: pa.Table) -> _Candidates:
+def _candidates(texts: pa.Table, threads: int) -> _Candidates:
     """What recurs among the texts of each cluster, clusters in order."""
     cluster = texts["cluster_id"].to_numpy().astype(np.int64)
     accounts = texts["account_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
@@ -130,7 +130,7 @@ def _candidates(texts: pa.Table) -> _Candidates:
     numbers, starts = np.unique(cluster[order], return_index=True)
     found = []
     for rows in np.split(order, starts[1:]):
-        found.append(recurring(*(column[rows] for column in columns), least=(OWN_ACCOUNTS, OWN_TEXTS)))
+        found.append(recurring(*(column[rows] for column in columns), least=(OWN_ACCOUNTS, OWN_TEXTS), threads=threads))
     of = np.repeat(numbers, [len(pairs) for pairs in found[: len(numbers)]])
     pairs = np.concatenate(found)
     first, place = _distinct(pairs)
