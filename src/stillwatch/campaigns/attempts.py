@@ -117,7 +117,10 @@ def reaching_rows(rows: IbisTable) -> IbisTable:
 
 
 def technique_code(intents: Any) -> Any:  # noqa: ANN401 a column, or an array of numbers
-    """Bits over EXTRACTION_TECHNIQUES, of bits over INTENTS. Arithmetic, because bit operators differ between engines."""
+    """Bits over EXTRACTION_TECHNIQUES, of bits over INTENTS.
+
+    Arithmetic, because bit operators differ between engines.
+    """
     parts = enumerate(EXTRACTION_TECHNIQUES)
     return sum(intents // (1 << INTENTS.index(name)) % 2 * (1 << bit) for bit, name in parts)
 

@@ -19,8 +19,10 @@ from stillwatch.campaigns.attempts import is_refused, technique_code
 from stillwatch.campaigns.days import NO_DAYS, WHOLE, Days
 from stillwatch.campaigns.embeddings import narrowness
 from stillwatch.campaigns.extraction import NOBODY, Reaches, reaches
-from stillwatch.campaigns.gather import SEGMENT, Tables, component_sums
+from stillwatch.campaigns.gather import SEGMENT
 from stillwatch.campaigns.ordinary import NO_UNITS, Floats, Ints, Segments, Units, shares
+from stillwatch.campaigns.tables import Tables
+from stillwatch.campaigns.usage import component_sums
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import CAPABILITIES, INTENTS
 

@@ -1,8 +1,8 @@
 """Pairs of fingerprints in many sketches: which recur in enough texts, and which accounts use the wanted ones.
 
 Why:    how rare a campaign's wordings are among everybody else decides whether they are its own. Every sketch has to be
-        looked at for that, and spelling its pairs out as rows of a table takes ten times as long. Most of what is looked
-        for turns out to be everybody's, and need not be counted to the end.
+        looked at for that, and spelling its pairs out as rows of a table takes ten times as long. Most of what
+        is looked for turns out to be everybody's, and need not be counted to the end.
 
 What stands in a row is read off as pairs: two neighbouring fingerprints; a fingerprint and ALONE; a system prompt and
 zero. Fingerprints and system prompts are never zero; zeros stand for none.
@@ -74,9 +74,9 @@ class Sightings:
 class _Users(NamedTuple):
     """Bits for the accounts that were said to use each pair, so that at least so many different ones were.
 
-    `pairs` (pairs, 4) are, for each, the first of its `bits` (words,), how many words, how many accounts are enough, and
-    how many bits are raised, roughly, as threads share them; `is_enough` (pairs,) once they surely are. Empty without
-    a limit.
+    `pairs` (pairs, 4) are, for each, the first of its `bits` (words,), how many words, how many accounts are enough,
+    and how many bits are raised, roughly, as threads share them; `is_enough` (pairs,) once they surely are. Empty
+    without a limit.
     """
 
     pairs: Ints

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.gather import Tables
+from stillwatch.campaigns.tables import Tables
 from stillwatch.engines.base import Engine, IbisTable
 
 MIN_BEFORE = 10  # exchanges before the first of the campaign's
