@@ -341,7 +341,8 @@ def _campaigns(
 
 def _own(tables: campaign_stage.Tables) -> IbisTable:
     """The exchanges that bear a prompt of their own cluster; an account is its row among the members."""
-    return tables.borne.filter(~tables.borne.is_public)
+    borne: IbisTable = tables.borne
+    return borne.filter(~borne.is_public)
 
 
 def _seen(linked: Linked, tables: campaign_stage.Tables, members: Sequence[str]) -> pa.Table:
