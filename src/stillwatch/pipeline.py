@@ -195,7 +195,7 @@ def _with_leads(
     pardoned: set[str],
 ) -> Linked:
     """The same, with what leads bring together of the accounts that are in no campaign without them."""
-    tables = _tables(linked, engine, said, work, "bearing-alone.parquet")
+    tables = _tables(linked, engine, said, work, "-alone")
     clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=pardoned)
     ordinary = campaign_stage.ordinary(campaign_stage.outside(tables, engine).units)
     tied = linkage.findings_with_leads(
@@ -270,9 +270,9 @@ def _said(linked: Linked, engine: Engine, work: Path) -> IbisTable | None:
 
 
 def _tables(
-    linked: Linked, engine: Engine, said: IbisTable | None, work: Path, name: str = "bearing.parquet"
+    linked: Linked, engine: Engine, said: IbisTable | None, work: Path, name: str = ""
 ) -> campaign_stage.Tables:
-    """What the campaign tests read; what is borne is written once, as several steps read it."""
+    """What the campaign tests read; what is borne, and who sent it, is written once, as several steps read it."""
     tables = campaign_stage.Tables(
         templated=linked.templated,
         activity=linked.activity,
@@ -289,7 +289,9 @@ def _tables(
         work=work,
     )
     borne = campaign_stage.bearing(tables, engine, account_count=len(linked.exposure))
-    return replace(tables, borne=engine.write(borne, work / name))
+    tables = replace(tables, borne=engine.write(borne, work / f"bearing{name}.parquet"))
+    senders = campaign_stage.senders_by(_own(tables), "cluster_id")
+    return replace(tables, senders=engine.write(senders, work / f"senders{name}.parquet"))
 
 
 def _past(linked: Linked, engine: Engine, earlier: Earlier) -> campaign_stage.Past:
@@ -308,6 +310,7 @@ def _marks(linked: Linked, tables: campaign_stage.Tables, kept: Kept, engine: En
         members=linked.members,
         account_count=len(linked.exposure),
         work=kept.work,
+        senders=tables.senders,
     )
     return [mark for _, mark in sorted(campaign_stage.marks(observed, engine).items())]
 

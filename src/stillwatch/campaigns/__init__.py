@@ -16,6 +16,7 @@ from stillwatch.campaigns.skeletons import skeleton
 from stillwatch.campaigns.stolen import marked, stolen_keys
 from stillwatch.campaigns.succession import Surroundings, surroundings
 from stillwatch.campaigns.tables import PROMPTED, Tables
+from stillwatch.campaigns.usage import senders_by
 
 __all__ = [
     "PROMPTED",
@@ -44,6 +45,7 @@ __all__ = [
     "outside",
     "past",
     "remembered",
+    "senders_by",
     "skeleton",
     "stolen_keys",
     "surroundings",

@@ -17,7 +17,7 @@ from stillwatch.campaigns.families import family_uses
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, of_one_owner
 from stillwatch.campaigns.sizes import sizes_by
 from stillwatch.campaigns.tables import Tables, by_cluster, kept, members_of
-from stillwatch.campaigns.usage import days_by, usage_by
+from stillwatch.campaigns.usage import days_by, senders_by, usage_by
 from stillwatch.campaigns.volume import Everybody, Volume, by_programme
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import INTENTS, LEAD_KIND
@@ -37,8 +37,11 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     if borne is None:
         borne = kept(bearing(tables, engine, account_count=account_count), "bearing.parquet", tables, engine)
     own = borne.filter(~borne.is_public)
-    usages = _with_segments(usage_by(own, "cluster_id"), _by_segment(own, tables, engine))
-    numbers, days = days_by(own, "cluster_id")
+    senders = tables.senders
+    if senders is None:
+        senders = kept(senders_by(own, "cluster_id"), "senders.parquet", tables, engine)
+    usages = _with_segments(usage_by(own, "cluster_id", senders), _by_segment(own, tables, engine))
+    numbers, days = days_by(own, "cluster_id", senders)
     has_prompts = tables.may_hold_prompts and bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
     context = _Context(
         tables=tables,
@@ -49,7 +52,7 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         families=family_uses(own),
         usages=usages,
         days={name: days.take(np.array([i])) for i, name in enumerate(numbers)},
-        bearers=_bearers(own, clusters, tables.members),
+        bearers=_bearers(days_by(own, "account_id", senders), clusters, tables.members),
         totals=_totals(tables.activity, members_of(tables, engine)),
         public_shares=_public_shares(borne),
         has_prompts=has_prompts,
@@ -111,9 +114,11 @@ def _commonest(counter: Mapping[str | None, int]) -> str | None:
     return min(counter, key=lambda value: (-counter[value], value or ""))
 
 
-def _bearers(own: IbisTable, clusters: Mapping[int, Sequence[str]], members: pa.Table) -> dict[int, Days]:
+def _bearers(
+    of: tuple[Sequence[int], Days], clusters: Mapping[int, Sequence[str]], members: pa.Table
+) -> dict[int, Days]:
     """What each account of each cluster did on its days with template-bearing exchanges, by account."""
-    accounts, days = days_by(own, "account_id")
+    accounts, days = of
     names = members["account_id"].to_pylist()
     number = {names[row]: i for i, row in enumerate(accounts)}
     places = {cluster: [number[one] for one in ids if one in number] for cluster, ids in clusters.items()}

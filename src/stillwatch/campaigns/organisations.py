@@ -251,6 +251,7 @@ def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -
         evidence=pa.Table.from_pylist(rows, schema=tables.evidence.schema),
         cohesion=tables.cohesion.slice(0, 0),
         borne=None,
+        senders=None,
         taken={},  # one customer, however much it takes
         content=None,
         work=tables.work and tables.work / "organisations",

@@ -18,7 +18,8 @@ class Tables:
     `columns` are those of the exchanges that hold anything; `borne`, when it was written already, is what `bearing`
     gives; `precision` how often the sender of each lead proved right; `content` the exchanges with their input tokens;
     `taken` the output tokens of every account; `work` a folder for what several questions read, which each asks for
-    again where there is none; `said`, when it was counted already, what `family_texts` gives.
+    again where there is none. Where it was counted already, `said` is what `family_texts` gives, and `senders` what
+    `senders_by` gives by cluster of what is borne and not public.
     """
 
     templated: IbisTable
@@ -35,6 +36,7 @@ class Tables:
     taken: Mapping[str, int] = field(default_factory=dict)
     work: Path | None = None
     said: IbisTable | None = None
+    senders: IbisTable | None = None
 
     @property
     def may_hold_prompts(self) -> bool:

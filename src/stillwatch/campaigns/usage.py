@@ -12,9 +12,17 @@ from stillwatch.engines.base import IbisTable
 from stillwatch.records import EMBEDDING_SIZE, INTENTS
 
 
-def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
-    """Usage of each value of `key` over rows of templated exchanges."""
-    senders = rows.group_by([*dict.fromkeys((key, "item_id", "account_id"))]).aggregate(n=ibis._.count())
+def senders_by(rows: IbisTable, key: str) -> IbisTable:
+    """How often each account of a value of `key` sent each item: these three, `n`, first `day`, least `exchange_id`."""
+    rows = rows.mutate(day=_day(rows))
+    return rows.group_by([*dict.fromkeys((key, "account_id", "item_id"))]).aggregate(
+        n=ibis._.count(), day=ibis._.day.min(), exchange_id=ibis._.exchange_id.min()
+    )
+
+
+def usage_by(rows: IbisTable, key: str, senders: IbisTable | None = None) -> dict[Any, Usage]:
+    """Usage of each value of `key` over rows of templated exchanges; `senders` of them where these were counted."""
+    senders = senders_by(rows, key) if senders is None else senders
     items = senders.group_by([key, "item_id"]).aggregate(exchanges=ibis._.n.sum(), accounts=ibis._.count())
     spread = items.group_by(key).aggregate(
         items=ibis._.item_id.count(),
@@ -37,15 +45,22 @@ def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
     return {row[key]: _usage(row, mixes.get(row[key], {}), embeddings.get(row[key])) for row in joined}
 
 
-def days_by(rows: IbisTable, key: str) -> tuple[list[Any], Days]:
+def days_by(rows: IbisTable, key: str, senders: IbisTable | None = None) -> tuple[list[Any], Days]:
     """Each value of `key` in order, and what it did day by day over rows as for `usage_by`."""
-    rows = rows.mutate(day=(rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0))
-    sent = rows.filter(rows.item_id.notnull()).group_by([key, "item_id"]).aggregate(day=ibis._.day.min())
+    senders = senders_by(rows, key) if senders is None else senders
+    rows = rows.mutate(day=_day(rows))
+    sent = senders.filter(senders.item_id.notnull())
+    if key != "account_id":  # of an account each item is there once
+        sent = sent.group_by([key, "item_id"]).aggregate(day=ibis._.day.min())
     new = sent.group_by([key, "day"]).aggregate(items=ibis._.count())
     counts = intent_counts(rows)
     sums = rows.group_by([key, "day"]).aggregate(exchanges=ibis._.count(), **counts)
     joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *counts)
     return as_days(joined.to_pyarrow(), key)
+
+
+def _day(rows: IbisTable) -> IbisTable:
+    return (rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0)
 
 
 def _embedded(rows: IbisTable, key: str) -> list[dict[str, Any]]:

@@ -84,10 +84,10 @@ class _Sketches:
 
 
 def own_wordings(
-    bearing: IbisTable, signals: IbisTable, members: pa.Table, engine: Engine, *, account_count: int, work: Path
+    senders: IbisTable, signals: IbisTable, members: pa.Table, engine: Engine, *, account_count: int, work: Path
 ) -> dict[int, Wordings]:
-    """The wordings of every cluster that has any; `bearing` and `signals` as for `marks`."""
-    found = _candidates(_texts(bearing, signals), max(engine.threads_here, 1))
+    """The wordings of every cluster that has any; `senders` and `signals` as for `marks`."""
+    found = _candidates(_texts(senders, signals, engine), max(engine.threads_here, 1))
     if not len(found.pair):
         return {}
     of = _Sketches(signals, _numbered(signals, members), engine, work)
@@ -102,17 +102,16 @@ def own_wordings(
     return _by_cluster(found, inside, outside, kept)
 
 
-def _texts(bearing: IbisTable, signals: IbisTable) -> pa.Table:
+def _texts(senders: IbisTable, signals: IbisTable, engine: Engine) -> pa.Table:
     """Some texts of every member, those of the smallest hashes: cluster_id, account_id, item_id, and their signals.
 
     What a campaign keeps saying is in them, and the cost follows its accounts.
     """
-    texts = bearing.group_by(["cluster_id", "account_id", "item_id"]).aggregate(exchange_id=bearing.exchange_id.min())
     order = ibis.window(group_by=["cluster_id", "account_id"], order_by="item_id")
-    ranked = texts.mutate(rank=ibis.row_number().over(order))
-    chosen = ranked.filter(ranked["rank"] < MAX_TEXTS).drop("rank")
-    told = signals.select("exchange_id", "sketch", "system_prompt_id").inner_join(chosen, "exchange_id")
-    return told.drop("exchange_id").to_pyarrow()
+    ranked = senders.mutate(rank=ibis.row_number().over(order))
+    chosen = ranked.filter(ranked["rank"] < MAX_TEXTS).drop("rank", "n", "day").to_pyarrow()
+    told = signals.select("exchange_id", "sketch", "system_prompt_id")
+    return told.inner_join(engine.memory(chosen), "exchange_id").drop("exchange_id").to_pyarrow()
 
 
 def _candidates(texts: pa.Table, threads: int) -> _Candidates:
