@@ -94,12 +94,13 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
     """Everything after the rollups: linkage, campaigns, decisions."""
     linked, pardoned = _linked(kept, engine, settings, earlier.sent, progress), _pardoned(earlier)
     progress("campaigns", 0, 0)
+    said = _said(linked, engine, kept.work)
     if linked.bearers.num_rows:
-        linked = _with_leads(linked, earlier.sent.leads, engine, kept.work, pardoned)
+        linked = _with_leads(linked, earlier.sent.leads, engine, said, kept.work, pardoned=pardoned)
     before = _past(linked, engine, earlier)
-    borne = _bearing(linked, engine, kept.work / "bearing.parquet")
-    marks = _marks(linked, borne, kept, engine)
-    judged = _campaigns(linked, _tables(linked, borne, kept.work), engine, marks, before, pardoned=pardoned)
+    tables = _tables(linked, engine, said, kept.work)
+    marks = _marks(linked, tables, kept, engine)
+    judged = _campaigns(linked, tables, engine, marks, before, pardoned=pardoned)
     _show_skeletons(judged, linked.templated, engine, kept.exemplars)
     progress("decisions", 0, 0)
     policy = decisions.load_policy(settings.policy)
@@ -118,7 +119,7 @@ def found(kept: Kept, engine: Engine, settings: Settings, *, earlier: Earlier, p
         campaigns=judged,
         known=[campaign_stage.known_json(campaign) for campaign in campaign_stage.remembered(judged, before)],
         links=linked.links,
-        seen=_seen(linked, borne, members),
+        seen=_seen(linked, tables, members),
         vocabulary=engine.read(kept.work / linkage.VOCABULARY).order_by(["group", "value"]).to_pyarrow(),
         lead_matches=matches,
         recognised=recognised(
@@ -186,9 +187,17 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
     )
 
 
-def _with_leads(linked: Linked, received: linkage.Leads, engine: Engine, work: Path, pardoned: set[str]) -> Linked:
+def _with_leads(
+    linked: Linked,
+    received: linkage.Leads,
+    engine: Engine,
+    said: IbisTable | None,
+    work: Path,
+    *,
+    pardoned: set[str],
+) -> Linked:
     """The same, with what leads bring together of the accounts that are in no campaign without them."""
-    tables = _tables(linked, _bearing(linked, engine, work / "bearing-alone.parquet"), work)
+    tables = _tables(linked, engine, said, work, "-alone")
     clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=pardoned)
     ordinary = campaign_stage.ordinary(campaign_stage.outside(tables, engine).units)
     tied = linkage.findings_with_leads(
@@ -255,8 +264,18 @@ def _accounts_only(table: pa.Table, exposure: Mapping[str, int]) -> pa.Table:
     return table.filter(pc.is_in(table["account_id"], pa.array(list(exposure), pa.string())))
 
 
-def _tables(linked: Linked, borne: IbisTable | None = None, work: Path | None = None) -> campaign_stage.Tables:
-    return campaign_stage.Tables(
+def _said(linked: Linked, engine: Engine, work: Path) -> IbisTable | None:
+    """Who uses which family of wordings, written once: whoever asks what is borne asks for it. None without prompts."""
+    if linked.columns.isdisjoint(campaign_stage.PROMPTED):
+        return None
+    return engine.write(campaign_stage.family_texts(linked.templated), work / "families.parquet")
+
+
+def _tables(
+    linked: Linked, engine: Engine, said: IbisTable | None, work: Path, name: str = ""
+) -> campaign_stage.Tables:
+    """What the campaign tests read; what is borne, and who sent it, is written once, as several steps read it."""
+    tables = campaign_stage.Tables(
         templated=linked.templated,
         activity=linked.activity,
         replays=linked.replays,
@@ -265,12 +284,16 @@ def _tables(linked: Linked, borne: IbisTable | None = None, work: Path | None = 
         evidence=linked.evidence,
         cohesion=linked.cohesion,
         columns=linked.columns,
-        borne=borne,
         precision=linked.precision,
         content=linked.content,
         taken=linked.taken,
+        said=said,
         work=work,
     )
+    borne = campaign_stage.bearing(tables, engine, account_count=len(linked.exposure))
+    tables = replace(tables, borne=engine.write(borne, work / f"bearing{name}.parquet"))
+    senders = campaign_stage.senders_by(_own(tables), "cluster_id")
+    return replace(tables, senders=engine.write(senders, work / f"senders{name}.parquet"))
 
 
 def _past(linked: Linked, engine: Engine, earlier: Earlier) -> campaign_stage.Past:
@@ -279,22 +302,17 @@ def _past(linked: Linked, engine: Engine, earlier: Earlier) -> campaign_stage.Pa
     return campaign_stage.past(known, linked.activity, linked.members["account_id"].to_pylist(), earlier.seen, engine)
 
 
-def _bearing(linked: Linked, engine: Engine, path: Path) -> IbisTable:
-    """The exchanges that bear what is far commoner in their cluster, written once: several steps read them."""
-    borne = campaign_stage.bearing(_tables(linked), engine, account_count=len(linked.exposure))
-    return engine.write(borne, path)
-
-
-def _marks(linked: Linked, borne: IbisTable, kept: Kept, engine: Engine) -> list[campaign_stage.Marks]:
+def _marks(linked: Linked, tables: campaign_stage.Tables, kept: Kept, engine: Engine) -> list[campaign_stage.Marks]:
     """The marks of every cluster, in the order of clusters."""
     observed = campaign_stage.Observed(
-        bearing=campaign_stage.numbered(borne.filter(~borne.is_public)),
+        bearing=_own(tables),
         signals=kept.rollups.content,
         templated=linked.templated,
         traits=plain(linked.traits.filter(pc.is_in(linked.traits["account_id"], linked.members["account_id"]))),
         members=linked.members,
         account_count=len(linked.exposure),
         work=kept.work,
+        senders=tables.senders,
     )
     return [mark for _, mark in sorted(campaign_stage.marks(observed, engine).items())]
 
@@ -317,6 +335,7 @@ def _campaigns(
     units = campaign_stage.organisation_units(tables, engine, sent, accused, ordinary)
     stolen = campaign_stage.stolen_keys(tables, engine, [*accused, *units])
     everything = campaign_stage.marked([*clusters, *units], stolen)
+    everything = campaign_stage.with_reasoning(everything, tables, engine)
     marks = [*marks, *[campaign_stage.Marks()] * len(units)]
     every = [*marks, *(campaign.marks for campaign in past.known if campaign.marks is not None)]
     around = campaign_stage.surroundings(linked.traits, linked.members, every, count)
@@ -325,12 +344,18 @@ def _campaigns(
     )
 
 
-def _seen(linked: Linked, borne: IbisTable, members: Sequence[str]) -> pa.Table:
+def _own(tables: campaign_stage.Tables) -> IbisTable:
+    """The exchanges that bear a prompt of their own cluster; an account is its row among the members."""
+    borne: IbisTable = tables.borne
+    return borne.filter(~borne.is_public)
+
+
+def _seen(linked: Linked, tables: campaign_stage.Tables, members: Sequence[str]) -> pa.Table:
     """What every account did; `members` are those in campaigns, not in clusters that are none."""
-    inside = linked.members.filter(pc.is_in(linked.members["account_id"], pa.array(members, pa.string())))
+    numbered = linked.members.append_column("member", pa.array(range(linked.members.num_rows), pa.int64()))
+    inside = numbered.filter(pc.is_in(numbered["account_id"], pa.array(members, pa.string())))
     organisations = {account_id for account_id, principal in linked.principals.items() if principal != account_id}
-    own = borne.filter(~borne.is_public)
-    return seen(linked.activity, own, members=inside, organisations=organisations)
+    return seen(linked.activity, _own(tables), members=inside, organisations=organisations)
 
 
 def _pardoned(earlier: Earlier) -> set[str]:

@@ -15,8 +15,8 @@ from stillwatch.records import SEEN, arrow_schema
 def seen(activity: IbisTable, bearing: IbisTable, *, members: pa.Table, organisations: Collection[str]) -> pa.Table:
     """One row per account, by name; columns as in `records.SEEN`.
 
-    `bearing` are the exchanges that bear a prompt of their own cluster, `members` those of campaigns, and
-    `organisations` the accounts that a verified organisation speaks for.
+    `bearing` are the exchanges that bear a prompt of their own cluster, with the `member` as `account_id`; `members`
+    those of campaigns, each with its number, and `organisations` the accounts that a verified organisation speaks for.
     """
     totals = activity.group_by("account_id").aggregate(
         exchanges=activity.exchanges.sum().cast("int64"),
@@ -34,7 +34,7 @@ def _with_bearing(totals: pa.Table, bearing: IbisTable, members: pa.Table) -> pa
     counted = bearing.group_by(["cluster_id", "account_id"]).aggregate(n=bearing.count()).to_pyarrow()
     sent = dict(zip(counted["account_id"].to_pylist(), counted["n"].to_pylist(), strict=True))
     speaking = set(counted["cluster_id"].to_pylist())
-    rows = zip(members["account_id"].to_pylist(), members["cluster_id"].to_pylist(), strict=True)
-    known = {account_id: int(sent.get(account_id, 0)) for account_id, cluster in rows if cluster in speaking}
+    rows = zip(*(members[name].to_pylist() for name in ("account_id", "cluster_id", "member")), strict=True)
+    known = {account_id: int(sent.get(number, 0)) for account_id, cluster, number in rows if cluster in speaking}
     column = pa.array([known.get(account_id) for account_id in totals["account_id"].to_pylist()], pa.int64())
     return totals.append_column("bearing_exchanges", column)

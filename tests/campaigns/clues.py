@@ -12,9 +12,9 @@ from stillwatch.campaigns import Facts, Member, TestResult
 from stillwatch.campaigns.coordination import Measure
 from stillwatch.campaigns.days import NO_DAYS, Days
 from stillwatch.campaigns.facts import Declared, Evidence, GroupLink, TemplateUse, Usage
-from stillwatch.campaigns.gather import Tables
 from stillwatch.campaigns.ordinary import Ordinary, units_of
 from stillwatch.campaigns.ordinary import ordinary as learned_from
+from stillwatch.campaigns.tables import Tables
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
 from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS, REPLAYS, arrow_schema

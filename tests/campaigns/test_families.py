@@ -5,9 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from stillwatch.campaigns.bearing import bearing
 from stillwatch.campaigns.facts import FamilyUse
-from stillwatch.campaigns.families import MIN_TEXTS, family_holders, family_uses
-from stillwatch.campaigns.gather import Tables, bearing
+from stillwatch.campaigns.families import MIN_TEXTS, family_holders, family_texts, family_uses
+from stillwatch.campaigns.tables import Tables
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
 from stillwatch.linkage.evidence import COHESION_SCHEMA, EVIDENCE_SCHEMA
@@ -42,7 +43,7 @@ def tables(engine: EmbeddedEngine, exchanges: list[dict[str, Any]]) -> Tables:
 def test_a_member_uses_a_family_in_several_texts_and_a_stranger_in_a_single_one(engine: EmbeddedEngine) -> None:
     rows = [*said("m0", MIN_TEXTS, FAMILY), *said("m1", MIN_TEXTS - 1, FAMILY), *said("stranger", 1, FAMILY)]
     of = tables(engine, rows)
-    (found,) = family_holders(of.templated, engine.memory(of.members))
+    (found,) = family_holders(family_texts(of.templated), engine.memory(of.members))
     assert (found["cluster_id"], found["family_id"]) == (0, FAMILY)
     assert (found["account_count"], found["outside_count"]) == (1, 1)
 

@@ -24,6 +24,7 @@ from stillwatch.campaigns.marks import (
     marks,
     mixed,
 )
+from stillwatch.campaigns.usage import senders_by
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
 from stillwatch.records import CLUSTERS, CONTENT, TRAITS, arrow_schema
@@ -86,6 +87,7 @@ def observed(engine: EmbeddedEngine, rows: list[Row], traits: list[Row] | None =
         members=pa.Table.from_pylist(members, arrow_schema(CLUSTERS)),
         account_count=len(MEMBERS) + len(OTHERS),
         work=Path(tempfile.mkdtemp()),
+        senders=senders_by(table(bearing, bearing_schema), "cluster_id"),
     )
 
 
@@ -153,7 +155,7 @@ def test_the_other_clusters_count_as_one_stranger_each(engine: EmbeddedEngine) -
     of = observed(engine, rows)
     twin_rows = [{"account_id": t, "cluster_id": 1, "membership_bits": 9.0, "families": 2} for t in twins]
     members = pa.concat_tables([of.members, pa.Table.from_pylist(twin_rows, arrow_schema(CLUSTERS))])
-    both = Observed(of.bearing, of.signals, of.templated, of.traits, members, of.account_count, of.work)
+    both = Observed(of.bearing, of.signals, of.templated, of.traits, members, of.account_count, of.work, of.senders)
     found = marks(both, engine)[0]
     assert own_pairs() <= set(found.wordings.hashes)
     assert found.wordings.outside[hash_name(number_of(*OWN[:2]))] == pytest.approx(1.5 / (len(OTHERS) + 1))

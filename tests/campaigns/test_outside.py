@@ -13,9 +13,9 @@ from tests.campaigns.clues import tables
 
 from stillwatch.campaigns.attempts import attempts_by, reaching_rows
 from stillwatch.campaigns.extraction import reaches
-from stillwatch.campaigns.gather import days_by, usage_by
 from stillwatch.campaigns.ordinary import Segment, units_of
 from stillwatch.campaigns.outside import outside
+from stillwatch.campaigns.usage import days_by, usage_by
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.records import EMBEDDING_SIZE, INTENTS
 

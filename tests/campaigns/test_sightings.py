@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillwatch.campaigns import sightings
-from stillwatch.campaigns.sightings import ALONE, SIGHTINGS_SCHEMA, Sightings, matrix, recurring, used
+from stillwatch.campaigns.sightings import ALONE, SIGHTINGS_SCHEMA, Sightings, count, matrix, recurring, tally
 from stillwatch.records import SKETCH_SIZE
 
 FINGERPRINTS = st.sampled_from([0, 1, 2, 3, -(2**63), 2**63 - 1, 1 << 33])
@@ -108,9 +108,35 @@ def test_what_recurs_is_the_same_counted_in_one_part_or_in_many(monkeypatch: pyt
 
 
 def test_users_of_a_pair_are_counted_once_each_outside_clusters_and_by_cluster() -> None:
-    clusters = np.array([-1, 7, -1, 7, 2])  # of five accounts
-    said = [(0, 1), (0, 1), (1, 0), (1, 2), (2, 1), (3, 2), (3, 2), (4, 2)]  # account and pair
-    loose = np.zeros(3, np.int64)
-    keys = used(np.array([account * 3 + pair for account, pair in said]), clusters, 8, loose)
-    assert loose.tolist() == [0, 2, 0]
-    assert sorted(keys.tolist()) == [0 * 8 + 7, 2 * 8 + 2, 2 * 8 + 7, 2 * 8 + 7]
+    clusters = np.array([-1, 2, 7, 7, -1])  # of five accounts
+    said = [(0, 1), (0, 1), (1, 2), (2, 0), (2, 2), (3, 1), (3, 2), (3, 2), (4, 1)]  # account and pair
+    sightings = np.array([account * 3 + pair for account, pair in said])
+    for parts in ([sightings], [sightings[:5], sightings[5:]]):
+        counted = tally(np.array([2, 7, 7]), np.array([1, 1, 2]), 3)
+        for part in parts:
+            count(part, clusters, counted)
+        assert counted.users.tolist() == [1, 3, 2]  # accounts of no cluster, and clusters
+        assert counted.inside.tolist() == [0, 1, 2]
+
+
+@given(ROWS, st.sets(st.tuples(FINGERPRINTS, st.just(ALONE)), min_size=1, max_size=6), st.integers(1, 4))
+def test_of_a_pair_that_enough_accounts_use_at_least_so_many_are_said_and_of_others_all(
+    rows: list[Row], wanted: set[Pair], most: int
+) -> None:
+    pairs = sorted(wanted)
+    look = Sightings(np.array(pairs, np.int64), np.full(len(pairs), most))
+    batches = [batch_of(rows[at : at + 2]) for at in range(0, len(rows), 2)]
+    found = {one for batch in batches for one in said(look(batch), pairs)}
+    every = {one for one in spelt_out(rows) if one[1:] in wanted}
+    assert found <= every
+    for pair in pairs:
+        users = sum(one[1:] == pair for one in every)
+        assert sum(one[1:] == pair for one in found) >= min(most, users)
+
+
+def test_what_everybody_uses_is_not_said_to_the_end_and_what_few_use_is() -> None:
+    rows: list[Row] = [(account, None, 3 if account % 100 else 5) for account in range(1_000)]
+    look = Sightings(np.array([(3, 0), (5, 0)]), np.array([20, 20]))
+    found = [one for at in range(0, 1_000, 10) for one in said(look(batch_of(rows[at : at + 10])), [(3, 0), (5, 0)])]
+    assert sum(one[1] == 5 for one in found) == 10
+    assert 20 <= sum(one[1] == 3 for one in found) < 60

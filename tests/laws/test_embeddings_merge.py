@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stillwatch.campaigns.embeddings import Embeddings
-from stillwatch.campaigns.gather import usage_by
+from stillwatch.campaigns.usage import usage_by
 from stillwatch.engines.base import IbisTable
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA

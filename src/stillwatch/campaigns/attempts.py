@@ -110,18 +110,25 @@ def attempt_days(reaching: IbisTable, key: str) -> dict[Any, list[AttemptDay]]:
 
 
 def reaching_rows(rows: IbisTable) -> IbisTable:
-    """The rows that reach for reasoning, with `code`, bits over EXTRACTION_TECHNIQUES, and `is_refused`.
+    """The rows that reach for reasoning, with `code`, as `technique_code` gives it, and `is_refused`."""
+    rows = rows.filter(rows.intents.notnull())
+    marked = rows.mutate(code=technique_code(rows.intents), is_refused=is_refused(rows))
+    return marked.filter(marked.code > 0)
+
+
+def technique_code(intents: Any) -> Any:  # noqa: ANN401 a column, or an array of numbers
+    """Bits over EXTRACTION_TECHNIQUES, of bits over INTENTS.
 
     Arithmetic, because bit operators differ between engines.
     """
-    rows = rows.filter(rows.intents.notnull())
-    intents = rows.intents
-    code = ibis.literal(0, type="int64")
-    for bit, name in enumerate(EXTRACTION_TECHNIQUES):
-        code = code + (intents // (1 << INTENTS.index(name))) % 2 * (1 << bit)
+    parts = enumerate(EXTRACTION_TECHNIQUES)
+    return sum(intents // (1 << INTENTS.index(name)) % 2 * (1 << bit) for bit, name in parts)
+
+
+def is_refused(rows: IbisTable) -> IbisTable:
+    """Whether the provider said that it would not answer."""
     reasons = [rows[name].fill_null("").lower().isin(REFUSALS) for name in ("finish_reason", "status")]
-    marked = rows.mutate(code=code, is_refused=reasons[0] | reasons[1])
-    return marked.filter(marked.code > 0)
+    return reasons[0] | reasons[1]
 
 
 def _has(marked: IbisTable, bit: int) -> IbisTable:

@@ -17,14 +17,18 @@ from stillwatch.engines.base import IbisTable
 MIN_TEXTS = 3  # different texts of a family that a member sends, to be one that uses it
 
 
-def family_holders(templated: IbisTable, members: IbisTable) -> list[Mapping[str, Any]]:
+def family_texts(templated: IbisTable) -> IbisTable:
+    """How many different texts of each family every account sends: account_id, family_id, texts."""
+    shown = templated.filter(templated.family_id.notnull())
+    return shown.group_by(["account_id", "family_id"]).aggregate(texts=shown.item_id.nunique())
+
+
+def family_holders(shown: IbisTable, members: IbisTable) -> list[Mapping[str, Any]]:
     """Which families the members of each cluster use: cluster_id, family_id, account_count, outside_count.
 
     A member uses a family in MIN_TEXTS texts; outside everybody counts who sends a single one, so that a pool of words
-    that many people draw from now and then is nobody's.
+    that many people draw from now and then is nobody's. `shown` is what `family_texts` gives.
     """
-    shown = templated.filter(templated.family_id.notnull())
-    shown = shown.group_by(["account_id", "family_id"]).aggregate(texts=shown.item_id.nunique())
     everywhere = shown.group_by("family_id").aggregate(holders=ibis._.count())
     inside = shown.inner_join(members, "account_id").group_by(["cluster_id", "family_id"])
     counted = inside.aggregate(any_count=ibis._.count(), account_count=(ibis._.texts >= MIN_TEXTS).cast("int64").sum())

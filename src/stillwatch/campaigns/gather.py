@@ -1,9 +1,8 @@
 """Gathers what the tests need about every cluster, by joins of the stage tables with the members."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import ibis
@@ -11,73 +10,38 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stillwatch.campaigns.attempts import Attempts, attempt_days, attempts_by, reaching_rows
-from stillwatch.campaigns.days import NO_DAYS, Days, as_days
-from stillwatch.campaigns.embeddings import Embeddings
+from stillwatch.campaigns.bearing import bearing
+from stillwatch.campaigns.days import NO_DAYS, Days
 from stillwatch.campaigns.facts import Evidence, Facts, FamilyUse, GroupLink, Member, TemplateUse, Usage
-from stillwatch.campaigns.families import family_holders, family_uses
-from stillwatch.campaigns.handed_on import HandedOn, handed_on_by
+from stillwatch.campaigns.families import family_uses
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, of_one_owner
 from stillwatch.campaigns.sizes import sizes_by
+from stillwatch.campaigns.tables import Tables, by_cluster, kept, members_of
+from stillwatch.campaigns.usage import days_by, senders_by, usage_by
 from stillwatch.campaigns.volume import Everybody, Volume, by_programme
 from stillwatch.engines.base import Engine, IbisTable
-from stillwatch.records import EMBEDDING_SIZE, INTENTS, LEAD_KIND, TEMPLATE_KINDS
+from stillwatch.records import INTENTS, LEAD_KIND
 
-UNREAD = ("system_prompt_id", "finish_reason", "status", "place", "lead")  # of what is borne
-CORE_BITS = 3.0  # a template 8 times commoner inside a cluster than outside is one of its own
-CORE_ACCOUNTS = 3  # members that must hold it
-CORE_KINDS = (*TEMPLATE_KINDS, "system_prompt")
 SEGMENT = ("model", "access_program", "script")  # what a reference backs off from, first part first
 BUSY_DAYS = 3  # a deadline shows in this many days
-
-
 # Columns of the signals whose absence starves an innocent explanation; prompts are looked for in what bears a template.
-PROMPTED = ("text_id", "script", "intents", "embedding")  # what is read of prompts
 LOGGED = ("input_tokens", "client_ip", "client_ip_prefix", "user_agent", "session_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The stage tables the campaign tests read: Ibis for what is large, Arrow for what fits the driver.
-
-    `columns` are those of the exchanges that hold anything; `borne`, when it was written already, is what `bearing`
-    gives; `precision` how often the sender of each lead proved right; `content` the exchanges with their input tokens;
-    `taken` the output tokens of every account; `work` a folder for what several questions read, which each asks for
-    again where there is none.
-    """
-
-    templated: IbisTable
-    activity: IbisTable
-    replays: IbisTable
-    accounts: pa.Table
-    members: pa.Table
-    evidence: pa.Table
-    cohesion: pa.Table
-    columns: frozenset[str] = frozenset()
-    borne: IbisTable | None = None
-    precision: Mapping[str, float] = field(default_factory=dict)
-    content: IbisTable | None = None
-    taken: Mapping[str, int] = field(default_factory=dict)
-    work: Path | None = None
-
-    @property
-    def may_hold_prompts(self) -> bool:
-        """Whether prompts were logged; they may have been where nobody looked."""
-        return not self.columns or any(name in self.columns for name in PROMPTED)
 
 
 def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Iterable[str] = ()) -> list[Facts]:
     """The facts of every cluster, in cluster order. `pardoned` are accounts an analyst found innocent."""
-    clusters = _by_cluster(tables.members)
+    clusters = by_cluster(tables.members)
     if not clusters:
         return []
-    members = _members(tables, engine)
     borne = tables.borne
     if borne is None:
-        borne = _kept(bearing(tables, engine, account_count=account_count), "bearing.parquet", tables, engine)
-    own = numbered(borne.filter(~borne.is_public))
-    usages = _with_segments(usage_by(own, "cluster_id"), _by_segment(own, tables, engine))
-    numbers, days = days_by(own, "cluster_id")
+        borne = kept(bearing(tables, engine, account_count=account_count), "bearing.parquet", tables, engine)
+    own = borne.filter(~borne.is_public)
+    senders = tables.senders
+    if senders is None:
+        senders = kept(senders_by(own, "cluster_id"), "senders.parquet", tables, engine)
+    usages = _with_segments(usage_by(own, "cluster_id", senders), _by_segment(own, tables, engine))
+    numbers, days = days_by(own, "cluster_id", senders)
     has_prompts = tables.may_hold_prompts and bool(tables.templated.template_id.notnull().any().to_pyarrow().as_py())
     context = _Context(
         tables=tables,
@@ -88,41 +52,15 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
         families=family_uses(own),
         usages=usages,
         days={name: days.take(np.array([i])) for i, name in enumerate(numbers)},
-        bearers=_bearers(own, clusters, tables.members),
-        totals=_totals(tables.activity, members),
+        bearers=_bearers(days_by(own, "account_id", senders), clusters, tables.members),
+        totals=_totals(tables.activity, members_of(tables, engine)),
         public_shares=_public_shares(borne),
-        attempts=_attempts(tables, members, engine) if tables.may_hold_prompts else {},
-        handed_on=handed_on_by(tables.replays, members),
         has_prompts=has_prompts,
         columns=_columns(tables, has_prompts=has_prompts),
         pardoned=frozenset(pardoned),
     )
     found = [context.facts(cluster, ids) for cluster, ids in sorted(clusters.items())]
     return _with_sizes(_with_volume(found, tables), tables, engine)
-
-
-def bearing(tables: Tables, engine: Engine, *, account_count: int) -> IbisTable:
-    """The members' exchanges that bear what is far commoner in their cluster.
-
-    With `cluster_id`, `is_public`, `is_reworded`: by its family alone, and `member`: the row among the members.
-    """
-    sizes = {c: len(ids) for c, ids in _by_cluster(tables.members).items()}
-    members = _members(tables, engine)
-    said = family_holders(tables.templated, members) if sizes and tables.may_hold_prompts else []
-    core, reworded = _core(tables, sizes, account_count), _core_families(said, sizes, account_count)
-    exchanges = tables.templated if core.num_rows or reworded.num_rows else tables.templated.limit(0)
-    return _bearing(exchanges, members, engine.memory(core), engine.memory(reworded))
-
-
-def numbered(borne: IbisTable) -> IbisTable:
-    """What is borne with the number of the member for its account: numbers are told apart sooner than names."""
-    return borne.drop("account_id").rename(account_id="member")
-
-
-def _members(tables: Tables, engine: Engine) -> IbisTable:
-    """The members: account_id, cluster_id and their rows."""
-    members = tables.members.select(["account_id", "cluster_id"])
-    return engine.memory(members.append_column("member", pa.array(range(members.num_rows), pa.int64())))
 
 
 def _with_volume(found: Sequence[Facts], tables: Tables) -> list[Facts]:
@@ -176,154 +114,15 @@ def _commonest(counter: Mapping[str | None, int]) -> str | None:
     return min(counter, key=lambda value: (-counter[value], value or ""))
 
 
-def _bearers(own: IbisTable, clusters: Mapping[int, Sequence[str]], members: pa.Table) -> dict[int, Days]:
+def _bearers(
+    of: tuple[Sequence[int], Days], clusters: Mapping[int, Sequence[str]], members: pa.Table
+) -> dict[int, Days]:
     """What each account of each cluster did on its days with template-bearing exchanges, by account."""
-    accounts, days = days_by(own, "account_id")
+    accounts, days = of
     names = members["account_id"].to_pylist()
     number = {names[row]: i for i, row in enumerate(accounts)}
     places = {cluster: [number[one] for one in ids if one in number] for cluster, ids in clusters.items()}
     return {cluster: days.take(np.array(of, np.int64)) for cluster, of in places.items()}
-
-
-def _attempts(tables: Tables, members: IbisTable, engine: Engine) -> dict[int, Attempts]:
-    """How all traffic of each cluster's members reaches for reasoning: what is tried bears no template yet."""
-    rows = tables.templated.inner_join(members, "account_id")
-    names = ("cluster_id", "account_id", "template_id", "item_id", "started_at", "code", "is_refused")
-    reaching = _kept(reaching_rows(rows).select(*names), "reaching.parquet", tables, engine)
-    days = attempt_days(reaching, "cluster_id")
-    return {
-        cluster: replace(attempts, days=days.get(cluster, []))
-        for cluster, attempts in attempts_by(rows, reaching, "cluster_id").items()
-    }
-
-
-def _kept(rows: IbisTable, name: str, tables: Tables, engine: Engine) -> IbisTable:
-    """The rows, written once where there is a folder for it."""
-    return rows if tables.work is None else engine.write(rows, tables.work / name)
-
-
-def usage_by(rows: IbisTable, key: str) -> dict[Any, Usage]:
-    """Usage of each value of `key` over rows of templated exchanges."""
-    senders = rows.group_by([*dict.fromkeys((key, "item_id", "account_id"))]).aggregate(n=ibis._.count())
-    items = senders.group_by([key, "item_id"]).aggregate(exchanges=ibis._.n.sum(), accounts=ibis._.count())
-    spread = items.group_by(key).aggregate(
-        items=ibis._.item_id.count(),
-        copies=(ibis._.exchanges * (ibis._.accounts - 1)).sum(),
-        repeated=(ibis._.exchanges - ibis._.accounts).sum(),
-    )
-    sums = rows.group_by(key).aggregate(
-        exchanges=ibis._.count(),
-        accounts=ibis._.account_id.nunique(),
-        output_tokens=ibis._.output_tokens.fill_null(0).sum(),
-        reasoning_tokens=ibis._.reasoning_tokens.fill_null(0).sum(),
-        **intent_counts(rows),
-    )
-    embeddings = {row[key]: row for row in _embedded(rows, key)}
-    mixes: dict[Any, dict[str, int]] = {}
-    shown = rows.filter(rows.capability.notnull()).group_by([key, "capability"]).aggregate(n=ibis._.count())
-    for row in shown.to_pyarrow().to_pylist():
-        mixes.setdefault(row[key], {})[row["capability"]] = int(row["n"])
-    joined = sums.join(spread, key).to_pyarrow().to_pylist()
-    return {row[key]: _usage(row, mixes.get(row[key], {}), embeddings.get(row[key])) for row in joined}
-
-
-def days_by(rows: IbisTable, key: str) -> tuple[list[Any], Days]:
-    """Each value of `key` in order, and what it did day by day over rows as for `usage_by`."""
-    rows = rows.mutate(day=(rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0))
-    sent = rows.filter(rows.item_id.notnull()).group_by([key, "item_id"]).aggregate(day=ibis._.day.min())
-    new = sent.group_by([key, "day"]).aggregate(items=ibis._.count())
-    counts = intent_counts(rows)
-    sums = rows.group_by([key, "day"]).aggregate(exchanges=ibis._.count(), **counts)
-    joined = sums.left_join(new, [key, "day"]).select(key, "day", "exchanges", "items", *counts)
-    return as_days(joined.to_pyarrow(), key)
-
-
-def _embedded(rows: IbisTable, key: str) -> list[dict[str, Any]]:
-    """Exchanges with an embedding, and the sum of each component."""
-    told = rows.filter(rows.embedding.notnull()).group_by(key)
-    sums = told.aggregate(**component_sums(), embedded=ibis._.embedding.count())
-    return list(sums.to_pyarrow().to_pylist())
-
-
-def component_sums() -> dict[str, IbisTable]:
-    """The sum of each component of embeddings; integers, so any order agrees."""
-    parts = {f"embedding_{i}": ibis._.embedding[i] for i in range(EMBEDDING_SIZE)}
-    return {name: part.cast("int32").sum().cast("int64") for name, part in parts.items()}
-
-
-def intent_counts(rows: IbisTable) -> dict[str, IbisTable]:
-    """Exchanges with each intent; arithmetic, because bit operators differ between engines."""
-    return {name: ((rows.intents.fill_null(0) // (1 << bit)) % 2).sum() for bit, name in enumerate(INTENTS)}
-
-
-def _usage(row: Mapping[str, Any], mix: Mapping[str, int], embedded: Mapping[str, Any] | None) -> Usage:
-    names = [f"embedding_{i}" for i in range(EMBEDDING_SIZE)]
-    sums = [int(embedded[name]) for name in names] if embedded else [0] * EMBEDDING_SIZE
-    return Usage(
-        exchanges=int(row["exchanges"]),
-        items=int(row["items"]),
-        accounts=int(row["accounts"]),
-        copies=int(row["copies"]),
-        repeated_exchanges=int(row["repeated"]),
-        output_tokens=int(row["output_tokens"]),
-        reasoning_tokens=int(row["reasoning_tokens"]),
-        intents=tuple(int(row.get(name, 0)) for name in INTENTS),
-        capabilities=dict(mix),
-        embeddings=Embeddings(exchanges=int(embedded["embedded"]) if embedded else 0, sums=tuple(sums)),
-    )
-
-
-def _core(tables: Tables, sizes: Mapping[int, int], account_count: int) -> pa.Table:
-    """Templates and system prompts far commoner inside each cluster: cluster_id, kind, value, is_public.
-
-    A public one is held by at least as many outsiders as members; only the others are the cluster's own.
-    """
-    rows = [row for row in tables.evidence.to_pylist() if row["kind"] in CORE_KINDS]
-    kept = [row for row in rows if _is_core(row, sizes[row["cluster_id"]], account_count)]
-    schema = [("cluster_id", pa.int64()), ("kind", pa.string()), ("value", pa.int64()), ("is_public", pa.bool_())]
-    columns = {
-        "cluster_id": [row["cluster_id"] for row in kept],
-        "kind": [row["kind"] for row in kept],
-        "value": [int(row["value"]) for row in kept],
-        "is_public": [row["outside_count"] >= row["account_count"] for row in kept],
-    }
-    return pa.table(columns, schema=pa.schema(schema))
-
-
-def _core_families(said: Sequence[Mapping[str, Any]], sizes: Mapping[int, int], account_count: int) -> pa.Table:
-    """Families far commoner inside each cluster, and hardly used outside: cluster_id, family_id."""
-    kept = [row for row in said if _is_core(row, sizes[row["cluster_id"]], account_count)]
-    kept = [row for row in kept if row["outside_count"] < row["account_count"]]
-    names = ("cluster_id", "family_id")
-    return pa.table({name: pa.array([row[name] for row in kept], pa.int64()) for name in names})
-
-
-def _is_core(row: Mapping[str, Any], size: int, account_count: int) -> bool:
-    if row["account_count"] < CORE_ACCOUNTS:
-        return False
-    inside = (row["account_count"] + 0.5) / (size + 1.0)
-    outside = (row["outside_count"] + 0.5) / (account_count - size + 1.0)
-    return bool(inside >= outside * 2.0**CORE_BITS)
-
-
-def _bearing(templated: IbisTable, members: IbisTable, core: IbisTable, reworded: IbisTable) -> IbisTable:
-    """The members' exchanges that bear a core template or system prompt of their cluster, or else a core family.
-
-    An exchange is public only when nothing it bears is the cluster's own; a family counts only where it bears neither.
-    """
-    rows = templated.inner_join(members, "account_id")
-    templates = core.filter(core.kind.isin(TEMPLATE_KINDS))
-    templates = templates.select("cluster_id", template_id=core.value, public_template=core.is_public)
-    prompts = core.filter(core.kind == "system_prompt")
-    prompts = prompts.select("cluster_id", system_prompt_id=core.value, public_prompt=core.is_public)
-    rows = rows.left_join(templates, ["cluster_id", "template_id"]).select(*rows.columns, "public_template")
-    rows = rows.left_join(prompts, ["cluster_id", "system_prompt_id"]).select(*rows.columns, "public_prompt")
-    families = reworded.mutate(is_family=ibis.literal(True))
-    rows = rows.left_join(families, ["cluster_id", "family_id"]).select(*rows.columns, "is_family")
-    is_reworded = rows.public_template.isnull() & rows.public_prompt.isnull()
-    borne = rows.mutate(is_reworded=is_reworded).filter(~is_reworded | rows.is_family.notnull())
-    is_public = borne.public_template.fill_null(True) & borne.public_prompt.fill_null(True) & ~borne.is_reworded
-    return borne.mutate(is_public=is_public).drop("is_family", *UNREAD)
 
 
 def _public_shares(borne: IbisTable) -> dict[int, float]:
@@ -378,13 +177,6 @@ def _totals(activity: IbisTable, members: IbisTable) -> dict[int, list[Mapping[s
 _SUMMED = ("exchanges", "input_tokens", "output_tokens", "reasoning_tokens")
 
 
-def _by_cluster(members: pa.Table) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for account_id, cluster in zip(members["account_id"].to_pylist(), members["cluster_id"].to_pylist(), strict=True):
-        found.setdefault(cluster, []).append(account_id)
-    return {cluster: sorted(ids) for cluster, ids in found.items()}
-
-
 def _people(accounts: pa.Table, members: pa.Table) -> dict[str, Member]:
     """What the accounts table says about members."""
     accounts = accounts.filter(pc.is_in(accounts["account_id"], members["account_id"].combine_chunks()))
@@ -426,8 +218,6 @@ class _Context:
     bearers: Mapping[int, Days]
     totals: Mapping[int, list[Mapping[str, Any]]]
     public_shares: Mapping[int, float]
-    attempts: Mapping[int, Attempts]
-    handed_on: Mapping[int, HandedOn]
     has_prompts: bool
     columns: frozenset[str]
     pardoned: frozenset[str]
@@ -459,8 +249,6 @@ class _Context:
             days=self.days.get(cluster, NO_DAYS),
             member_days=self.bearers[cluster],
             pardoned=bool(ids) and sum(i in self.pardoned for i in ids) * 2 > len(ids),
-            attempts=self.attempts.get(cluster, Attempts()),
-            handed_on=self.handed_on.get(cluster, HandedOn()),
             named=self._named(cluster, len(ids)),
         )
 

@@ -84,9 +84,9 @@ class Marks:
 class Observed:
     """What marks are read from.
 
-    `bearing` exchanges that bear the prompts of their own cluster; `signals` and `templated` all exchanges; `traits`
-    hashed, per account; `members` of clusters; `account_count` accounts with traffic; `work` a folder for
-    tables in between.
+    `bearing` exchanges that bear the prompts of their own cluster, and their `senders`, as `senders_by` gives them;
+    `signals` and `templated` all exchanges; `traits` hashed, per account; `members` of clusters; `account_count`
+    accounts with traffic; `work` a folder for tables in between.
     """
 
     bearing: IbisTable
@@ -96,6 +96,7 @@ class Observed:
     members: pa.Table
     account_count: int
     work: Path
+    senders: IbisTable
 
 
 def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
@@ -104,7 +105,7 @@ def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
     if not sizes:
         return {}
     members = engine.memory(of.members.select(["account_id", "cluster_id"]))
-    own = own_wordings(of.bearing, of.signals, of.members, engine, account_count=of.account_count, work=of.work)
+    own = own_wordings(of.senders, of.signals, of.members, engine, account_count=of.account_count, work=of.work)
     items, senders = _items(of, members, sizes)
     hours = _by_cluster(_hours(of.bearing))
     shown = _by_cluster(_shown(of.traits, of.members))
@@ -194,7 +195,7 @@ def _items(
     of: Observed, members: IbisTable, sizes: Mapping[int, int]
 ) -> tuple[dict[int, Sample], dict[int, dict[int, int]]]:
     """The prompts of each cluster that bear its wordings, as a sample of whole-text hashes; members that sent each."""
-    items = of.bearing.filter(of.bearing.item_id.notnull()).select("cluster_id", "item_id").distinct()
+    items = of.senders.filter(of.senders.item_id.notnull()).select("cluster_id", "item_id").distinct()
     totals = items.group_by("cluster_id").aggregate(n=items.count()).to_pyarrow().to_pylist()
     order = ibis.window(group_by="cluster_id", order_by="item_id")
     ranked = items.mutate(rank=ibis.row_number().over(order))

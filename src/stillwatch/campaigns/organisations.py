@@ -26,10 +26,12 @@ import pyarrow.compute as pc
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Declared, Facts, Usage, asked, seldom
-from stillwatch.campaigns.gather import Tables, facts, intent_counts
+from stillwatch.campaigns.gather import facts
 from stillwatch.campaigns.harvest import harvest
 from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.ordinary import Ordinary
+from stillwatch.campaigns.tables import Tables
+from stillwatch.campaigns.usage import intent_counts
 from stillwatch.engines.base import Engine
 from stillwatch.records import INTENTS
 
@@ -249,6 +251,7 @@ def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -
         evidence=pa.Table.from_pylist(rows, schema=tables.evidence.schema),
         cohesion=tables.cohesion.slice(0, 0),
         borne=None,
+        senders=None,
         taken={},  # one customer, however much it takes
         content=None,
         work=tables.work and tables.work / "organisations",

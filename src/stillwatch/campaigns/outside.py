@@ -15,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stillwatch.campaigns.attempts import reaching_rows
+from stillwatch.campaigns.attempts import is_refused, technique_code
 from stillwatch.campaigns.days import NO_DAYS, WHOLE, Days
 from stillwatch.campaigns.embeddings import narrowness
 from stillwatch.campaigns.extraction import NOBODY, Reaches, reaches
-from stillwatch.campaigns.gather import SEGMENT, Tables, component_sums
+from stillwatch.campaigns.gather import SEGMENT
 from stillwatch.campaigns.ordinary import NO_UNITS, Floats, Ints, Segments, Units, shares
+from stillwatch.campaigns.tables import Tables
+from stillwatch.campaigns.usage import component_sums
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import CAPABILITIES, INTENTS
 
@@ -41,18 +43,19 @@ def outside(tables: Tables, engine: Engine) -> Outside:
     rows = tables.templated.inner_join(engine.memory(placed), "account_id")
     day = (rows.started_at.epoch_seconds() // 86400).cast("int64").fill_null(0)
     rows = rows.mutate(day=day, intents=rows.intents.fill_null(0))
-    days, tokens = _days(rows, count)
+    sent = _sent(rows)
+    days = _days(sent, rows, count)
     cells = _cells(rows)
     units = Units(
         exchanges=_summed(days.unit, days.exchanges, count),
         items=_summed(days.unit, days.items, count),
-        output_tokens=tokens,
+        output_tokens=_summed(sent.unit, sent.tokens, count),
         intents=np.column_stack([_summed(days.unit, column, count) for column in days.intents.T]),
         mixes=_mixes(cells, count),
         narrowness=_narrowness(rows, count),
         segments=_segments(cells, count),
     )
-    return Outside(units, days, _reaches(rows, units.exchanges))
+    return Outside(units, days, _reaches(sent, units.exchanges))
 
 
 def _placed(tables: Tables) -> tuple[pa.Table, int]:
@@ -67,12 +70,31 @@ def _placed(tables: Tables) -> tuple[pa.Table, int]:
     return pa.table({"account_id": names, "unit": numbers, "access_program": declared["access_program"]}), len(units)
 
 
-def _days(rows: IbisTable, count: int) -> tuple[Days, Floats]:
-    """What the units did day by day, and their output tokens (units,)."""
-    sent = rows.group_by(["unit", "day", "intents"]).aggregate(
-        n=rows.count(), tokens=rows.output_tokens.fill_null(0).sum().cast("int64")
+class _Sent(NamedTuple):
+    """Exchanges of each unit, day and intents: `n`, their output tokens, and those refused that reach for reasoning."""
+
+    unit: Ints
+    day: Ints
+    intents: Ints
+    n: Ints
+    tokens: Ints
+    refused: Ints
+
+
+def _sent(rows: IbisTable) -> _Sent:
+    """What the units sent, one pass for all that is asked of it."""
+    refused = ibis.ifelse(technique_code(rows.intents) > 0, is_refused(rows), False)
+    counted = rows.group_by(["unit", "day", "intents"]).aggregate(
+        n=rows.count(),
+        tokens=rows.output_tokens.fill_null(0).sum().cast("int64"),
+        refused=refused.cast("int64").sum(),
     )
-    unit, day, intents, n, tokens = (_numbers(column) for column in sent.to_pyarrow().columns)
+    return _Sent._make(_numbers(column) for column in counted.to_pyarrow().columns)
+
+
+def _days(sent: _Sent, rows: IbisTable, count: int) -> Days:
+    """What the units did day by day."""
+    unit, day, intents, n = sent[:4]
     keys, row = np.unique(unit * WHOLE + day, return_inverse=True)
     by_intent = np.zeros((len(keys), len(INTENTS)), np.float32, order="F")  # enough for 16 million exchanges a day
     for bit in range(len(INTENTS)):
@@ -82,7 +104,7 @@ def _days(rows: IbisTable, count: int) -> tuple[Days, Floats]:
     items = np.zeros(len(keys))
     items[np.searchsorted(keys, _numbers(new["unit"]) * WHOLE + _numbers(new["day"]))] = _numbers(new["n"])
     counts = (_summed(row, n, len(keys)), items, by_intent)
-    return Days(keys // WHOLE, keys % WHOLE, *counts, size=count), _summed(unit, tokens, count)
+    return Days(keys // WHOLE, keys % WHOLE, *counts, size=count)
 
 
 def _cells(rows: IbisTable) -> pa.Table:
@@ -130,17 +152,15 @@ def _narrowness(rows: IbisTable, count: int) -> Floats:
     return found
 
 
-def _reaches(rows: IbisTable, exchanges: Floats) -> Reaches:
-    marked = reaching_rows(rows)
-    counted = marked.group_by(["unit", "code"]).aggregate(n=marked.count(), refused=marked.is_refused.sum())
-    unit, code, n, refused = (_numbers(column) for column in counted.to_pyarrow().columns)
+def _reaches(sent: _Sent, exchanges: Floats) -> Reaches:
+    code = technique_code(sent.intents)
     used = np.zeros(len(exchanges), np.int64)
-    np.bitwise_or.at(used, unit, code)
+    np.bitwise_or.at(used, sent.unit, code)
     return reaches(
         exchanges,
-        reaching=_summed(unit, n, len(exchanges)),
+        reaching=_summed(sent.unit, sent.n * (code > 0), len(exchanges)),
         techniques=np.bitwise_count(used).astype(np.float64),
-        refused=_summed(unit, refused, len(exchanges)),
+        refused=_summed(sent.unit, sent.refused, len(exchanges)),
     )
 
 

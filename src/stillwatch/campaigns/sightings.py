@@ -1,11 +1,15 @@
 """Pairs of fingerprints in many sketches: which recur in enough texts, and which accounts use the wanted ones.
 
 Why:    how rare a campaign's wordings are among everybody else decides whether they are its own. Every sketch has to be
-        looked at for that, and spelling its pairs out as rows of a table takes ten times as long.
+        looked at for that, and spelling its pairs out as rows of a table takes ten times as long. Most of what
+        is looked for turns out to be everybody's, and need not be counted to the end.
 
 What stands in a row is read off as pairs: two neighbouring fingerprints; a fingerprint and ALONE; a system prompt and
 zero. Fingerprints and system prompts are never zero; zeros stand for none.
 """
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +20,7 @@ from stillwatch.records import SKETCH_SIZE
 
 Ints = NDArray[np.int64]
 Bits = NDArray[np.uint64]
+Bools = NDArray[np.bool_]
 
 SIGHTINGS_SCHEMA = pa.schema([("sighting", pa.int64())])
 ALONE = -1  # beside a fingerprint that is wanted whatever stands beside it; fingerprints are positive
@@ -34,28 +39,61 @@ class Sightings:
 
     `pairs` (pairs, 2) are distinct. A sighting is the account's number times len(pairs) plus the pair's place among
     them. Each is said at least once, by the batch it is first seen in, and seldom again: what was said last is
-    remembered, as far as there is room. A copy sent elsewhere remembers nothing.
+    remembered, as far as there is room. Of a pair that at least `most` (pairs,) accounts were said to use, no more need
+    be said. A copy sent elsewhere remembers nothing.
     """
 
-    def __init__(self, pairs: Ints) -> None:
+    def __init__(self, pairs: Ints, most: Ints | None = None) -> None:
         """Index the pairs."""
-        self._pairs = pairs
+        self._pairs, self._most = pairs, most
         self._table = _indexed(pairs, _capacity(len(pairs)))
-        self._firsts = _marked(pairs, 8 * _capacity(len(pairs)))
+        self._marks = _marked(pairs, 8 * _capacity(len(pairs)))
         self._said = np.full(min(64 * _capacity(len(pairs)), _REMEMBERED), _FREE, np.int64)
+        self._users = _users(np.zeros(0, np.int64) if most is None else most)
+        self._given_up = 0
 
-    def __reduce__(self) -> tuple[type["Sightings"], tuple[Ints]]:
-        return Sightings, (self._pairs,)
+    def __reduce__(self) -> tuple[type["Sightings"], tuple[Ints, Ints | None]]:
+        return Sightings, (self._pairs, self._most)
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The sightings in a batch."""
         sketches, prompts = matrix(batch["sketch"]), batch["system_prompt_id"].fill_null(0).to_numpy()
+        self._forget()
         owners = batch["number"].to_numpy()
-        found = _sighted(sketches, prompts, owners, self._pairs, self._table, self._firsts, self._said)
+        found = _sighted(sketches, prompts, owners, self._pairs, self._table, self._marks, self._said, self._users)
         return pa.RecordBatch.from_arrays([pa.array(found)], schema=SIGHTINGS_SCHEMA)
 
+    def _forget(self) -> None:
+        """Look no more for pairs of which enough was said, once they are many."""
+        given_up = int(np.count_nonzero(self._users.is_enough))
+        if 8 * (given_up - self._given_up) > len(self._pairs) - self._given_up:
+            self._given_up = given_up
+            self._marks = _marked(self._pairs[~self._users.is_enough], 8 * _capacity(len(self._pairs)))
 
-def recurring(sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, least: tuple[int, int]) -> Ints:
+
+class _Users(NamedTuple):
+    """Bits for the accounts that were said to use each pair, so that at least so many different ones were.
+
+    `pairs` (pairs, 4) are, for each, the first of its `bits` (words,), how many words, how many accounts are enough,
+    and how many bits are raised, roughly, as threads share them; `is_enough` (pairs,) once they surely are. Empty
+    without a limit.
+    """
+
+    pairs: Ints
+    bits: Bits
+    is_enough: Bools
+
+
+def _users(most: Ints) -> _Users:
+    """Nobody yet; a pair has two to four bits for each account that is enough, as two accounts may share one."""
+    words = 1 << np.ceil(np.log2(np.maximum(2 * most / _BITS, 1))).astype(np.int64)
+    pairs = np.stack([np.cumsum(words) - words, words, most, np.zeros(len(most), np.int64)], axis=1)
+    return _Users(pairs, np.zeros(words.sum(), np.uint64), np.zeros(len(most), np.bool_))
+
+
+def recurring(
+    sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, least: tuple[int, int], threads: int = 1
+) -> Ints:
     """The pairs that at least so many accounts use in at least so many texts, in order: (pairs, 2).
 
     Rows are those of one account after those of another; `texts` numbers whole texts, below zero for none.
@@ -64,31 +102,73 @@ def recurring(sketches: Ints, prompts: Ints, accounts: Ints, texts: Ints, *, lea
     ends = np.cumsum(_counts(sketches, prompts, parts))
     places = np.split(_parted(sketches, prompts, ends), ends[:-1])
     rows = (sketches, prompts, accounts, texts)
-    pairs = np.concatenate([_recurring(*rows, of, _capacity(len(of)), least) for of in places])
+    if len(places) == 1:
+        pairs = _recurring(*rows, places[0], _capacity(len(places[0])), least)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            found = pool.map(lambda of: _recurring(*rows, of, _capacity(len(of)), least), places)
+            pairs = np.concatenate(list(found))
     return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
 
 
-@njit(nogil=True, cache=True)
-def used(said: Ints, clusters: Ints, width: int, loose: Ints) -> Ints:
-    """Who uses each pair, of sorted sightings: the pair times `width` plus the cluster of every account that has one.
+class Tally(NamedTuple):
+    """Who uses each pair, as far as it was counted, for candidates that are a `cluster` and a `pair` (candidates,).
 
-    `clusters` (accounts,) is below zero for an account in none, and `loose` (pairs,) is raised for each of these.
+    Candidates are in order. `users` (pairs,) are accounts of no cluster, and clusters with a member who does; `inside`
+    (candidates,) members of the candidate's own. `latest` (pairs,) is the cluster that was counted last for each, and
+    `place` (pairs,) its candidate.
     """
-    keys, count = np.empty(len(said), np.int64), 0
-    owner, previous, pairs = 0, np.int64(_FREE), len(loose)
+
+    cluster: Ints
+    pair: Ints
+    users: Ints
+    inside: Ints
+    latest: Ints
+    place: Ints
+
+
+def tally(cluster: Ints, pair: Ints, pairs: int) -> Tally:
+    """Nobody yet."""
+    nobody = np.full((2, pairs), _NOBODY, np.int64)
+    return Tally(cluster, pair, np.zeros(pairs, np.int64), np.zeros(len(pair), np.int64), *nobody)
+
+
+@njit(nogil=True, cache=True)
+def count(said: Ints, clusters: Ints, of: Tally) -> None:
+    """Count sorted sightings of some accounts.
+
+    `clusters` (accounts,) are below zero for an account in none; those of one cluster stand one after the other.
+    """
+    owner, previous, pairs = 0, np.int64(_FREE), len(of.users)
     for value in said:
         if value == previous:
             continue
         previous = value
         while value >= (owner + 1) * pairs:
             owner += 1
-        pair = value - owner * pairs
-        if clusters[owner] < 0:
-            loose[pair] += 1
+        pair, cluster = value - owner * pairs, clusters[owner]
+        if cluster < 0:
+            of.users[pair] += 1
+            continue
+        if of.latest[pair] != cluster:
+            of.latest[pair], of.place[pair] = cluster, _candidate(cluster, pair, of)
+            of.users[pair] += 1
+        if of.place[pair] >= 0:
+            of.inside[of.place[pair]] += 1
+
+
+@njit(nogil=True, cache=True)
+def _candidate(cluster: np.int64, pair: np.int64, of: Tally) -> np.int64:
+    """The place of a candidate, below zero when it is none."""
+    low, high = 0, len(of.pair)
+    while low < high:
+        middle = (low + high) // 2
+        if of.cluster[middle] < cluster or (of.cluster[middle] == cluster and of.pair[middle] < pair):
+            low = middle + 1
         else:
-            keys[count] = pair * width + clusters[owner]
-            count += 1
-    return keys[:count].copy()
+            high = middle
+    is_one = low < len(of.pair) and of.cluster[low] == cluster and of.pair[low] == pair
+    return np.int64(low if is_one else _NOBODY)
 
 
 def matrix(sketch: pa.Array | pa.ChunkedArray) -> Ints:
@@ -149,17 +229,17 @@ def _indexed(pairs: Ints, capacity: int) -> Ints:
 @njit(nogil=True, cache=True)
 def _marked(pairs: Ints, capacity: int) -> Bits:
     """A bit at the place of what stands first in a pair: most that is looked at stands first in none."""
-    firsts = np.zeros(capacity // _BITS + 1, np.uint64)
+    marks = np.zeros(capacity // _BITS + 1, np.uint64)
     for number in range(len(pairs)):
         at = _place(np.uint64(pairs[number, 0]), capacity)
-        firsts[at // _BITS] |= np.uint64(1) << np.uint64(at % _BITS)
-    return firsts
+        marks[at // _BITS] |= np.uint64(1) << np.uint64(at % _BITS)
+    return marks
 
 
 @njit(nogil=True, cache=True)
-def _is_marked(first: np.int64, firsts: Bits) -> np.bool_:
-    at = _place(np.uint64(first), (len(firsts) - 1) * _BITS)
-    return (firsts[at // _BITS] >> np.uint64(at % _BITS)) & np.uint64(1) != 0
+def _is_marked(first: np.int64, marks: Bits) -> np.bool_:
+    at = _place(np.uint64(first), (len(marks) - 1) * _BITS)
+    return (marks[at // _BITS] >> np.uint64(at % _BITS)) & np.uint64(1) != 0
 
 
 @njit(nogil=True, cache=True)
@@ -174,17 +254,19 @@ def _number(first: np.int64, second: np.int64, pairs: Ints, table: Ints) -> np.i
 
 
 @njit(nogil=True, cache=True)
-def _sighted(sketches: Ints, prompts: Ints, owners: Ints, pairs: Ints, table: Ints, firsts: Bits, said: Ints) -> Ints:
+def _sighted(
+    sketches: Ints, prompts: Ints, owners: Ints, pairs: Ints, table: Ints, marks: Bits, said: Ints, users: _Users
+) -> Ints:
     """The sightings that were not said lately, and notes them as said.
 
     Threads share `said`. A place holds whatever one of them wrote last, and nothing is left out that none has said.
     """
-    size = sketches.shape[1]
+    size, is_limited = sketches.shape[1], len(users.pairs) > 0
     found, used = np.empty(len(sketches) * 2 * size, np.int64), 0
     for row in range(len(sketches)):
         for column in range(size + 1):
             first = sketches[row, column] if column < size else prompts[row]
-            if first == 0 or not _is_marked(first, firsts):
+            if first == 0 or not _is_marked(first, marks):
                 continue
             for beside in range(2 if column < size else 1):
                 second = np.int64(0) if column == size else np.int64(ALONE)
@@ -193,7 +275,7 @@ def _sighted(sketches: Ints, prompts: Ints, owners: Ints, pairs: Ints, table: In
                     if second == 0:
                         continue
                 number = _number(first, second, pairs, table)
-                if number == _FREE:
+                if number == _FREE or (is_limited and users.is_enough[number]):
                     continue
                 value = np.int64(owners[row]) * len(pairs) + number
                 at = _place(np.uint64(value), len(said))
@@ -201,7 +283,39 @@ def _sighted(sketches: Ints, prompts: Ints, owners: Ints, pairs: Ints, table: In
                     said[at] = value
                     found[used] = value
                     used += 1
+                    if is_limited:
+                        _met(np.int64(owners[row]), number, users)
     return found[:used].copy()
+
+
+@njit(nogil=True, cache=True)
+def _met(owner: np.int64, number: np.int64, users: _Users) -> None:
+    """Raise the bit of an account that was said to use a pair.
+
+    A thread may undo what another raised, and the count is too high then. What is counted again bit by bit never is.
+    """
+    start, words, enough = users.pairs[number, 0], users.pairs[number, 1], users.pairs[number, 2]
+    at = _place(np.uint64(owner), words * _BITS)
+    bit = np.uint64(1) << np.uint64(at % _BITS)
+    if users.bits[start + at // _BITS] & bit:
+        return
+    users.bits[start + at // _BITS] |= bit
+    users.pairs[number, 3] += 1
+    if users.pairs[number, 3] >= enough:
+        count = _raised(users.bits[start : start + words])
+        users.pairs[number, 3], users.is_enough[number] = count, count >= enough
+
+
+@njit(nogil=True, cache=True)
+def _raised(bits: Bits) -> np.int64:
+    """How many bits are raised."""
+    count = np.int64(0)
+    for word in bits:
+        left = word
+        while left:
+            left &= left - np.uint64(1)
+            count += 1
+    return count
 
 
 @njit(nogil=True, cache=True)

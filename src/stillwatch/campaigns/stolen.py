@@ -17,9 +17,10 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.gather import Tables
+from stillwatch.campaigns.tables import Tables
 from stillwatch.engines.base import Engine, IbisTable
 
 MIN_BEFORE = 10  # exchanges before the first of the campaign's
@@ -36,10 +37,14 @@ def stolen_keys(tables: Tables, engine: Engine, campaigns: Sequence[Facts]) -> d
     wordings = [(n, use.template_id) for n, one in enumerate(campaigns) for use in one.templates]
     if not pairs or not wordings:
         return {}
-    members = {"account_id": [a for a, _ in pairs], "campaign": pa.array([n for _, n in pairs], pa.int64())}
+    columns = {"account_id": [a for a, _ in pairs], "campaign": pa.array([n for _, n in pairs], pa.int64())}
     own = {"campaign": pa.array([n for n, _ in wordings]), "template_id": pa.array([t for _, t in wordings])}
-    rows = _placed(tables.templated, engine.memory(pa.table(members)), engine.memory(pa.table(own)))
-    counted = _counted(rows).to_pyarrow().to_pylist()
+    members, words = pa.table(columns), engine.memory(pa.table(own))
+    spans = _spans(_placed(tables.templated, engine.memory(members), words)).to_pyarrow()
+    # Most members came with the campaign: what the others did is all that has to be counted.
+    left = members.filter(pc.is_in(members["account_id"], spans["account_id"].combine_chunks()))
+    rows = _placed(tables.templated, engine.memory(left), words)
+    counted = _counted(rows, engine.memory(spans)).to_pyarrow().to_pylist()
     return {row["account_id"]: _because(row) for row in sorted(counted, key=_account) if _is_victim(row)}
 
 
@@ -61,25 +66,30 @@ def _placed(templated: IbisTable, members: IbisTable, own: IbisTable) -> IbisTab
     return rows.select("account_id", "started_at", "place", bears=rows.bears.fill_null(False))
 
 
-def _counted(rows: IbisTable) -> IbisTable:
-    """One row per account that bears anything: what it did before, at home and elsewhere."""
+def _spans(rows: IbisTable) -> IbisTable:
+    """When each account began, and began to bear the wordings, of those that were there long before."""
     spans = rows.group_by("account_id").aggregate(
         began_at=rows.started_at.min(), onset_at=rows.started_at.min(where=rows.bears)
     )
-    rows = rows.inner_join(spans.filter(spans.onset_at.notnull()), "account_id")
-    before = rows.filter(rows.started_at < rows.onset_at)
-    homes = before.group_by(["account_id", "place"]).aggregate(visits=before.count())
-    rows = rows.left_join(homes, ["account_id", "place"]).select(*rows.columns, is_home=homes.visits.notnull())
-    after = rows.started_at >= rows.onset_at
-    return rows.group_by("account_id").aggregate(
-        exchanges=rows.count(),
-        before=(~after).sum(),
-        began_at=rows.began_at.min(),
-        onset_at=rows.onset_at.min(),
-        borne=rows.bears.sum(),
-        borne_at_home=(rows.bears & rows.is_home).sum(),
-        beside=(after & rows.is_home).sum(),
-        elsewhere=(after & ~rows.is_home).sum(),
+    waited_s = spans.onset_at.epoch_seconds() - spans.began_at.epoch_seconds()
+    return spans.filter(waited_s >= int(MIN_BEFORE_DAYS * 86_400) - 1)  # whole seconds; `_is_victim` looks closer
+
+
+def _counted(rows: IbisTable, spans: IbisTable) -> IbisTable:
+    """One row per account of the spans: what it did before, at home and elsewhere."""
+    rows = rows.inner_join(spans, "account_id")
+    is_after = rows.started_at >= rows.onset_at
+    places = rows.group_by(["account_id", "place", "began_at", "onset_at"]).aggregate(
+        before=(~is_after).sum(), after=is_after.sum(), borne=rows.bears.sum()
+    )
+    is_home = places.before > 0
+    return places.group_by(["account_id", "began_at", "onset_at"]).aggregate(
+        exchanges=(places.before + places.after).sum(),
+        before=places.before.sum(),
+        borne=places.borne.sum(),
+        borne_at_home=places.borne.sum(where=is_home).fill_null(0),
+        beside=places.after.sum(where=is_home).fill_null(0),
+        elsewhere=places.after.sum(where=~is_home).fill_null(0),
     )
 
 

@@ -6,11 +6,12 @@ Source: own; fingerprints are those of the sketch signal.
 
     1. Texts: some of each member's prompts that bear its cluster's templates, chosen by their hashes.
     2. Candidates: pairs that enough members put into enough of these texts.
-    3. Sightings: which accounts use a candidate, by one pass over all sketches. Only numbers are kept of them.
+    3. Sightings: which members use a candidate, and then how many of everybody else do, by a pass over the sketches of
+       each. Only numbers are kept of them, and nobody is looked for any more once others are as many as members.
     4. Own is what far more members use than others do.
 """
 
-from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stillwatch.campaigns.sightings import SIGHTINGS_SCHEMA, Ints, Sightings, matrix, recurring, used
+from stillwatch.campaigns.sightings import SIGHTINGS_SCHEMA, Ints, Sightings, Tally, count, matrix, recurring, tally
 from stillwatch.engines.base import Engine, IbisTable
 
 OWN_TIMES = 8.0  # how much commoner among members than outside a wording must be, as for templates of their own
@@ -29,9 +30,10 @@ OWN_ACCOUNTS = 3  # members that must use it
 MAX_TEXTS = 32  # of an account that are read for wordings
 OWN_TEXTS = 3  # different texts of members it must stand in: an item that is asked again is no wording
 
+Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 _OUTSIDE = -1  # in place of a cluster
-_SORTED_AT_ONCE = 1 << 26  # sightings: half a gigabyte
+_SORTED_AT_ONCE = 1 << 25  # sightings: a quarter of a gigabyte, four times at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,34 +59,62 @@ class _Candidates:
     pair: Ints
     pairs: Ints
 
+    def only(self, kept: Bools) -> "_Candidates":
+        """Some of the candidates, and the pairs of those alone."""
+        left, pair = np.unique(self.pair[kept], return_inverse=True)
+        return _Candidates(self.cluster[kept], pair, self.pairs[left])
+
+
+@dataclass(frozen=True, slots=True)
+class _Sketches:
+    """Every sketch, in `signals`, and who sent it: `accounts` as `_numbered` gives them."""
+
+    signals: IbisTable
+    accounts: pa.Table
+    engine: Engine
+    work: Path
+
+    def sighted(self, look: Sightings, name: str, *, of_members: bool) -> IbisTable:
+        """What `look` says of the sketches of members, or of everybody else."""
+        is_inside = pc.not_equal(self.accounts["cluster_id"], _OUTSIDE)
+        those = self.accounts.filter(is_inside if of_members else pc.invert(is_inside)).select(["account_id", "number"])
+        shown = self.signals.inner_join(self.engine.memory(those), "account_id")
+        rows = shown.select("number", "sketch", "system_prompt_id")
+        return self.engine.map_batches(rows, look, SIGHTINGS_SCHEMA, self.work / name)
+
 
 def own_wordings(
-    bearing: IbisTable, signals: IbisTable, members: pa.Table, engine: Engine, *, account_count: int, work: Path
+    senders: IbisTable, signals: IbisTable, members: pa.Table, engine: Engine, *, account_count: int, work: Path
 ) -> dict[int, Wordings]:
-    """The wordings of every cluster that has any; `bearing` and `signals` as for `marks`."""
-    found = _candidates(_texts(bearing, signals))
+    """The wordings of every cluster that has any; `senders` and `signals` as for `marks`."""
+    found = _candidates(_texts(senders, signals, engine), max(engine.threads_here, 1))
     if not len(found.pair):
         return {}
-    accounts = _numbered(signals, members)
-    shown = signals.inner_join(engine.memory(accounts), "account_id").select("number", "sketch", "system_prompt_id")
-    sighted = engine.map_batches(shown, Sightings(found.pairs), SIGHTINGS_SCHEMA, work / "sightings")
-    return _own(found, sighted, accounts["cluster_id"].to_numpy(), members, account_count)
+    of = _Sketches(signals, _numbered(signals, members), engine, work)
+    sizes = np.bincount(members["cluster_id"].to_numpy())
+    inside, elsewhere = _among_members(found, of)
+    possible, _ = _are_own(inside, elsewhere, sizes[found.cluster], account_count)
+    found, inside, elsewhere = found.only(possible), inside[possible], elsewhere[possible]
+    if not len(found.pair):
+        return {}
+    elsewhere = elsewhere + _among_others(found, inside - elsewhere, of)
+    kept, outside = _are_own(inside, elsewhere, sizes[found.cluster], account_count)
+    return _by_cluster(found, inside, outside, kept)
 
 
-def _texts(bearing: IbisTable, signals: IbisTable) -> pa.Table:
+def _texts(senders: IbisTable, signals: IbisTable, engine: Engine) -> pa.Table:
     """Some texts of every member, those of the smallest hashes: cluster_id, account_id, item_id, and their signals.
 
     What a campaign keeps saying is in them, and the cost follows its accounts.
     """
-    texts = bearing.group_by(["cluster_id", "account_id", "item_id"]).aggregate(exchange_id=bearing.exchange_id.min())
     order = ibis.window(group_by=["cluster_id", "account_id"], order_by="item_id")
-    ranked = texts.mutate(rank=ibis.row_number().over(order))
-    chosen = ranked.filter(ranked["rank"] < MAX_TEXTS).drop("rank")
-    told = signals.select("exchange_id", "sketch", "system_prompt_id").inner_join(chosen, "exchange_id")
-    return told.drop("exchange_id").to_pyarrow()
+    ranked = senders.mutate(rank=ibis.row_number().over(order))
+    chosen = ranked.filter(ranked["rank"] < MAX_TEXTS).drop("rank", "n", "day").to_pyarrow()
+    told = signals.select("exchange_id", "sketch", "system_prompt_id")
+    return told.inner_join(engine.memory(chosen), "exchange_id").drop("exchange_id").to_pyarrow()
 
 
-def _candidates(texts: pa.Table) -> _Candidates:
+def _candidates(texts: pa.Table, threads: int) -> _Candidates:
     """What recurs among the texts of each cluster, clusters in order."""
     cluster = texts["cluster_id"].to_numpy().astype(np.int64)
     accounts = texts["account_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
@@ -99,7 +129,7 @@ def _candidates(texts: pa.Table) -> _Candidates:
     numbers, starts = np.unique(cluster[order], return_index=True)
     found = []
     for rows in np.split(order, starts[1:]):
-        found.append(recurring(*(column[rows] for column in columns), least=(OWN_ACCOUNTS, OWN_TEXTS)))
+        found.append(recurring(*(column[rows] for column in columns), least=(OWN_ACCOUNTS, OWN_TEXTS), threads=threads))
     of = np.repeat(numbers, [len(pairs) for pairs in found[: len(numbers)]])
     pairs = np.concatenate(found)
     first, place = _distinct(pairs)
@@ -117,55 +147,69 @@ def _distinct(pairs: Ints) -> tuple[Ints, Ints]:
 
 
 def _numbered(signals: IbisTable, members: pa.Table) -> pa.Table:
-    """A number for every account, by name, and its cluster or _OUTSIDE: account_id, number, cluster_id."""
-    names = signals.select("account_id").distinct().to_pyarrow()["account_id"].combine_chunks().sort()
+    """A number for every account, by cluster and name, and its cluster or _OUTSIDE: account_id, number, cluster_id."""
+    names = signals.select("account_id").distinct().to_pyarrow()["account_id"].combine_chunks()
     places = pc.index_in(names, members["account_id"].combine_chunks())
     clusters = pc.fill_null(members["cluster_id"].combine_chunks().take(places), _OUTSIDE)
-    return pa.table({"account_id": names, "number": pa.array(np.arange(len(names))), "cluster_id": clusters})
+    accounts = pa.table({"account_id": names, "cluster_id": clusters})
+    ordered = accounts.sort_by([("cluster_id", "ascending"), ("account_id", "ascending")])
+    return ordered.append_column("number", pa.array(np.arange(len(names))))
 
 
-def _counted(sighted: IbisTable, clusters: Ints, pairs: int) -> tuple[Ints, Ints, Ints]:
-    """How many accounts of no cluster use each pair (pairs,), and how many of each cluster: keys, in order, and counts.
+def _among_members(found: _Candidates, of: _Sketches) -> tuple[Ints, Ints]:
+    """How many members use each candidate, and how many other clusters have a member who does: (candidates,) both."""
+    sighted = of.sighted(Sightings(found.pairs), "sightings", of_members=True)
+    counted = _counted(sighted, found, of.accounts["cluster_id"].to_numpy())
+    return counted.inside, counted.users[found.pair] - 1
 
-    A key is the pair times `_width` plus the cluster. Sorting numbers takes a third of what a hash table of them does;
-    some of the accounts at a time, as memory allows.
+
+def _among_others(found: _Candidates, enough: Ints, of: _Sketches) -> Ints:
+    """How many accounts of no cluster use each candidate, at least `enough` (candidates,) where these or more do."""
+    most = np.zeros(len(found.pairs), np.int64)
+    np.maximum.at(most, found.pair, enough)
+    sighted = of.sighted(Sightings(found.pairs, most), "others", of_members=False)
+    return _counted(sighted, found, of.accounts["cluster_id"].to_numpy()).users[found.pair]
+
+
+def _counted(sighted: IbisTable, found: _Candidates, clusters: Ints) -> Tally:
+    """Who uses the pairs. Sorting numbers takes a third of what a hash table of them does.
+
+    Some of the accounts are counted at a time, as memory allows, while the sightings of the next are fetched.
     """
     parts = int(sighted.count().to_pyarrow().as_py()) // _SORTED_AT_ONCE + 1
-    ends = [len(clusters) * part // parts * pairs for part in range(parts + 1)]
-    loose, keys = np.zeros(pairs, np.int64), []
-    for low, high in pairwise(ends):
-        chosen = sighted if parts == 1 else sighted.filter((sighted.sighting >= low) & (sighted.sighting < high))
-        said = np.sort(chosen.to_pyarrow()["sighting"].to_numpy())
-        keys.append(used(said, clusters, _width(clusters), loose))
-    return loose, *np.unique(np.concatenate(keys), return_counts=True)
+    ends = [len(clusters) * part // parts * len(found.pairs) for part in range(parts + 1)]
+    counted, last = tally(found.cluster, found.pair, len(found.pairs)), Future[None]()
+    last.set_result(None)
+    with ThreadPoolExecutor(1) as pool:
+        for low, high in pairwise(ends):
+            chosen = sighted if parts == 1 else sighted.filter((sighted.sighting >= low) & (sighted.sighting < high))
+            said = chosen.to_pyarrow()["sighting"].to_numpy()
+            last.result()
+            last = pool.submit(_count_unsorted, said, clusters, counted)
+        last.result()
+    return counted
 
 
-def _width(clusters: Ints) -> int:
-    """One more than the largest cluster."""
-    return int(clusters.max(initial=_OUTSIDE)) + 1
+def _count_unsorted(said: Ints, clusters: Ints, counted: Tally) -> None:
+    count(np.sort(said), clusters, counted)
 
 
-def _own(
-    found: _Candidates, sighted: IbisTable, clusters: Ints, members: pa.Table, account_count: int
-) -> dict[int, Wordings]:
-    """The candidates that members use far more than others, every other cluster counted as one account."""
-    loose, keys, counts = _counted(sighted, clusters, len(found.pairs))
-    width = _width(clusters)
-    users = loose + np.bincount(keys // width, minlength=len(found.pairs))
-    elsewhere = users[found.pair] - 1
-    inside = counts[np.searchsorted(keys, found.pair * width + found.cluster)]
-    sizes = _sizes(members)
+def _are_own(inside: Ints, elsewhere: Ints, sizes: Ints, account_count: int) -> tuple[Bools, Floats]:
+    """Which candidates members use far more than others, and the share of others that do, half an account added.
+
+    `elsewhere` counts every other cluster as one account. What is nobody's own stays so, however many more are found.
+    """
+    outside = np.minimum((elsewhere + 0.5) / (np.maximum(account_count - sizes, 0) + 1.0), 1.0)
+    commoner = (inside + 0.5) / (sizes + 1.0) >= OWN_TIMES * outside
+    return (inside > elsewhere) & commoner, outside
+
+
+def _by_cluster(found: _Candidates, inside: Ints, outside: Floats, kept: Bools) -> dict[int, Wordings]:
+    """The candidates that are kept, as the wordings of their clusters."""
     own: dict[int, Wordings] = {}
-    numbers, starts = np.unique(found.cluster, return_index=True)
-    for number, rows in zip(numbers.tolist(), np.split(np.arange(len(found.cluster)), starts[1:]), strict=True):
-        outside = np.minimum((elsewhere[rows] + 0.5) / (max(account_count - sizes[number], 0) + 1.0), 1.0)
-        commoner = (inside[rows] + 0.5) / (sizes[number] + 1.0) >= OWN_TIMES * outside
-        kept = (inside[rows] > elsewhere[rows]) & commoner
-        chosen = found.pairs[found.pair[rows[kept]]]
-        if len(chosen):
-            own[number] = Wordings(chosen[:, 0], chosen[:, 1], inside[rows[kept]], outside[kept])
+    rows = np.flatnonzero(kept)
+    numbers, starts = np.unique(found.cluster[rows], return_index=True)
+    for number, those in zip(numbers.tolist(), np.split(rows, starts[1:]), strict=False):
+        chosen = found.pairs[found.pair[those]]
+        own[number] = Wordings(chosen[:, 0], chosen[:, 1], inside[those], outside[those])
     return own
-
-
-def _sizes(members: pa.Table) -> Mapping[int, int]:
-    return {row["values"]: row["counts"] for row in pc.value_counts(members["cluster_id"]).to_pylist()}
