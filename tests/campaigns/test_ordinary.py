@@ -75,10 +75,18 @@ def test_the_share_of_pools_agrees_with_all_pools_counted_one_by_one() -> None:
         assert small.pooled_p_value([total / 3] * 3, 3) == pytest.approx(exact, abs=0.02)
 
 
+def test_where_no_pool_drawn_elicits_as_much_a_bound_says_how_rare_such_a_pool_is() -> None:
+    """It is no less than the share among all pools, which is exact here, and not far from it."""
+    base = learned(ordinary_units(300))
+    small = Ordinary(base.references, np.array([0.0, 1.0, 5.0, 20.0]), cap=20.0)
+    for size in (12, 20, 30):
+        assert 4.0**-size <= small.pooled_p_value([20.0] * size, size) <= 1.5 * 4.0**-size
+
+
 def test_no_account_counts_for_more_than_the_cap() -> None:
     found = learned(ordinary_units(300))
     assert found.pooled_p_value([1e9], 1) == found.pooled_p_value([found.cap], 1)
-    assert found.pooled_p_value([1e9], 1) >= 1 / (POOLS + 1)
+    assert found.pooled_p_value([1e9], 1) > 1 / (POOLS + 1)
 
 
 def test_the_order_of_units_and_accounts_changes_no_pool() -> None:

@@ -177,7 +177,7 @@ def _measures(row: Floats, bits: Floats, values: Floats) -> tuple[Measure, ...]:
 
 def _pool_measure(facts: Facts, p_value: float) -> Measure:
     because = f"share of random pools of {facts.principals} ordinary units that elicit as much, no account over its cap"
-    return Measure("pools as far", round(p_value, 6), 0.5, round(-log2(p_value), 6), because)
+    return Measure("pools as far", float(f"{p_value:.6g}"), 0.5, round(-log2(p_value), 6), because)
 
 
 def _focus_measure(focus: float, ordinary: float) -> Measure:

@@ -6,6 +6,7 @@ Why:    what is unusual can only be said against somebody. A unit is an organisa
 Misses: campaigns that nobody has linked are among the units, and raise the bar for the others.
 Source: conformal p-values: Vovk, Gammerman & Shafer, "Algorithmic Learning in a Random World" (2005), ch. 2. The share
         of random pools as far out, plus one: Davison & Hinkley, "Bootstrap Methods and their Application" (1997), 4.2.
+        Beyond all of those drawn the bound of Chernoff, as in `volume`.
 """
 
 from collections import defaultdict
@@ -18,12 +19,14 @@ from numpy.typing import NDArray
 
 from stillwatch.campaigns.days import NO_DAYS, WHOLE, Counts, Days
 from stillwatch.campaigns.facts import Usage
+from stillwatch.campaigns.volume import capped_at
 from stillwatch.records import CAPABILITIES, INTENTS
 
 MIN_REFERENCE = 200  # units; fewer say nothing about the tail
 UNIT_EXCHANGES = 5  # exchanges a unit needs
 TRIMMED_SHARE = 0.1  # units furthest out, left out of the means
-POOLS = 10_000  # random pools a cluster is compared with, so the smallest p-value is 0.0001
+POOLS = 10_000  # random pools a cluster is compared with
+LEAST_P_VALUE = 1e-30
 CAP_QUANTILE = 0.99  # no account counts for more than nearly all units that elicit anything
 MEASURES = ("distinct items", "elicited volume", "elicitation", "narrowness", "output length")
 
@@ -118,11 +121,20 @@ class Ordinary:
         return key, self.references[key]
 
     def pooled_p_value(self, volumes: Sequence[float], principals: int) -> float:
-        """Share of random pools of so many units that elicit as much; `volumes` is per account of the cluster."""
+        """Share of random pools of so many units that elicit as much; `volumes` is per account of the cluster.
+
+        Where none of those drawn does, Chernoff's bound on the share: with a thousand clusters tested at once, one in
+        POOLS would be no discovery, however far out.
+        """
         total = sum(sorted(min(volume, self.cap) for volume in volumes))
         if principals not in self.pools:
             self.pools[principals] = _pools(self.volumes, principals)
-        return (1 + int((self.pools[principals] >= total - 1e-6).sum())) / (POOLS + 1)
+        reaching = int((self.pools[principals] >= total - 1e-6).sum())
+        drawn = (1 + reaching) / (POOLS + 1)
+        if reaching:
+            return drawn
+        bits = capped_at(self.volumes, self.cap).rarity_bits(total / self.cap, principals)
+        return min(drawn, max(2.0**-bits, LEAST_P_VALUE))
 
 
 def _pools(volumes: Floats, principals: int) -> Floats:

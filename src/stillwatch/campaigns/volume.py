@@ -81,7 +81,11 @@ class Customers:
 def customers(tokens: Sequence[int] | Ints) -> Customers:
     """Learn from the output tokens of ordinary customers, one number each."""
     taken = np.asarray(tokens, dtype=np.float64)
-    cap = float(np.quantile(taken, CAP_QUANTILE)) if len(taken) else 0.0
+    return capped_at(taken, float(np.quantile(taken, CAP_QUANTILE)) if len(taken) else 0.0)
+
+
+def capped_at(taken: Floats, cap: float) -> Customers:
+    """Learn from what ordinary customers took of anything, one number each, with nobody counting for more than `cap`."""
     places = np.ceil(np.minimum(taken / cap, 1.0) * STEPS).astype(np.int64) if cap else np.zeros(len(taken), np.int64)
     share = np.bincount(places, minlength=STEPS + 1) / max(len(taken), 1)
     return Customers(len(taken), cap, share, float(share @ np.arange(STEPS + 1)) / STEPS)
