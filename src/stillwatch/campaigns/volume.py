@@ -85,7 +85,7 @@ def customers(tokens: Sequence[int] | Ints) -> Customers:
 
 
 def capped_at(taken: Floats, cap: float) -> Customers:
-    """Learn from what ordinary customers took of anything, one number each, with nobody counting for more than `cap`."""
+    """Learn from what ordinary customers took of anything, one number each; nobody counts for more than `cap`."""
     places = np.ceil(np.minimum(taken / cap, 1.0) * STEPS).astype(np.int64) if cap else np.zeros(len(taken), np.int64)
     share = np.bincount(places, minlength=STEPS + 1) / max(len(taken), 1)
     return Customers(len(taken), cap, share, float(share @ np.arange(STEPS + 1)) / STEPS)
