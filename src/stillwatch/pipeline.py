@@ -352,7 +352,7 @@ def _own(tables: campaign_stage.Tables) -> IbisTable:
 
 def _seen(linked: Linked, tables: campaign_stage.Tables, members: Sequence[str]) -> pa.Table:
     """What every account did; `members` are those in campaigns, not in clusters that are none."""
-    numbered = linked.members.append_column("member", pa.array(range(linked.members.num_rows), pa.int64()))
+    numbered = campaign_stage.with_rows(linked.members)
     inside = numbered.filter(pc.is_in(numbered["account_id"], pa.array(members, pa.string())))
     organisations = {account_id for account_id, principal in linked.principals.items() if principal != account_id}
     return seen(linked.activity, _own(tables), members=inside, organisations=organisations)

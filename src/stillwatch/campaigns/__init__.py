@@ -15,7 +15,7 @@ from stillwatch.campaigns.reasoning import with_reasoning
 from stillwatch.campaigns.skeletons import skeleton
 from stillwatch.campaigns.stolen import marked, stolen_keys
 from stillwatch.campaigns.succession import Surroundings, surroundings
-from stillwatch.campaigns.tables import PROMPTED, Tables
+from stillwatch.campaigns.tables import PROMPTED, Tables, with_rows
 from stillwatch.campaigns.usage import senders_by
 
 __all__ = [
@@ -51,4 +51,5 @@ __all__ = [
     "surroundings",
     "template_name",
     "with_reasoning",
+    "with_rows",
 ]

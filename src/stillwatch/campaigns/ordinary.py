@@ -26,7 +26,7 @@ MIN_REFERENCE = 200  # units; fewer say nothing about the tail
 UNIT_EXCHANGES = 5  # exchanges a unit needs
 TRIMMED_SHARE = 0.1  # units furthest out, left out of the means
 POOLS = 10_000  # random pools a cluster is compared with
-LEAST_P_VALUE = 1e-30
+LEAST_P_VALUE = 1e-30  # of a bound, so that its bits are a number
 CAP_QUANTILE = 0.99  # no account counts for more than nearly all units that elicit anything
 MEASURES = ("distinct items", "elicited volume", "elicitation", "narrowness", "output length")
 

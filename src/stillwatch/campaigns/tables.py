@@ -46,8 +46,12 @@ class Tables:
 
 def members_of(tables: Tables, engine: Engine) -> IbisTable:
     """The members: account_id, cluster_id and their rows."""
-    members = tables.members.select(["account_id", "cluster_id"])
-    return engine.memory(members.append_column("member", pa.array(range(members.num_rows), pa.int64())))
+    return engine.memory(with_rows(tables.members.select(["account_id", "cluster_id"])))
+
+
+def with_rows(members: pa.Table) -> pa.Table:
+    """The members with their rows, as `member`: by these they are called in what is borne."""
+    return members.append_column("member", pa.array(range(members.num_rows), pa.int64()))
 
 
 def by_cluster(members: pa.Table) -> dict[int, list[str]]:

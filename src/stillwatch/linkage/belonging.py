@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stillwatch.linkage.cells import DURABLE, ownable
 from stillwatch.linkage.holdings import CONTENT, PARTNER, Holdings, Ints
-from stillwatch.linkage.labels import commonest, distinct, most
+from stillwatch.linkage.labels import any_of, commonest, distinct, most
 from stillwatch.linkage.merging import CHEAP, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
 from stillwatch.records import TEMPLATE_KINDS
@@ -186,11 +186,7 @@ def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> 
     account, value = of.holders_of(np.flatnonzero(own >= 0))
     home, often = most(of.account_count, account, own[value])
     at_home = own[value] == home[account]
-    speaks = _any_of(of, account[at_home & of.is_of(TEMPLATE_KINDS)[value]])
-    exact = _any_of(of, account[at_home & ~of.is_of([REWORDING])[value]])
+    speaks = any_of(of, account[at_home & of.is_of(TEMPLATE_KINDS)[value]])
+    exact = any_of(of, account[at_home & ~of.is_of([REWORDING])[value]])
     by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (np.where(exact, apart, dear) == home))
     return np.where(by_wording, home, np.where(tied.points >= MIN_POINTS, tied.home, -1))
-
-
-def _any_of(of: Holdings, accounts: Ints) -> Flags:
-    return np.bincount(accounts, minlength=of.account_count) > 0

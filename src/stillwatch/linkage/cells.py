@@ -148,5 +148,10 @@ def _graph(of: Holdings, edges: Flags, weight: Floats) -> sparse.csr_array:
     """Accounts (first) and values over some of the edges; `weight` of each of these, both ways round."""
     size = of.account_count + len(of.values)
     rows, columns = of.accounts[edges], of.held[edges] + of.account_count
-    both = (np.concatenate([rows, columns]), np.concatenate([columns, rows]))
+    return linked(rows, columns, weight, size)
+
+
+def linked(one: Ints, other: Ints, weight: Floats, size: int) -> sparse.csr_array:
+    """The graph of so many nodes in which each of `one` is linked to that of `other`, both ways round."""
+    both = (np.concatenate([one, other]), np.concatenate([other, one]))
     return sparse.coo_array((np.concatenate([weight, weight]), both), shape=(size, size)).tocsr()

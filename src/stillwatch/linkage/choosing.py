@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
-from stillwatch.linkage.matching import Vocabulary, indexed, place
-from stillwatch.linkage.shelves import ACCOUNT, DAY_BITS, EXCHANGE, NOTE, TEXT, numbered
+from stillwatch.linkage.matching import Vocabulary, indexed, number_of
+from stillwatch.linkage.shelves import ACCOUNT, DAY_BITS, DAY_US, EXCHANGE, NOTE, TEXT, numbered
 
 Ints = NDArray[np.int64]
 
@@ -45,21 +45,12 @@ def limits(found: list[tuple[Ints, Ints]], accounts: dict[str, int]) -> Limits:
     return Limits(indexed(cells), most, accounts)
 
 
-def limits_of_shelf(rows: Ints, order: Ints, per_day: int) -> tuple[Ints, Ints]:
-    """Accounts and days with more than `per_day` exchanges, and the last number that is kept; `order` is by account."""
-    return _limits(rows, order, per_day)
-
-
-def texts_of_shelf(rows: Ints, copies: Ints, *, one_in: int, most: int) -> tuple[Ints, Ints]:
+@njit(nogil=True, cache=True)
+def texts_of_shelf(rows: Ints, copies: Ints, one_in: int, most: int) -> tuple[Ints, Ints]:
     """Account and id of the first texts of each account by id, of one in so many of those in a writing system.
 
     `copies` are the rows with the first copy of each text, account by account.
     """
-    return _texts(rows, copies, one_in, most)
-
-
-@njit(nogil=True, cache=True)
-def _texts(rows: Ints, copies: Ints, one_in: int, most: int) -> tuple[Ints, Ints]:
     owners, texts, used, first = np.empty(len(copies), np.int64), np.empty(len(copies), np.int64), 0, 0
     while first < len(copies):
         account, start = rows[copies[first], ACCOUNT], used
@@ -80,10 +71,11 @@ def _cell(account: np.int64, day: np.int64) -> np.int64:
 
 
 @njit(nogil=True, cache=True)
-def _limits(rows: Ints, order: Ints, per_day: int) -> tuple[Ints, Ints]:
-    """Account by account: of each of its days the smallest numbers, ascending, and how many exchanges there are.
+def limits_of_shelf(rows: Ints, order: Ints, per_day: int) -> tuple[Ints, Ints]:
+    """Accounts and days with more than `per_day` exchanges, and the last number that is kept; `order` is by account.
 
-    A day is looked for from the last one on: exchanges mostly come in the order of time.
+    Of each day of an account the smallest numbers are held, ascending, and how many exchanges there are. A day is
+    looked for from the last one on: exchanges mostly come in the order of time.
     """
     cells, counts = np.empty(len(order), np.int64), np.zeros(len(order), np.int64)
     least = np.empty((len(order), per_day), np.int64)
@@ -117,10 +109,6 @@ def _within(
     accounts: Ints, times: Ints, numbers: Ints, cells: Vocabulary, most: Ints, is_kept: NDArray[np.bool_]
 ) -> None:
     """Fill `is_kept` (rows,): whether there is no limit for the account and day, or the number does not exceed it."""
-    capacity = len(cells.table)
     for row in range(len(accounts)):
-        cell = _cell(accounts[row], times[row] // np.int64(86_400_000_000))
-        at = place(cell, capacity)
-        while cells.table[at] >= 0 and cells.fingerprints[cells.table[at]] != cell:
-            at = (at + 1) & (capacity - 1)
-        is_kept[row] = cells.table[at] < 0 or numbers[row] <= most[cells.table[at]]
+        number = number_of(_cell(accounts[row], times[row] // DAY_US), cells)
+        is_kept[row] = number < 0 or numbers[row] <= most[number]

@@ -28,6 +28,11 @@ def holding_counts(of: Holdings, labels: Ints, count: int, among: Flags | None =
     return sparse.coo_array((counts.astype(np.float64), (row, column)), shape=shape).tocsr()
 
 
+def any_of(of: Holdings, accounts: Ints) -> Flags:
+    """Which accounts are named at least once: (accounts,)."""
+    return np.bincount(accounts, minlength=of.account_count) > 0
+
+
 def commonest(of: Holdings, labels: Ints, among: Ints | None = None) -> tuple[Ints, Ints]:
     """The cluster with most holders of each value (-1 for none) and how many: (values,); of equals the first.
 

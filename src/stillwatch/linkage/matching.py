@@ -88,18 +88,24 @@ def _table(fingerprints: Ints, capacity: int) -> Ints:
 
 
 @njit(nogil=True, cache=True)
+def number_of(fingerprint: np.int64, known: Vocabulary) -> np.int64:
+    """The number of a fingerprint, -1 when it is not known."""
+    capacity = len(known.table)
+    at = place(fingerprint, capacity)
+    while known.table[at] != _FREE and known.fingerprints[known.table[at]] != fingerprint:
+        at = (at + 1) & (capacity - 1)
+    return known.table[at]
+
+
+@njit(nogil=True, cache=True)
 def numbers(sketches: Ints, known: Vocabulary, found: Ints) -> None:
     """Fill `found` (rows, size): numbers of the known fingerprints of each sketch, ascending, then -1."""
-    most = len(known.table) - 1
     for row in range(len(sketches)):
         used = 0
         for fingerprint in sketches[row]:
             if fingerprint == 0:
                 continue
-            at = place(fingerprint, most + 1)
-            while known.table[at] != _FREE and known.fingerprints[known.table[at]] != fingerprint:
-                at = (at + 1) & most
-            number = known.table[at]
+            number = number_of(fingerprint, known)
             if number == _FREE:
                 continue
             slot = used

@@ -24,13 +24,13 @@ Source: capture and recapture by several lists: Chandra Sekar & Deming, JASA 44 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import stats
 from scipy.sparse import csgraph
 
 from stillwatch.linkage.belonging import tying, tying_values
-from stillwatch.linkage.cells import pieces
+from stillwatch.linkage.cells import linked, pieces
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import commonest, distinct, most, numbered
+from stillwatch.linkage.labels import any_of, commonest, distinct, most, numbered
 from stillwatch.linkage.merging import TIMING, Flags, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, WORDINGS
 from stillwatch.records import TEMPLATE_KINDS
@@ -116,7 +116,7 @@ def _islands(of: Holdings, ties: Ints, seed: int) -> Ints:
     """
     (accounts, row), (values, column) = _compact(of.accounts[ties]), _compact(of.held[ties])
     column, size = column + len(accounts), len(accounts) + len(values)
-    island = _compact(pieces(_graph(row, column, size), seed))[1]
+    island = _compact(pieces(linked(row, column, np.ones(len(row)), size), seed))[1]
     while True:
         crosses = np.flatnonzero(island[row] != island[column])
         account, other = distinct(np.stack([row[crosses], island[column[crosses]]]))
@@ -126,17 +126,12 @@ def _islands(of: Holdings, ties: Ints, seed: int) -> Ints:
         if not len(joining):
             break
         nearest, _ = most(size, island[account], other)
-        joined = csgraph.connected_components(_graph(joining, nearest[joining], size), directed=False)[1]
+        links = linked(joining, nearest[joining], np.ones(len(joining)), size)
+        joined = csgraph.connected_components(links, directed=False)[1]
         island = joined.astype(np.int64)[island]
     islands = np.full(of.account_count, -1, dtype=np.int64)
     islands[accounts] = island[: len(accounts)]
     return islands
-
-
-def _graph(one: Ints, other: Ints, size: int) -> sparse.csr_array:
-    """Nodes joined one by one, both ways round."""
-    both = (np.concatenate([one, other]), np.concatenate([other, one]))
-    return sparse.coo_array((np.ones(2 * len(one)), both), shape=(size, size)).tocsr()
 
 
 def _compact(numbers: Ints) -> tuple[Ints, Ints]:
@@ -196,12 +191,13 @@ def _strange(of: Holdings, labels: Ints, worded: Ints, missed: Flags, shares: Fl
     cluster, value = names // size, names % size
     strange = _refuted(cluster, np.bincount(place), np.bincount(place[missed[account]], minlength=len(names)), shares)
     odd = np.bincount(account[strange[place]], minlength=of.account_count)
+    exact = of.is_of([TEMPLATE])[value]
     gone = np.zeros(of.account_count, dtype=bool)
     for _ in range(2):  # what is the hand's own, with everybody and then without those who leave
         stay = np.bincount(place[~gone[account]], minlength=len(names))
         own = ~strange & (stay >= MIN_ACCOUNTS) & (stay > THEIR_SHARE * of.holder_counts[value])
         held = np.bincount(account[own[place]], minlength=of.account_count)
-        speaks = _any_of(of, account[(own & of.is_of([TEMPLATE])[value])[place]])
+        speaks = any_of(of, account[(own & exact)[place]])
         gone = missed & (odd > 0) & ~(speaks & (held > odd))
     silent = np.unique(account[~speaks[account]])
     holders, misses = (np.bincount(labels[who], minlength=len(shares)) for who in (silent, silent[missed[silent]]))
@@ -218,10 +214,6 @@ def _refuted(cluster: Ints, holders: Ints, misses: Ints, shares: Floats) -> Flag
     refuted = np.zeros(len(cluster), dtype=bool)
     refuted[asked] = chance * tried <= STRANGE_P_VALUE
     return refuted
-
-
-def _any_of(of: Holdings, accounts: Ints) -> Flags:
-    return np.bincount(accounts, minlength=of.account_count) > 0
 
 
 def _mates(of: Holdings, islands: Ints, strange: Flags, missed: Flags, worded: Ints) -> Flags:

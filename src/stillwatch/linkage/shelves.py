@@ -30,7 +30,7 @@ NOTED = ("started_at", "script")  # where there are such columns
 ACCOUNT, TEXT, EXCHANGE, NOTE, SKETCH = range(5)  # columns of a row; the sketch has the rest
 KEY = NOTE
 DAY_BITS = 20
-_DAY_US = 86_400_000_000
+DAY_US = 86_400_000_000
 SHELF_ROWS = 500_000  # 80 MB; an account is never on two shelves, so one that asks more than this has a larger shelf
 MOST_COUNTERS = 1 << 28  # one byte each, by hash of a fingerprint
 _COUNTERS_PER_ROW = 8
@@ -132,7 +132,7 @@ def _heads(batch: pa.RecordBatch, known: dict[str, int]) -> Ints:
     made[ACCOUNT] = numbered(batch["account_id"], known)
     made[TEXT], made[EXCHANGE] = batch["text_id"], batch["exchange_id"]
     if "started_at" in batch.schema.names:
-        made[NOTE] = np.asarray(batch["started_at"].cast(pa.int64()), np.int64) // _DAY_US << 1
+        made[NOTE] = np.asarray(batch["started_at"].cast(pa.int64()), np.int64) // DAY_US << 1
     if "script" in batch.schema.names:
         made[NOTE] |= np.asarray(batch["script"].is_valid())
     return made

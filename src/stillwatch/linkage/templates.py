@@ -188,7 +188,7 @@ def recurring_here(signals: IbisTable, engine: Engine, work: Path, per_day: int 
         rows = shelves.rows(shelf)
         prompts = _prompts(rows, shelves.keys(shelf), known=known, exact=exact, one_in=one_in, most=most)
         copies = shelves.first_copies(rows)
-        texts = texts_of_shelf(rows, copies, one_in=texts_one_in(shelves.written), most=MAX_ACCOUNT_TEXTS)
+        texts = texts_of_shelf(rows, copies, texts_one_in(shelves.written), MAX_ACCOUNT_TEXTS)
         none = rows[:0, KEY]
         return prompts, texts, limits_of_shelf(rows, shelves.by_account(rows), per_day) if per_day else (none, none)
 
