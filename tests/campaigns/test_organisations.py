@@ -11,9 +11,10 @@ from tests.campaigns.logs import Logs
 
 from stillwatch.campaigns import Facts, Marks, Member, Past, Surroundings, campaigns, organisation_units
 from stillwatch.campaigns.facts import Usage
+from stillwatch.campaigns.harvest import harvest
 from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.known import Span
-from stillwatch.campaigns.organisations import MIN_PEERS, declared_control, declared_verdict
+from stillwatch.campaigns.organisations import MIN_PEERS, SAME_HARVEST_P_VALUE, declared_control, declared_verdict
 from stillwatch.engines.embedded import EmbeddedEngine
 
 REFERENCE = ordinary()
@@ -179,17 +180,35 @@ def test_the_link_is_said_to_be_declared_and_weighs_nothing() -> None:
 def test_a_campaign_through_an_organisation_names_it_the_link_and_the_campaign_outside() -> None:
     outside = facts(members=[Member(f"x{n}") for n in range(12)])
     inside = unit(outside=(tuple(outside.account_ids),), pooled=bearing())
-    first, last = outside.first_seen_at, outside.last_seen_at
-    spans = {one: Span(9, first, last) for one in [*outside.account_ids, *inside.account_ids]}
-    found = campaigns(
-        [inside, outside], REFERENCE, marks=[Marks(), Marks()], past=Past((), spans, last), others=Surroundings(1000)
-    )
+    found = campaigns_of([inside], outside)
     through = next(campaign for campaign in found if campaign["declared"])
     other = next(campaign for campaign in found if not campaign["declared"])
     assert through["verdict"] == other["verdict"] == "distillation"
     assert through["declared"]["same_wordings_as"] == [other["campaign_id"]]
     assert "says nothing against anybody" in through["declared"]["because"]
     assert f"{len(inside.members)} of the 40 accounts" in through["declared"]["because"]
+
+
+def test_what_is_far_out_in_one_organisation_of_many_asked_about_may_be_chance() -> None:
+    """The same part of one is called a harvest when it alone shares wordings with the campaign, and not among ten."""
+    outside = facts(members=[Member(f"x{n}") for n in range(12)])
+    asks = intents(step_by_step=20)
+    taken = Usage(100, 90, 8, 1, 0, 90_000, 100, asks, {"general": 67, "reasoning": 33})
+    inside = replace(unit(outside=(tuple(outside.account_ids),), pooled=taken), bearing=taken)
+    p_value = harvest(inside, REFERENCE).p_value
+    assert p_value is not None
+    assert SAME_HARVEST_P_VALUE / 10 < p_value <= SAME_HARVEST_P_VALUE
+    assert [one["verdict"] for one in campaigns_of([inside], outside) if one["declared"]] == ["distillation"]
+    assert not any(one["declared"] for one in campaigns_of([inside] * 10, outside))
+
+
+def campaigns_of(inside: list[Facts], outside: Facts) -> list[dict[str, Any]]:
+    """What is reported of a campaign and of what runs through organisations."""
+    first, last = outside.first_seen_at, outside.last_seen_at
+    spans = {account: Span(9, first, last) for one in [outside, *inside] for account in one.account_ids}
+    past = Past((), spans, last)
+    marks = [Marks() for _ in [outside, *inside]]
+    return campaigns([outside, *inside], REFERENCE, marks=marks, past=past, others=Surroundings(1000))
 
 
 def test_usage_of_two_units_adds_up_and_nothing_changes_nothing() -> None:

@@ -99,7 +99,8 @@ def _all_judged(facts: Sequence[Facts], ordinary: Ordinary) -> list[tuple[Facts,
     clusters = _each_judged([one for one in facts if one.declared is None], ordinary)
     verdicts = {tuple(one.account_ids): judged.verdict for one, judged in clusters if judged}
     units = [(one, one.declared) for one in facts if one.declared is not None]
-    return clusters + [(one, _judged_unit(one, declared, ordinary, verdicts)) for one, declared in units]
+    asked = sum(bool(declared.outside) for _, declared in units)
+    return clusters + [(one, _judged_unit(one, declared, ordinary, verdicts, asked)) for one, declared in units]
 
 
 def _each_judged(facts: Sequence[Facts], ordinary: Ordinary) -> list[tuple[Facts, _Judged | None]]:
@@ -108,14 +109,17 @@ def _each_judged(facts: Sequence[Facts], ordinary: Ordinary) -> list[tuple[Facts
 
 
 def _judged_unit(
-    unit: Facts, declared: Declared, ordinary: Ordinary, verdicts: Mapping[tuple[str, ...], str]
+    unit: Facts, declared: Declared, ordinary: Ordinary, verdicts: Mapping[tuple[str, ...], str], asked: int
 ) -> _Judged | None:
-    """The verdict on what runs through a verified organisation's accounts, or None when there is nothing to say."""
+    """The verdict on what runs through a verified organisation's accounts, or None when there is nothing to say.
+
+    `asked` is how many organisations share wordings with a campaign outside; the p-value is corrected for it.
+    """
     own = harvest(unit, ordinary)
     harvested = own if own.result == "proven" or not declared.outside else _pooled(unit, declared, ordinary)
     explanations = findings(unit, harvested)
     outside = {verdicts[ids] for ids in declared.outside if ids in verdicts}
-    own_p_value = 1.0 if own.p_value is None else own.p_value
+    own_p_value = 1.0 if own.p_value is None else min(own.p_value * asked, 1.0)
     verdict = declared_verdict(declared, harvested, explanations, own_p_value=own_p_value, outside=outside)
     missing = [missing_for(declared)] if verdict == "insufficient_data" else []
     common = declared_control(declared, len(unit.members))

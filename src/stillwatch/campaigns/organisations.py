@@ -125,7 +125,8 @@ def declared_verdict(
     """The verdict on a harvest through an organisation's accounts, or None when there is nothing to say.
 
     `distillation` needs a campaign outside that is called so itself, and that what runs through the organisation is far
-    out by itself as well (`own_p_value`); `outside` are the verdicts on the campaigns with the same wordings.
+    out by itself as well: `own_p_value`, corrected for the organisations asked about. `outside` are the verdicts on the
+    campaigns with the same wordings.
     """
     if any(finding.survives and not finding.coordinated for finding in explanations):
         return "explained" if harvested.result == "proven" else None
