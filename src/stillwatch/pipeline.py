@@ -161,7 +161,8 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
         seed=settings.seed,
         named=_named(kept.accounts, people),
     )
-    tied = linkage.findings(traits, received.campaigns, known)
+    with linkage.on_cores(engine.threads_here):
+        tied = linkage.findings(traits, received.campaigns, known)
     return Linked(
         content=rolled.content,
         columns=rolled.columns,
@@ -200,13 +201,11 @@ def _with_leads(
     tables = _tables(linked, engine, said, work, "-alone")
     clusters = campaign_stage.facts(tables, engine, account_count=len(linked.exposure), pardoned=pardoned)
     ordinary = campaign_stage.ordinary(campaign_stage.outside(tables, engine).units)
-    tied = linkage.findings_with_leads(
-        linked.traits,
-        received.precision,
-        linked.known,
-        alone=linked.alone,
-        standing=campaign_stage.judged_accounts(clusters, ordinary),
-    )
+    standing = campaign_stage.judged_accounts(clusters, ordinary)
+    with linkage.on_cores(engine.threads_here):
+        tied = linkage.findings_with_leads(
+            linked.traits, received.precision, linked.known, alone=linked.alone, standing=standing
+        )
     return replace(
         linked,
         links=_accounts_only(tied.links, linked.exposure),

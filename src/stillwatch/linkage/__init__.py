@@ -7,6 +7,7 @@ from stillwatch.linkage.findings import Findings, Known, findings, findings_with
 from stillwatch.linkage.holdings import Holdings, holdings
 from stillwatch.linkage.lockstep import Starts, starts
 from stillwatch.linkage.matching import Vocabulary, indexed
+from stillwatch.linkage.parts import on_cores
 from stillwatch.linkage.power import Detectable
 from stillwatch.linkage.received import NO_LEADS, Leads, Received, lead_traits
 from stillwatch.linkage.rewordings import groups, sampled
@@ -64,6 +65,7 @@ __all__ = [
     "loose_templates",
     "members",
     "numbered_accounts",
+    "on_cores",
     "recognised",
     "sampled",
     "starts",

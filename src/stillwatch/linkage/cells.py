@@ -6,7 +6,6 @@ Misses: accounts with a template of their own each.
 Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden).
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
@@ -19,6 +18,7 @@ from scipy.sparse import csgraph
 from stillwatch.linkage.communities import leiden
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import numbered
+from stillwatch.linkage.parts import cores
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MIN_ACCOUNTS, WORDINGS
 
@@ -26,7 +26,6 @@ Flags = NDArray[np.bool_]
 
 DURABLE = [GROUPS.index(name) for name in ("payment", "device", "contact")]
 RESOLUTION = 0.3  # modularity below which a part is cut no further; lower takes teams along, higher splits campaigns
-AT_ONCE = os.cpu_count() or 1  # pieces that are cut at once
 PUBLIC_SHARE = 0.25  # a template held by more of all accounts than this belongs to nobody
 LEAST_CONTROL = 0.1  # what a wording counts in cells when nothing independent speaks for it yet
 TELLING_CONTROL = 0.1  # share of holders under common control below which a value links no cells
@@ -92,10 +91,10 @@ def _whole_pieces(graph: sparse.csr_array, waiting: list[Ints], seed: int) -> It
         return _apart(nodes, leiden(part, RESOLUTION, seed, use_modularity=True))
 
     waiting = sorted(waiting, key=len)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         cutting: set[Future[list[Ints]]] = set()
         while waiting or cutting:
-            while waiting and len(cutting) < AT_ONCE:
+            while waiting and len(cutting) < cores():
                 cutting.add(pool.submit(cut, waiting.pop()))
             done, cutting = wait(cutting, return_when=FIRST_COMPLETED)
             for pieces in (one.result() for one in done):
