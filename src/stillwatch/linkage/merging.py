@@ -2,7 +2,8 @@
 
 Why:    chance can explain a shared template or a shared address, not that two cells meet again and again in kinds that
         have nothing to do with one another.
-Misses: cells that share too few cards, devices and addresses and never start together.
+Misses: cells that share too few cards, devices and addresses and never start together; the more cells there are, the
+        more they have to share.
 Source: Chung & Lu, PNAS 99 (2002) 15879-15882 (chance of sharing, degrees kept); Fisher's combination restricted to
         groups that speak for themselves.
 """
@@ -27,7 +28,8 @@ from stillwatch.membership import MIN_GROUPS
 Flags = NDArray[np.bool_]
 
 GROUP_P_VALUE = 0.05  # of the links between two cells in one group, to count at all
-MERGE_P_VALUE = 1e-4  # of all groups that count together
+MERGE_P_VALUE = 1e-4  # of all groups that count together, at most
+FALSE_MERGES = 0.05  # pairs of cells that chance may link in one round; there are millions of pairs in a large world
 LEAST_P_VALUE = 1e-6  # what one group can contribute: two have to speak
 # addresses, sign-up hours, and wordings that others use as well
 CHEAP = [GROUPS.index(name) for name in ("network", "registration", "content")]
@@ -62,16 +64,20 @@ def merged(by: Linkable, labels: Ints) -> Ints:
 
 
 def _linked_pairs(by: Linkable, labels: Ints, count: int) -> tuple[Ints, Ints]:
-    """Pairs of cells that share more than chance in groups other than content worth MIN_POINTS together."""
+    """Pairs of cells that share more than chance in groups other than content worth MIN_POINTS together.
+
+    Every pair of cells was asked about, so that what suffices for one is corrected for how many there are (Bonferroni).
+    """
+    wanted = -np.log10(min(MERGE_P_VALUE, FALSE_MERGES / max(count * (count - 1) / 2, 1.0)))
     points = sparse.csr_array((count, count))
     strength = sparse.csr_array((count, count))
     telling = (by.weighed.control >= TELLING_CONTROL) | np.isin(by.of.group, DURABLE)
     for group in range(len(GROUPS)):
         if group in (CONTENT, TIMING):
             continue
-        wanted = telling & (by.of.group == group)
-        found = _named_alike(by.of, wanted, labels, count) if group == PARTNER else None
-        left, right, p_values = found or _shared_beyond_chance(by.of, wanted, labels, count, group)
+        values = telling & (by.of.group == group)
+        found = _named_alike(by.of, values, labels, count) if group == PARTNER else None
+        left, right, p_values = found or _shared_beyond_chance(by.of, values, labels, count, group)
         counts = p_values <= GROUP_P_VALUE
         cells = (left[counts], right[counts])
         digits = -np.log10(np.maximum(p_values[counts], LEAST_P_VALUE))
@@ -81,13 +87,13 @@ def _linked_pairs(by: Linkable, labels: Ints, count: int) -> tuple[Ints, Ints]:
     pairs = points.tocoo()
     left, right = pairs.row.astype(np.int64), pairs.col.astype(np.int64)
     digits = np.asarray(strength[left, right]).ravel() if len(left) else np.zeros(0)
-    open_ = (pairs.data < MIN_POINTS) | (digits < -np.log10(MERGE_P_VALUE))
+    open_ = (pairs.data < MIN_POINTS) | (digits < wanted)
     in_step = np.ones(len(left))
     in_step[open_] = by.synchrony.p_values(members_of(labels), left[open_], right[open_])
     steps = in_step <= GROUP_P_VALUE
     worth = pairs.data + np.where(steps, POINTS[TIMING], 0)
     digits = digits + np.where(steps, -np.log10(np.maximum(in_step, LEAST_P_VALUE)), 0.0)
-    kept = (worth >= MIN_POINTS) & (digits >= -np.log10(MERGE_P_VALUE))
+    kept = (worth >= MIN_POINTS) & (digits >= wanted)
     return left[kept], right[kept]
 
 
