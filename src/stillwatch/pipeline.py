@@ -288,6 +288,7 @@ def _tables(
         taken=linked.taken,
         said=said,
         work=work,
+        owned=plain(campaign_stage.owned(linked.traits, linked.members["account_id"].combine_chunks())),
     )
     borne = campaign_stage.bearing(tables, engine, account_count=len(linked.exposure))
     tables = replace(tables, borne=engine.write(borne, work / f"bearing{name}.parquet"))

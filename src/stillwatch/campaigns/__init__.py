@@ -11,6 +11,7 @@ from stillwatch.campaigns.marks import Marks, Observed, marks
 from stillwatch.campaigns.ordinary import ordinary
 from stillwatch.campaigns.organisations import Sent, organisation_units
 from stillwatch.campaigns.outside import outside
+from stillwatch.campaigns.owners import owned
 from stillwatch.campaigns.reasoning import with_reasoning
 from stillwatch.campaigns.skeletons import skeleton
 from stillwatch.campaigns.stolen import marked, stolen_keys
@@ -43,6 +44,7 @@ __all__ = [
     "ordinary",
     "organisation_units",
     "outside",
+    "owned",
     "past",
     "remembered",
     "senders_by",

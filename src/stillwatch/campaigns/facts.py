@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 
 from stillwatch.campaigns.attempts import Attempts
 from stillwatch.campaigns.days import NO_DAYS, Days
@@ -116,6 +117,16 @@ class Member:
         return self.account_id
 
 
+class Owner(NamedTuple):
+    """Members that hang together by cards, devices, telephones or the organisation they name, for all to see.
+
+    `accounts` how many; `named` how many of them name the organisation that most of them name.
+    """
+
+    accounts: int
+    named: int
+
+
 @dataclass(frozen=True, slots=True)
 class GroupLink:
     """How one independent group of traits ties a cluster together.
@@ -164,7 +175,8 @@ class Facts:
     template-bearing exchanges day by day, the cluster as one unit, empty where unknown, and `member_days` those of each
     account that has any; `named` how often leads of the partner proved right whose lead most members bear, 0 when no
     partner names them; `volume` how their output compares with ordinary customers'; `sizes` whether requests of the
-    same size come again and again, of who is openly one owner; `families` what the templates are wordings of.
+    same size come again and again, of who is openly one owner; `families` what the templates are wordings of; `owners`
+    those of two accounts or more, largest first.
     """
 
     members: Sequence[Member]
@@ -197,6 +209,7 @@ class Facts:
     volume: Volume = field(default_factory=Volume)
     sizes: Sizes = field(default_factory=Sizes)
     families: Sequence[FamilyUse] = ()
+    owners: Sequence[Owner] = ()
 
     @property
     def account_ids(self) -> list[str]:

@@ -253,6 +253,7 @@ def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -
         cohesion=tables.cohesion.slice(0, 0),
         borne=None,
         senders=None,
+        owned=None,
         taken={},  # one customer, however much it takes
         content=None,
         work=tables.work and tables.work / "organisations",

@@ -19,7 +19,8 @@ class Tables:
     gives; `precision` how often the sender of each lead proved right; `content` the exchanges with their input tokens;
     `taken` the output tokens of every account; `work` a folder for what several questions read, which each asks for
     again where there is none. Where it was counted already, `said` is what `family_texts` gives, and `senders` what
-    `senders_by` gives by cluster of what is borne and not public.
+    `senders_by` gives by cluster of what is borne and not public. `owned` are the traits of members that tell their
+    owner, as `owners.owned` gives them.
     """
 
     templated: IbisTable
@@ -37,6 +38,7 @@ class Tables:
     work: Path | None = None
     said: IbisTable | None = None
     senders: IbisTable | None = None
+    owned: pa.Table | None = None
 
     @property
     def may_hold_prompts(self) -> bool:

@@ -85,6 +85,7 @@ HYPOTHESES: Final = (
     "public template",
     "reseller",
     "same items",
+    "several owners",
     "shared network",
     "small team",
     "verified organisation",

@@ -1,0 +1,49 @@
+"""Several customers, each in plain sight, that send the same wordings.
+
+Why:    two small firms that use one public prompt make a cluster: each one's card ties its own accounts, and the prompt
+        ties all. Nothing but the prompt says that the firms have to do with one another.
+Misses: a campaign too small or too ordinary to be proven a harvest that lets the accounts of each card name one
+        organisation, and shares exits, sign-ups and hours no more than chance.
+Source: own; hiding is what makes common control suspicious, and these hide nothing.
+"""
+
+from stillwatch.campaigns.coordination import TestResult
+from stillwatch.campaigns.facts import Facts, Owner
+from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, Finding, linked_beyond_content, nearness
+from stillwatch.campaigns.owners import OWNED_GROUPS
+
+NEEDS = ("accounts.organization_id",)
+MAX_ACCOUNTS = 12  # of an owner that gives no name, as of a small team
+OPEN_SHARE = 0.5  # of the members that must be of owners who give one
+
+
+def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
+    """Survives while no harvest is proven, for owners that give a name or are few, tied by wordings alone."""
+    name, owners = "several owners", facts.owners
+    in_sight = [owner for owner in owners if _gives_a_name(owner)]
+    share = sum(owner.accounts for owner in in_sight) / max(len(facts.members), 1)
+    near = nearness(share, OPEN_SHARE)
+    between = [group for group in linked_beyond_content(facts) if group not in OWNED_GROUPS]
+    hidden = max((owner.accounts for owner in owners if owner not in in_sight), default=0)
+    if len(owners) < 2:
+        because = "what cards, devices and names tie together is one owner's" if owners else "no owner is in sight"
+        return Finding(name, False, because, nearness=near)
+    if hidden > MAX_ACCOUNTS:
+        because = f"{hidden} accounts hang together by cards or devices and name no organisation in common"
+        return Finding(name, False, because, nearness=near)
+    if share < OPEN_SHARE:
+        because = f"{share:.0%} of the accounts are of an owner who gives a name"
+        return Finding(name, False, because, nearness=near)
+    if between:
+        because = f"owners that have nothing to do with one another do not share {' and '.join(between)}"
+        return Finding(name, False, because, nearness=near)
+    if harvest.result == "proven":
+        return Finding(
+            name, False, "that owners show themselves does not explain the harvest that is proven", nearness=1.0
+        )
+    because = f"{len(owners)} owners, in plain sight, send the same wordings, and nothing else ties them to one another"
+    return Finding(name, True, because, nearness=1.0)
+
+
+def _gives_a_name(owner: Owner) -> bool:
+    return owner.named >= OWNED_SHARE * owner.accounts

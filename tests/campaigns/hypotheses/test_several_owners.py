@@ -1,0 +1,55 @@
+"""Firms that show themselves and use one prompt are several customers, not one hand."""
+
+import pytest
+from tests.campaigns.clues import CONTENT, NETWORK, NOT_PROVEN, NOT_TESTED, PROVEN, facts, tie
+
+from stillwatch.campaigns import Facts, TestResult
+from stillwatch.campaigns.facts import Owner
+from stillwatch.campaigns.hypotheses.several_owners import MAX_ACCOUNTS, hypothesis
+
+NAMED, HIDDEN = Owner(6, 6), Owner(4, 0)
+CARDS = [CONTENT, tie("payment")]
+
+
+def two(*owners: Owner, **changes: object) -> Facts:
+    return facts(links=CARDS, owners=owners or (NAMED, HIDDEN), **changes)
+
+
+def test_two_firms_on_one_prompt_are_two_customers() -> None:
+    found = hypothesis(two(), NOT_PROVEN)
+    assert found.survives
+    assert found.because.startswith("2 owners, in plain sight")
+    assert hypothesis(two(), NOT_TESTED).survives
+    assert not found.coordinated, "they are under no common control"
+
+
+def test_a_firm_of_any_size_may_give_its_name_and_a_few_need_not() -> None:
+    assert hypothesis(two(Owner(50, 40), HIDDEN), NOT_PROVEN).survives
+    assert hypothesis(two(NAMED, Owner(MAX_ACCOUNTS, 0)), NOT_PROVEN).survives
+
+
+@pytest.mark.parametrize(
+    ("case", "harvest"),
+    [
+        (two(NAMED), NOT_PROVEN),
+        (facts(links=CARDS), NOT_PROVEN),
+        (two(NAMED, Owner(MAX_ACCOUNTS + 1, 10)), NOT_PROVEN),
+        (two(Owner(5, 5), HIDDEN), NOT_PROVEN),
+        (two(Owner(8, 6), HIDDEN), NOT_PROVEN),
+        (facts(links=[*CARDS, NETWORK], owners=[NAMED, HIDDEN]), NOT_PROVEN),
+        (facts(links=[*CARDS, tie("crossing")], owners=[NAMED, HIDDEN]), NOT_PROVEN),
+        (two(), PROVEN),
+    ],
+    ids=[
+        "one firm",
+        "nobody shows himself",
+        "many who give no name",
+        "most give no name",
+        "some give another name",
+        "the same exits",
+        "cards and exits across",
+        "a proven harvest",
+    ],
+)
+def test_others_are_one_hand(case: Facts, harvest: TestResult) -> None:
+    assert not hypothesis(case, harvest).survives
