@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +41,8 @@ class Tally:
 class Intake:
     """Signals of every exchange once, the accounts, and what was left out.
 
-    `columns` are those of the signals that hold anything, `foreign` the numbers of artefacts that an account sent back
-    without having been issued them; null when nobody looked.
+    `columns` are those of the signals that hold anything, `foreign` the artefacts that an account sent back without
+    having been issued them; null when nobody looked.
     """
 
     signals: IbisTable
@@ -54,7 +55,7 @@ class Intake:
     rejected: pa.Table
     exemplars: dict[str, tuple[str, str]]
     columns: frozenset[str] | None = None
-    foreign: npt.NDArray[np.uint64] | None = None
+    foreign: rollups.Foreign | None = None
 
 
 def filled(signals: pa.RecordBatch | pa.Table) -> set[str]:
@@ -71,7 +72,7 @@ def intake(
     progress: Callable[[str, int, int], None],
     packed: bool = False,
 ) -> Intake:
-    """Read every input and derive signals on the way in; `packed` keeps vectors as bytes, as in `packed_vectors`.
+    """Read every input and derive signals on the way in; `packed` keeps them as in `packed_signals`.
 
     Raises:
         InputError: nothing matches an input pattern. Rejected rows are for the caller to judge (`too_many_rejected`).
@@ -81,11 +82,14 @@ def intake(
     tally = Tally()
     batches = _batches(files, settings, key, tally, progress)
     columns: set[str] = set()
+    lock = Lock()
 
     def measured(batch: pa.RecordBatch) -> pa.RecordBatch:
         found = numbered_signals(batch, key)
-        columns.update(filled(found))
-        return packed_vectors(found) if packed else found
+        with lock:
+            columns.update(filled(found))
+            tally.artefacts.add(found)
+        return packed_signals(found) if packed else found
 
     schema = PACKED_SIGNALS if packed else NUMBERED_SIGNALS
     derived = engine.map_batches(batches, measured, schema, work / "signals")
@@ -117,14 +121,20 @@ def numbered_signals(batch: pa.RecordBatch, key: ingest.Key) -> pa.RecordBatch:
     return ingest.with_exchange_keys(signals(batch, _SIGNALS), key)
 
 
-def packed_vectors(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Numbered signals with the bytes of each vector in its place: written and read as one value, not as a list."""
-    columns = [_bytes(values) if pa.types.is_fixed_size_list(values.type) else values for values in batch.columns]
+def packed_signals(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Numbered signals with bytes in the place of lists, written and read as one value."""
+    columns = [_bytes(batch[name]) for name in PACKED_SIGNALS.names]
     return pa.RecordBatch.from_arrays(columns, schema=PACKED_SIGNALS)
 
 
-def _bytes(vectors: pa.FixedSizeListArray) -> pa.Array:
-    """The same memory as values of so many bytes."""
+def _bytes(values: pa.Array) -> pa.Array:
+    """Artefacts in half the memory, vectors in the same; anything else as it is."""
+    if pa.types.is_list(values.type):
+        return rollups.artefact_bytes(values)
+    return _vector_bytes(values) if pa.types.is_fixed_size_list(values.type) else values
+
+
+def _vector_bytes(vectors: pa.FixedSizeListArray) -> pa.Array:
     validity, kind = vectors.buffers()[0], _packed(vectors.type)
     numbers = vectors.values.slice(0, (vectors.offset + len(vectors)) * vectors.type.list_size)
     return pa.Array.from_buffers(
@@ -133,6 +143,8 @@ def _bytes(vectors: pa.FixedSizeListArray) -> pa.Array:
 
 
 def _packed(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.binary()
     if not pa.types.is_fixed_size_list(kind):
         return kind
     return pa.binary(kind.list_size * kind.value_type.bit_width // 8)
@@ -216,7 +228,6 @@ def _batches(
         if batch.exchanges.num_rows:
             lots = rollups.id_hashes(batch.exchanges["exchange_id"])
             tally.ids.add(lots)
-            tally.artefacts.add(batch.exchanges)
             if settings.exemplars:
                 sample(batch.exchanges, lots, tally)
             yield batch.exchanges

@@ -2,10 +2,11 @@
 
 from stillwatch.rollups.activity import activity, merged_activity
 from stillwatch.rollups.content import EMBEDDINGS_PER_DAY, chosen, content, day, embedded, sampled, unsampled
-from stillwatch.rollups.foreign import SeenArtefacts, prefixes
+from stillwatch.rollups.foreign import Foreign, SeenArtefacts, artefact_bytes, prefixes
 from stillwatch.rollups.replays import (
     daily_artefacts,
     exchanged_artefacts,
+    handling,
     merged_artefacts,
     replay_traits,
     replays,
@@ -16,6 +17,7 @@ from stillwatch.rollups.traits import account_traits, appearances, daily_traits,
 from stillwatch.rollups.unique import (
     MOST_SUSPECTS,
     Hashes,
+    Numbers,
     SeenIds,
     id_hashes,
     repeated_ids,
@@ -26,12 +28,15 @@ from stillwatch.rollups.unique import (
 __all__ = [
     "EMBEDDINGS_PER_DAY",
     "MOST_SUSPECTS",
+    "Foreign",
     "Hashes",
+    "Numbers",
     "SeenArtefacts",
     "SeenIds",
     "account_traits",
     "activity",
     "appearances",
+    "artefact_bytes",
     "chosen",
     "content",
     "daily_artefacts",
@@ -40,6 +45,7 @@ __all__ = [
     "embedded",
     "exchange_traits",
     "exchanged_artefacts",
+    "handling",
     "id_hashes",
     "merged_activity",
     "merged_artefacts",
