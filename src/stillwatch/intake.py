@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,7 +32,7 @@ class Tally:
     exemplars: dict[str, tuple[str, str]] = field(default_factory=dict)
     lots: dict[str, int] = field(default_factory=dict)  # of the exemplars: hashes of their ids
     sample_one_in: int = 1
-    ids: rollups.SeenIds = field(default_factory=rollups.SeenIds)
+    ids: rollups.SeenNumbers = field(default_factory=rollups.SeenNumbers)
     artefacts: rollups.SeenArtefacts = field(default_factory=rollups.SeenArtefacts)
 
 
@@ -88,6 +87,7 @@ def intake(
         found = numbered_signals(batch, key)
         with lock:
             columns.update(filled(found))
+            tally.ids.add(found["exchange_key"].to_numpy())
             tally.artefacts.add(found)
         return packed_signals(found) if packed else found
 
@@ -122,7 +122,7 @@ def numbered_signals(batch: pa.RecordBatch, key: ingest.Key) -> pa.RecordBatch:
 
 
 def packed_signals(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Numbered signals with bytes in the place of lists, written and read as one value."""
+    """Numbered signals with bytes in the place of lists, written and read as one value, and without other ids."""
     columns = [_bytes(batch[name]) for name in PACKED_SIGNALS.names]
     return pa.RecordBatch.from_arrays(columns, schema=PACKED_SIGNALS)
 
@@ -151,18 +151,18 @@ def _packed(kind: pa.DataType) -> pa.DataType:
 
 
 def without_repeats(
-    derived: IbisTable, hashes: npt.NDArray[np.uint64] | None, engine: Engine, work: Path
+    derived: IbisTable, numbers: rollups.Numbers | None, engine: Engine, work: Path
 ) -> tuple[IbisTable, int]:
-    """The signals without the repeats of an id, and how many those were. No hash of an id comes twice: no id does.
+    """The signals without the repeats of an exchange, and how many those were.
 
-    `hashes` are those that came twice, null when nobody kept count.
+    `numbers` are those of exchanges that came twice, null when nobody kept count.
     """
-    if hashes is not None and not len(hashes):
+    if numbers is not None and not len(numbers):
         return derived, 0
     among = None
-    if hashes is not None and len(hashes) <= rollups.MOST_SUSPECTS:
-        among = engine.memory(rollups.suspects(derived, hashes))
-    repeated = engine.write(rollups.repeated_ids(derived, among), work / "repeated.parquet")
+    if numbers is not None and len(numbers) <= rollups.MOST_REPEATED:
+        among = engine.memory(pa.table({"exchange_key": numbers}))
+    repeated = engine.write(rollups.repeated_exchanges(derived, among), work / "repeated.parquet")
     duplicates = int(repeated.surplus.sum().to_pyarrow().as_py() or 0)
     if duplicates:
         derived = engine.write(rollups.unique_exchanges(derived, repeated), work / "unique.parquet")
@@ -226,10 +226,8 @@ def _batches(
             tally.rejected.append(batch.rejected)
         progress("ingest", finished + batch.bytes_read, total)
         if batch.exchanges.num_rows:
-            lots = rollups.id_hashes(batch.exchanges["exchange_id"])
-            tally.ids.add(lots)
             if settings.exemplars:
-                sample(batch.exchanges, lots, tally)
+                sample(batch.exchanges, tally)
             yield batch.exchanges
     progress("ingest", total, total)
 
@@ -250,8 +248,11 @@ def _as_dictionary(field: pa.Field) -> pa.Field:
     return field.with_type(pa.dictionary(pa.int32(), pa.string())) if is_repeated else field
 
 
-def sample(batch: pa.RecordBatch, lots: npt.NDArray[np.uint64], tally: Tally) -> None:
+def sample(batch: pa.RecordBatch, tally: Tally) -> None:
     """Keep one prompt in `sample_one_in`, chosen by a hash of the id, so that the order of files does not matter."""
+    if batch["prompt"].null_count == batch.num_rows:
+        return
+    lots = rollups.id_hashes(batch["exchange_id"])
     drawn = (lots % np.uint64(tally.sample_one_in) == 0) & batch["prompt"].is_valid().to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(drawn)
     if not len(rows):
@@ -274,4 +275,6 @@ def thin(tally: Tally) -> None:
 
 _SIGNALS = _encoded(arrow_schema(SIGNALS), SIGNALS.names)
 NUMBERED_SIGNALS = _SIGNALS.append(ingest.EXCHANGE_KEY)  # as a batch is read from files, and as a stream keeps it
-PACKED_SIGNALS = pa.schema([field.with_type(_packed(field.type)) for field in NUMBERED_SIGNALS])
+PACKED_SIGNALS = pa.schema(
+    [f.with_type(_packed(f.type)) for f in NUMBERED_SIGNALS if f.name not in ("exchange_id", "session_id")]
+)

@@ -15,24 +15,23 @@ from stillwatch.rollups.replays import (
 from stillwatch.rollups.starts import session_starts, sessions, spans
 from stillwatch.rollups.traits import account_traits, appearances, daily_traits, exchange_traits, merged_traits
 from stillwatch.rollups.unique import (
-    MOST_SUSPECTS,
+    MOST_REPEATED,
     Hashes,
     Numbers,
-    SeenIds,
+    SeenNumbers,
     id_hashes,
-    repeated_ids,
-    suspects,
+    repeated_exchanges,
     unique_exchanges,
 )
 
 __all__ = [
     "EMBEDDINGS_PER_DAY",
-    "MOST_SUSPECTS",
+    "MOST_REPEATED",
     "Foreign",
     "Hashes",
     "Numbers",
     "SeenArtefacts",
-    "SeenIds",
+    "SeenNumbers",
     "account_traits",
     "activity",
     "appearances",
@@ -51,7 +50,7 @@ __all__ = [
     "merged_artefacts",
     "merged_traits",
     "prefixes",
-    "repeated_ids",
+    "repeated_exchanges",
     "replay_traits",
     "replays",
     "sampled",
@@ -59,7 +58,6 @@ __all__ = [
     "sessions",
     "shared_artefacts",
     "spans",
-    "suspects",
     "unique_exchanges",
     "unsampled",
 ]

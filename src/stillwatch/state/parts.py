@@ -87,7 +87,7 @@ def write_parts(signals: IbisTable, engine: Engine, folder: Path) -> None:
 
 def filled_columns(signals: IbisTable) -> frozenset[str]:
     """Names of the columns of the signals that hold anything."""
-    held = {name: signals[name].notnull().any() for name in SIGNALS.names}
+    held = {name: signals[name].notnull().any() for name in SIGNALS.names if name in signals.columns}
     row = signals.aggregate(**held).to_pyarrow().to_pylist()[0]
     return frozenset(name for name, holds in row.items() if holds)
 
