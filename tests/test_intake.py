@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.flow import planted
@@ -74,13 +75,20 @@ def test_vectors_kept_as_bytes_are_those_of_the_lists(logs: Path, tmp_path: Path
             work = tmp_path / f"packed-{packed}"
             options = {"key": ingest.Key(b"0" * 32), "work": work, "progress": lambda *_: None}
             tables.append(
-                intake(settings, engine, **options, packed=packed).signals.to_pyarrow().sort_by("exchange_id")
+                intake(settings, engine, **options, packed=packed).signals.to_pyarrow().sort_by("exchange_key")
             )
     for name, kind in (("sketch", np.int64), ("words", np.int16), ("embedding", np.int8)):
         lists, packed_rows = (table[name].to_pylist() for table in tables)
         assert [row and np.array(row, kind).tobytes() for row in lists] == packed_rows
         assert 0 < packed_rows.count(None) < 50
-    rest = [name for name in tables[0].column_names if name not in ("sketch", "words", "embedding")]
+    for name in ("reasoning_issued", "reasoning_replayed"):
+        lists, packed_rows = (table[name].to_pylist() for table in tables)
+        assert [row and bytes.fromhex("".join(row)) for row in lists] == packed_rows
+    left_out = set(tables[0].column_names) - set(tables[1].column_names)
+    assert left_out == {"exchange_id", "session_id"}
+    rest = [name for name in tables[1].column_names if not pa.types.is_binary(tables[1][name].type)]
+    rest = [name for name in rest if not pa.types.is_fixed_size_binary(tables[1][name].type)]
+    assert len(rest) == len(tables[0].column_names) - 7
     assert tables[0].select(rest).equals(tables[1].select(rest))
 
 

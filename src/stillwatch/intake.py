@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,7 +32,7 @@ class Tally:
     exemplars: dict[str, tuple[str, str]] = field(default_factory=dict)
     lots: dict[str, int] = field(default_factory=dict)  # of the exemplars: hashes of their ids
     sample_one_in: int = 1
-    ids: rollups.SeenIds = field(default_factory=rollups.SeenIds)
+    ids: rollups.SeenNumbers = field(default_factory=rollups.SeenNumbers)
     artefacts: rollups.SeenArtefacts = field(default_factory=rollups.SeenArtefacts)
 
 
@@ -40,8 +40,8 @@ class Tally:
 class Intake:
     """Signals of every exchange once, the accounts, and what was left out.
 
-    `columns` are those of the signals that hold anything, `foreign` the numbers of artefacts that an account sent back
-    without having been issued them; null when nobody looked.
+    `columns` are those of the signals that hold anything, `foreign` the artefacts that an account sent back without
+    having been issued them; null when nobody looked.
     """
 
     signals: IbisTable
@@ -54,7 +54,7 @@ class Intake:
     rejected: pa.Table
     exemplars: dict[str, tuple[str, str]]
     columns: frozenset[str] | None = None
-    foreign: npt.NDArray[np.uint64] | None = None
+    foreign: rollups.Foreign | None = None
 
 
 def filled(signals: pa.RecordBatch | pa.Table) -> set[str]:
@@ -71,7 +71,7 @@ def intake(
     progress: Callable[[str, int, int], None],
     packed: bool = False,
 ) -> Intake:
-    """Read every input and derive signals on the way in; `packed` keeps vectors as bytes, as in `packed_vectors`.
+    """Read every input and derive signals on the way in; `packed` keeps them as in `packed_signals`.
 
     Raises:
         InputError: nothing matches an input pattern. Rejected rows are for the caller to judge (`too_many_rejected`).
@@ -81,11 +81,15 @@ def intake(
     tally = Tally()
     batches = _batches(files, settings, key, tally, progress)
     columns: set[str] = set()
+    lock = Lock()
 
     def measured(batch: pa.RecordBatch) -> pa.RecordBatch:
         found = numbered_signals(batch, key)
-        columns.update(filled(found))
-        return packed_vectors(found) if packed else found
+        with lock:
+            columns.update(filled(found))
+            tally.ids.add(found["exchange_key"].to_numpy())
+            tally.artefacts.add(found)
+        return packed_signals(found) if packed else found
 
     schema = PACKED_SIGNALS if packed else NUMBERED_SIGNALS
     derived = engine.map_batches(batches, measured, schema, work / "signals")
@@ -117,14 +121,20 @@ def numbered_signals(batch: pa.RecordBatch, key: ingest.Key) -> pa.RecordBatch:
     return ingest.with_exchange_keys(signals(batch, _SIGNALS), key)
 
 
-def packed_vectors(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Numbered signals with the bytes of each vector in its place: written and read as one value, not as a list."""
-    columns = [_bytes(values) if pa.types.is_fixed_size_list(values.type) else values for values in batch.columns]
+def packed_signals(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Numbered signals with bytes in the place of lists, written and read as one value, and without other ids."""
+    columns = [_bytes(batch[name]) for name in PACKED_SIGNALS.names]
     return pa.RecordBatch.from_arrays(columns, schema=PACKED_SIGNALS)
 
 
-def _bytes(vectors: pa.FixedSizeListArray) -> pa.Array:
-    """The same memory as values of so many bytes."""
+def _bytes(values: pa.Array) -> pa.Array:
+    """Artefacts in half the memory, vectors in the same; anything else as it is."""
+    if pa.types.is_list(values.type):
+        return rollups.artefact_bytes(values)
+    return _vector_bytes(values) if pa.types.is_fixed_size_list(values.type) else values
+
+
+def _vector_bytes(vectors: pa.FixedSizeListArray) -> pa.Array:
     validity, kind = vectors.buffers()[0], _packed(vectors.type)
     numbers = vectors.values.slice(0, (vectors.offset + len(vectors)) * vectors.type.list_size)
     return pa.Array.from_buffers(
@@ -133,24 +143,26 @@ def _bytes(vectors: pa.FixedSizeListArray) -> pa.Array:
 
 
 def _packed(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.binary()
     if not pa.types.is_fixed_size_list(kind):
         return kind
     return pa.binary(kind.list_size * kind.value_type.bit_width // 8)
 
 
 def without_repeats(
-    derived: IbisTable, hashes: npt.NDArray[np.uint64] | None, engine: Engine, work: Path
+    derived: IbisTable, numbers: rollups.Numbers | None, engine: Engine, work: Path
 ) -> tuple[IbisTable, int]:
-    """The signals without the repeats of an id, and how many those were. No hash of an id comes twice: no id does.
+    """The signals without the repeats of an exchange, and how many those were.
 
-    `hashes` are those that came twice, null when nobody kept count.
+    `numbers` are those of exchanges that came twice, null when nobody kept count.
     """
-    if hashes is not None and not len(hashes):
+    if numbers is not None and not len(numbers):
         return derived, 0
     among = None
-    if hashes is not None and len(hashes) <= rollups.MOST_SUSPECTS:
-        among = engine.memory(rollups.suspects(derived, hashes))
-    repeated = engine.write(rollups.repeated_ids(derived, among), work / "repeated.parquet")
+    if numbers is not None and len(numbers) <= rollups.MOST_REPEATED:
+        among = engine.memory(pa.table({"exchange_key": numbers}))
+    repeated = engine.write(rollups.repeated_exchanges(derived, among), work / "repeated.parquet")
     duplicates = int(repeated.surplus.sum().to_pyarrow().as_py() or 0)
     if duplicates:
         derived = engine.write(rollups.unique_exchanges(derived, repeated), work / "unique.parquet")
@@ -214,11 +226,8 @@ def _batches(
             tally.rejected.append(batch.rejected)
         progress("ingest", finished + batch.bytes_read, total)
         if batch.exchanges.num_rows:
-            lots = rollups.id_hashes(batch.exchanges["exchange_id"])
-            tally.ids.add(lots)
-            tally.artefacts.add(batch.exchanges)
             if settings.exemplars:
-                sample(batch.exchanges, lots, tally)
+                sample(batch.exchanges, tally)
             yield batch.exchanges
     progress("ingest", total, total)
 
@@ -239,8 +248,11 @@ def _as_dictionary(field: pa.Field) -> pa.Field:
     return field.with_type(pa.dictionary(pa.int32(), pa.string())) if is_repeated else field
 
 
-def sample(batch: pa.RecordBatch, lots: npt.NDArray[np.uint64], tally: Tally) -> None:
+def sample(batch: pa.RecordBatch, tally: Tally) -> None:
     """Keep one prompt in `sample_one_in`, chosen by a hash of the id, so that the order of files does not matter."""
+    if batch["prompt"].null_count == batch.num_rows:
+        return
+    lots = rollups.id_hashes(batch["exchange_id"])
     drawn = (lots % np.uint64(tally.sample_one_in) == 0) & batch["prompt"].is_valid().to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(drawn)
     if not len(rows):
@@ -263,4 +275,6 @@ def thin(tally: Tally) -> None:
 
 _SIGNALS = _encoded(arrow_schema(SIGNALS), SIGNALS.names)
 NUMBERED_SIGNALS = _SIGNALS.append(ingest.EXCHANGE_KEY)  # as a batch is read from files, and as a stream keeps it
-PACKED_SIGNALS = pa.schema([field.with_type(_packed(field.type)) for field in NUMBERED_SIGNALS])
+PACKED_SIGNALS = pa.schema(
+    [f.with_type(_packed(f.type)) for f in NUMBERED_SIGNALS if f.name not in ("exchange_id", "session_id")]
+)

@@ -24,7 +24,6 @@ from stillwatch import ingest
 from stillwatch.engines.base import FILE_COLUMN, ROW_COLUMN, Cluster, IbisTable, Mailbox, ParquetLogs, StreamFunction
 from stillwatch.intake import MAX_EXEMPLARS, Intake, Tally, account_rows, field_map_of, sample, thin, without_repeats
 from stillwatch.records import REJECTED, SIGNALS, arrow_schema
-from stillwatch.rollups import id_hashes
 from stillwatch.settings import Settings
 from stillwatch.signals import signals
 
@@ -181,7 +180,7 @@ def _measured(judged: Iterator[Judged], task: _Task, one_in: int) -> Iterator[pa
     for file, exchanges, rejected in judged:
         if exchanges.num_rows:
             if task.one_in is not None:
-                sample(exchanges, id_hashes(exchanges["exchange_id"]), tally)
+                sample(exchanges, tally)
             yield _placed(ingest.with_exchange_keys(signals(exchanges), key), file)
         if rejected.num_rows:
             refused = {_FILE: pa.array([file] * rejected.num_rows), _REJECTED[0]: rejected["line"]}

@@ -22,6 +22,7 @@ from tests.flow import planted
 from stillwatch.engines.base import Engine
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.records import SIGNALS
+from stillwatch.rollups.foreign import ARTEFACT_BYTES
 from stillwatch.scan import Scanned, scan
 from stillwatch.settings import Settings
 
@@ -140,6 +141,8 @@ def _scan(world: Path, out: Path, progress: Any, **flags: Any) -> Scanned:
 def _rows(result: pa.Table | pa.ChunkedArray) -> list[str]:
     """Names and rows as text, in an order of their own. DuckDB reads its whole sums back from Parquet as doubles."""
     table = result if isinstance(result, pa.Table) else pa.table({"value": result})
+    if not {"exchange_key", "session_id"}.isdisjoint(table.column_names):  # signals; ids that a scan here leaves out
+        table = table.select([name for name in table.column_names if name not in ("exchange_id", "session_id")])
     rows = sorted(repr([_plain(name, value) for name, value in row.items()]) for row in table.to_pylist())
     return [", ".join(table.column_names), *rows]
 
@@ -151,7 +154,9 @@ def _once(result: pa.Table) -> list[str]:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """The value; a vector that is kept as bytes here is a list there."""
+    """The value; a vector that is kept as bytes here is a list there, as artefacts are."""
+    if isinstance(value, bytes) and name.startswith("reasoning_"):
+        return [value[at : at + ARTEFACT_BYTES].hex() for at in range(0, len(value), ARTEFACT_BYTES)]
     if isinstance(value, bytes):
         return np.frombuffer(value, SIGNALS.column(name).type.value_type.to_pandas_dtype()).tolist()
     return int(value) if isinstance(value, float) and value.is_integer() else value

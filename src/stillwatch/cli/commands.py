@@ -18,6 +18,7 @@ from stillwatch.cli.output import (
     As,
     Format,
     Out,
+    importing,
     in_utc,
     print_campaigns,
     print_rows,
@@ -186,8 +187,9 @@ def scan(
 
     Example: stillwatch scan 'logs/*.jsonl.gz' --accounts accounts.csv --out out
     """
-    from stillwatch.scan import scan as run_scan
-    from stillwatch.settings import Settings
+    with importing():
+        from stillwatch.scan import scan as run_scan
+        from stillwatch.settings import Settings
 
     settings = Settings(
         logs=tuple(logs),

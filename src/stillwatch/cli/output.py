@@ -1,6 +1,7 @@
 """What every command shares: options, tables on standard output, words and progress on standard error."""
 
 import csv
+import gc
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,17 @@ CAMPAIGN_COLUMNS = (
     "last seen",
     WORDS_COLUMN,
 )
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """A block that imports: nobody looks for garbage in what it makes, then or later, as none of it ever is."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def in_utc(moment: datetime | None) -> datetime | None:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stillwatch.cli.commands import EXIT_CAMPAIGNS, app
-from stillwatch.cli.output import As, Format, Out, in_utc, print_campaigns, print_rows, progress_bars, say, say_summary
+from stillwatch.cli.output import (
+    As,
+    Format,
+    Out,
+    importing,
+    in_utc,
+    print_campaigns,
+    print_rows,
+    progress_bars,
+    say,
+    say_summary,
+)
 from stillwatch.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -41,8 +52,9 @@ def ingest(
 
     No prompt and no exchange id is kept. Example: stillwatch ingest 'logs/2026-02-03/*.jsonl.gz' --state state
     """
-    from stillwatch.settings import Settings
-    from stillwatch.upkeep import take_in
+    with importing():
+        from stillwatch.settings import Settings
+        from stillwatch.upkeep import take_in
 
     settings = Settings(
         logs=tuple(logs),
@@ -101,8 +113,9 @@ def detect(
 
     Example: stillwatch detect --state state --days 30 --out out
     """
-    from stillwatch.scan import detect as run_detect
-    from stillwatch.settings import Settings
+    with importing():
+        from stillwatch.scan import detect as run_detect
+        from stillwatch.settings import Settings
 
     settings = Settings(
         logs=(),

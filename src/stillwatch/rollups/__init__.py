@@ -2,10 +2,11 @@
 
 from stillwatch.rollups.activity import activity, merged_activity
 from stillwatch.rollups.content import EMBEDDINGS_PER_DAY, chosen, content, day, embedded, sampled, unsampled
-from stillwatch.rollups.foreign import SeenArtefacts, prefixes
+from stillwatch.rollups.foreign import Foreign, SeenArtefacts, artefact_bytes, prefixes
 from stillwatch.rollups.replays import (
     daily_artefacts,
     exchanged_artefacts,
+    handling,
     merged_artefacts,
     replay_traits,
     replays,
@@ -14,24 +15,27 @@ from stillwatch.rollups.replays import (
 from stillwatch.rollups.starts import session_starts, sessions, spans
 from stillwatch.rollups.traits import account_traits, appearances, daily_traits, exchange_traits, merged_traits
 from stillwatch.rollups.unique import (
-    MOST_SUSPECTS,
+    MOST_REPEATED,
     Hashes,
-    SeenIds,
+    Numbers,
+    SeenNumbers,
     id_hashes,
-    repeated_ids,
-    suspects,
+    repeated_exchanges,
     unique_exchanges,
 )
 
 __all__ = [
     "EMBEDDINGS_PER_DAY",
-    "MOST_SUSPECTS",
+    "MOST_REPEATED",
+    "Foreign",
     "Hashes",
+    "Numbers",
     "SeenArtefacts",
-    "SeenIds",
+    "SeenNumbers",
     "account_traits",
     "activity",
     "appearances",
+    "artefact_bytes",
     "chosen",
     "content",
     "daily_artefacts",
@@ -40,12 +44,13 @@ __all__ = [
     "embedded",
     "exchange_traits",
     "exchanged_artefacts",
+    "handling",
     "id_hashes",
     "merged_activity",
     "merged_artefacts",
     "merged_traits",
     "prefixes",
-    "repeated_ids",
+    "repeated_exchanges",
     "replay_traits",
     "replays",
     "sampled",
@@ -53,7 +58,6 @@ __all__ = [
     "sessions",
     "shared_artefacts",
     "spans",
-    "suspects",
     "unique_exchanges",
     "unsampled",
 ]

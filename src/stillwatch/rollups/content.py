@@ -26,8 +26,8 @@ def content(signals: IbisTable) -> IbisTable:
 def unsampled(signals: IbisTable) -> IbisTable:
     """The same, with all embeddings."""
     place = ibis.coalesce(signals.client_ip_prefix, signals.client_ip)
-    kept = signals.drop("exchange_id").rename(exchange_id="exchange_key").mutate(place=place)
-    return kept.select(*CONTENT.names)
+    rest = [name for name in CONTENT.names if name not in ("exchange_id", "place")]
+    return signals.select(*rest, exchange_id=signals.exchange_key, place=place).select(*CONTENT.names)
 
 
 def sampled(rows: IbisTable) -> IbisTable:

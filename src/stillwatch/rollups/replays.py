@@ -21,15 +21,17 @@ Source: Anthropic (2026), "Detecting and countering misuse of AI: September 2026
 """
 
 import ibis
+import ibis.expr.datatypes as dt
 
 from stillwatch.engines.base import IbisTable
-from stillwatch.rollups.foreign import NUMBER_CHARS
+from stillwatch.rollups.foreign import ARTEFACT_BYTES, NUMBER_CHARS
 from stillwatch.rollups.sums import total
 
 PUBLISHED_OWNERS = 8  # foreign owners; fewer strangers seldom meet over one transcript, more is what the web does
 MIN_INTRODUCTIONS = 3  # exchanges in which an account sent back foreign artefacts that it had never sent before
 
 DAY_S = 86_400
+_DIGITS = 2 * ARTEFACT_BYTES
 _ISSUED_AND_REPLAYED = (("reasoning_issued", True), ("reasoning_replayed", False))
 
 
@@ -38,15 +40,29 @@ def daily_artefacts(signals: IbisTable) -> IbisTable:
     return merged_artefacts(ibis.union(*[_handled(signals, *side) for side in _ISSUED_AND_REPLAYED]), daily=True)
 
 
-def exchanged_artefacts(signals: IbisTable, among: IbisTable | None = None) -> IbisTable:
+@ibis.udf.scalar.builtin(name="hex")
+def _digits(value: dt.Binary) -> dt.String:
+    """Bytes spelt in hexadecimal digits, by the engine."""
+
+
+def handling(signals: IbisTable, exchanges: IbisTable) -> IbisTable:
+    """What the ledger reads of the exchanges with the numbers in `exchanges`."""
+    columns = ("account_id", "organization_id", "started_at", *(column for column, _ in _ISSUED_AND_REPLAYED))
+    return signals.semi_join(exchanges, "exchange_key").select(*columns)
+
+
+def exchanged_artefacts(
+    signals: IbisTable, among: IbisTable | None = None, holding: IbisTable | None = None
+) -> IbisTable:
     """Artefacts sent back by an account that was not issued them, as in `records.ARTEFACTS`: the ledger has no other.
 
     The organisation is the one that the account names in any exchange with artefacts. `among` has the `prefix` of all
-    artefacts that may be such; left out, any may be.
+    artefacts that may be such, `holding` the exchanges that they stand in; left out, any may be.
     """
-    issued, replayed = (_handled(signals, *side, among=among) for side in _ISSUED_AND_REPLAYED)
-    handling = signals.filter((signals.reasoning_issued.length() > 0) | (signals.reasoning_replayed.length() > 0))
-    return _sent_back(issued, replayed, naming=handling)
+    rows = signals if holding is None else holding
+    issued, replayed = (_handled(rows, *side, among=among) for side in _ISSUED_AND_REPLAYED)
+    is_handling = ibis.or_(*(_is_any(signals[column]) for column, _ in _ISSUED_AND_REPLAYED))
+    return _sent_back(issued, replayed, naming=signals.filter(is_handling))
 
 
 def shared_artefacts(partial: IbisTable) -> IbisTable:
@@ -83,22 +99,33 @@ def merged_artefacts(partial: IbisTable, *, daily: bool = False) -> IbisTable:
 def _handled(signals: IbisTable, column: str, is_issued: bool, among: IbisTable | None = None) -> IbisTable:
     """One row per artefact of each exchange; with `among`, of those that begin with one of its prefixes."""
     rows = signals.filter(signals[column].notnull())
-    named = rows.select(
-        "account_id",
-        "organization_id",
-        day=(rows.started_at.epoch_seconds() // DAY_S).cast("int64"),
-        artefact=_each_once(rows[column]).unnest(),
-        first_at=rows.started_at,
-        last_at=rows.started_at,
+    named = _spelt(
+        rows.select(
+            "account_id",
+            "organization_id",
+            day=(rows.started_at.epoch_seconds() // DAY_S).cast("int64"),
+            artefact=rows[column],
+            first_at=rows.started_at,
+            last_at=rows.started_at,
+        )
     )
     if among is not None:
         named = named.mutate(prefix=named.artefact.substr(0, NUMBER_CHARS)).semi_join(among, "prefix").drop("prefix")
     return named.mutate(is_issued=ibis.literal(is_issued), exchanges=ibis.literal(1, type="int64"))
 
 
-def _each_once(artefacts: IbisTable) -> IbisTable:
-    """The lists without repeats; most have one artefact and need no look."""
-    return ibis.ifelse(artefacts.length() > 1, artefacts.unique(), artefacts)
+def _is_any(artefacts: IbisTable) -> IbisTable:
+    return artefacts.notnull() if artefacts.type().is_binary() else artefacts.length() > 0
+
+
+def _spelt(rows: IbisTable) -> IbisTable:
+    """A row for each different artefact of lists in `artefact`, or of bytes as in `foreign.artefact_bytes`."""
+    if not rows.artefact.type().is_binary():  # most lists have one artefact; then they need no look for repeats
+        once = ibis.ifelse(rows.artefact.length() > 1, rows.artefact.unique(), rows.artefact)
+        return rows.mutate(artefact=once.unnest())
+    spelt = rows.mutate(artefact=_digits(rows.artefact).lower())
+    placed = spelt.mutate(place=ibis.range(spelt.artefact.length() // _DIGITS).unnest())
+    return placed.mutate(artefact=placed.artefact.substr(placed.place * _DIGITS, _DIGITS)).drop("place")
 
 
 def replays(handled: IbisTable, accounts: IbisTable) -> IbisTable:

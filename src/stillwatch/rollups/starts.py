@@ -43,8 +43,11 @@ def spans(signals: IbisTable) -> IbisTable:
 
 
 def session_starts(stretches: IbisTable) -> IbisTable:
-    """One row per account and minute in which a session began: account_id, minute (whole minutes since 1970, UTC)."""
+    """One row per account and minute in which a session began: account_id, minute (whole minutes since 1970, UTC).
+
+    No two of an account begin in one minute: the silence between them is longer.
+    """
     before = ibis.window(group_by="account_id", order_by=["first_s", "last_s"], rows=(None, -1))
     timed = stretches.mutate(silence=stretches.first_s - stretches.last_s.max().over(before))
     begun = timed.filter(timed.silence.isnull() | (timed.silence > SILENCE_S))
-    return begun.select("account_id", minute=(begun.first_s // MINUTE_S).cast("int64")).distinct()
+    return begun.select("account_id", minute=(begun.first_s // MINUTE_S).cast("int64"))

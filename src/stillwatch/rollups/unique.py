@@ -1,12 +1,12 @@
-"""One row per exchange id: the same request may stand in two files, or be delivered twice.
+"""One row per exchange: the same request may stand in two files, or be delivered twice.
 
 Why:    gateways retry their log deliveries; counting twice would inflate exposure and invent templates.
-Misses: the same request logged under two ids.
+Misses: the same request logged under two ids; two ids with one number, as `ingest.exchange_keys` says how seldom.
 Source: own; which copy stays depends on its content only, so the order of files and rows does not matter. The hash is
         a product and the finaliser of MurmurHash3, by Austin Appleby (public domain).
 
-Grouping every id to find the few that repeat costs more than reading them. Equal ids have equal hashes, so while the
-ids pass by, their hashes are kept; only ids whose hash comes twice are compared as texts.
+An exchange is known by its number under the key. Grouping all of them to find the few that repeat costs more than
+reading them: while they pass by they are kept, and sorted when all have.
 """
 
 from dataclasses import dataclass, field
@@ -19,39 +19,40 @@ from numba import njit
 
 from stillwatch.engines.base import IbisTable
 
-MOST_HASHES = 1 << 26  # eight bytes each; of more ids than that all are grouped, which the engine can spill
-MOST_SUSPECTS = 1 << 20  # ids whose hash repeats; of more than that all are grouped
+MOST_NUMBERS = 1 << 26  # eight bytes each; of more than that all are grouped, which the engine can spill
+MOST_REPEATED = 1 << 20  # of more than that all are grouped
 _TIE_BREAKERS = ("started_at", "account_id", "text_id", "model", "input_tokens", "output_tokens", "client_ip")
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT, _EIGHT = np.uint64(33), np.uint64(8)
 
 Hashes = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
-class SeenIds:
-    """Hashes of the ids seen so far, none once they are too many."""
+class SeenNumbers:
+    """Numbers of the exchanges seen so far, none once they are too many."""
 
-    _parts: list[Hashes] | None = field(default_factory=list)
+    _parts: list[Numbers] | None = field(default_factory=list)
     _count: int = 0
 
-    def add(self, hashes: Hashes) -> None:
-        """Take in the hashes of some more ids."""
-        self._count += len(hashes)
-        if self._count > MOST_HASHES:
+    def add(self, numbers: Numbers) -> None:
+        """Take in the numbers of some more exchanges."""
+        self._count += len(numbers)
+        if self._count > MOST_NUMBERS:
             self._parts = None
         elif self._parts is not None:
-            self._parts.append(hashes)
+            self._parts.append(numbers)
 
-    def repeated(self) -> Hashes | None:
-        """The hashes that came more than once, sorted; null when that is not known. Forgets all hashes."""
+    def repeated(self) -> Numbers | None:
+        """The numbers that came more than once, sorted; null when that is not known. Forgets all of them."""
         if self._parts is None:
             return None
-        hashes = np.concatenate([np.zeros(0, np.uint64), *self._parts])
+        numbers = np.concatenate([np.zeros(0, np.int64), *self._parts])
         self._parts = None
-        hashes.sort()
-        return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+        numbers.sort()
+        return np.unique(numbers[1:][numbers[1:] == numbers[:-1]])
 
 
 def id_hashes(ids: pa.Array) -> Hashes:
@@ -66,31 +67,20 @@ def id_hashes(ids: pa.Array) -> Hashes:
     return _hashes(text, edges)
 
 
-def suspects(signals: IbisTable, hashes: Hashes) -> pa.Table:
-    """The ids that have one of the hashes (sorted): one column, `exchange_id`, each once."""
-    found: list[pa.Array] = [pa.array([], pa.string())]
-    for batch in signals.select("exchange_id").to_pyarrow_batches():
-        ids = batch["exchange_id"]
-        of_rows = id_hashes(ids)
-        places = np.minimum(np.searchsorted(hashes, of_rows), len(hashes) - 1)
-        found.append(ids.filter(pa.array(hashes[places] == of_rows)))
-    return pa.table({"exchange_id": pa.chunked_array(found).unique()})
-
-
-def repeated_ids(signals: IbisTable, among: IbisTable | None = None) -> IbisTable:
-    """Exchange ids that occur more than once, with the number of surplus rows; `among` has all ids that may."""
-    rows = signals if among is None else signals.semi_join(among, "exchange_id")
-    counted = rows.group_by("exchange_id").aggregate(surplus=ibis._.count() - 1)
+def repeated_exchanges(signals: IbisTable, among: IbisTable | None = None) -> IbisTable:
+    """Numbers that occur more than once, with how many rows are surplus; `among` has all that may."""
+    rows = signals if among is None else signals.semi_join(among, "exchange_key")
+    counted = rows.group_by("exchange_key").aggregate(surplus=ibis._.count() - 1)
     return counted.filter(counted.surplus > 0)
 
 
 def unique_exchanges(signals: IbisTable, repeated: IbisTable) -> IbisTable:
-    """The signals with one row per exchange id; of several copies the earliest stays."""
-    copies = signals.semi_join(repeated, "exchange_id")
+    """The signals with one row per number; of several copies the earliest stays."""
+    copies = signals.semi_join(repeated, "exchange_key")
     order = [copies[name].asc(nulls_first=True) for name in _TIE_BREAKERS]
-    ranked = copies.mutate(copy=ibis.row_number().over(group_by=copies.exchange_id, order_by=order))
+    ranked = copies.mutate(copy=ibis.row_number().over(group_by=copies.exchange_key, order_by=order))
     first = ranked.filter(ranked.copy == 0).drop("copy")
-    return signals.anti_join(repeated, "exchange_id").union(first)
+    return signals.anti_join(repeated, "exchange_key").union(first)
 
 
 @njit(nogil=True, cache=True)

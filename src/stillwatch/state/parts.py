@@ -17,6 +17,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.datatypes as dt
+import pyarrow as pa
 
 from stillwatch import rollups
 from stillwatch.engines.base import Engine, IbisTable
@@ -86,7 +87,7 @@ def write_parts(signals: IbisTable, engine: Engine, folder: Path) -> None:
 
 def filled_columns(signals: IbisTable) -> frozenset[str]:
     """Names of the columns of the signals that hold anything."""
-    held = {name: signals[name].notnull().any() for name in SIGNALS.names}
+    held = {name: signals[name].notnull().any() for name in SIGNALS.names if name in signals.columns}
     row = signals.aggregate(**held).to_pyarrow().to_pylist()[0]
     return frozenset(name for name, holds in row.items() if holds)
 
@@ -141,19 +142,17 @@ def merged(
 
 
 def straight(
-    signals: IbisTable, engine: Engine, *, work: Path, columns: frozenset[str], foreign: rollups.Hashes | None = None
+    signals: IbisTable, engine: Engine, *, work: Path, columns: frozenset[str], foreign: rollups.Foreign | None = None
 ) -> Rollups:
     """What the partial rollups of these signals alone would merge to, without days and without writing them first.
 
-    The content is read off the signals; the others are written to `work`. `foreign` are numbers of the artefacts that
-    an account sent back without having been issued them, null when they are not known.
+    The content is read off the signals; the others are written to `work`. `foreign` are the artefacts that an account
+    sent back without having been issued them, null when they are not known.
     """
     signals = without_empty(signals, columns)
-    among = None if foreign is None else engine.memory(rollups.prefixes(foreign))
-    handling = signals if foreign is None or len(foreign) else signals.limit(0)
     written = {
         "activity": rollups.activity(signals),
-        "artefacts": rollups.exchanged_artefacts(handling, among),
+        "artefacts": _artefacts(signals, foreign, engine, work),
         "starts": rollups.session_starts(rollups.spans(signals)),
         "appearances": rollups.appearances(signals),
     }
@@ -167,6 +166,15 @@ def straight(
         embedded = rollups.embedded(content, engine.write(chosen, work / "chosen.parquet"))
     content = content.drop("embedding")
     return Rollups(traits=traits, content=content, embedded=embedded, columns=columns, per_day=per_day, **tables)
+
+
+def _artefacts(signals: IbisTable, foreign: rollups.Foreign | None, engine: Engine, work: Path) -> IbisTable:
+    """Artefacts sent back by an account that was not issued them: `foreign` ones, if they are known."""
+    if foreign is None or not len(foreign.artefacts):
+        return rollups.exchanged_artefacts(signals if foreign is None else signals.limit(0))
+    exchanges = engine.memory(pa.table({"exchange_key": foreign.exchanges}))
+    holding = engine.write(rollups.handling(signals, exchanges), work / "handling.parquet")
+    return rollups.exchanged_artefacts(signals, engine.memory(rollups.prefixes(foreign.artefacts)), holding)
 
 
 def _all(part: str, folders: Sequence[Path], engine: Engine, work: Path) -> IbisTable:

@@ -83,14 +83,14 @@ class _Counts:
 def _taken(segments: Sequence[Segment], engine: Engine, key: ingest.Key, work: Path) -> Intake:
     """The signals of the segments, each exchange once; in memory, where none came twice."""
     counts = [_Counts(segment.name) for segment in segments]
-    ids, rejected = rollups.SeenIds(), [pa.RecordBatch.from_pylist([], arrow_schema(REJECTED))]
+    ids, rejected = rollups.SeenNumbers(), [pa.RecordBatch.from_pylist([], arrow_schema(REJECTED))]
     held: list[pa.RecordBatch] = []
     for segment, count in zip(segments, counts, strict=True):
         for piece in segment.pieces():
             count.rows += piece.signals.num_rows
             count.rejected += piece.rejected.num_rows
             rejected.append(piece.rejected)
-            ids.add(rollups.id_hashes(piece.signals["exchange_id"]))
+            ids.add(piece.signals["exchange_key"].to_numpy())
             held.append(piece.signals)
     signals, repeated = _one_chunk(held), ids.repeated()
     derived = engine.memory(signals)
