@@ -72,9 +72,12 @@ class Shelves:
         """Keep some rows of a shelf for later."""
         rows.tofile(_path(self.folder, shelf).with_suffix(".kept"))
 
-    def kept(self, shelf: int) -> Ints:
-        """The rows that were kept."""
-        return np.fromfile(_path(self.folder, shelf).with_suffix(".kept"), np.int64).reshape(-1, _COLUMNS)
+    def taken(self, shelf: int) -> Ints:
+        """The rows that were kept, which are kept no longer."""
+        path = _path(self.folder, shelf).with_suffix(".kept")
+        rows = np.fromfile(path, np.int64).reshape(-1, _COLUMNS)
+        path.unlink()
+        return rows
 
     def by_account(self, rows: Ints) -> Ints:
         """Numbers of the rows of a shelf, account by account."""

@@ -103,7 +103,7 @@ def recurring_here(signals: IbisTable, engine: Engine, work: Path, per_day: int 
         return rows, copies
 
     exact = count((KEY, KEY + 1), prepared=keyed)
-    prompts = [_prompts(shelves.kept(shelf), known, exact, most) for shelf in range(shelves.count)]
+    prompts = [_prompts(shelves.taken(shelf), known, exact, most) for shelf in range(shelves.count)]
     texts, cells = zip(*found.values(), strict=True)
     kept = None if per_day is None else limits(list(cells), shelves.names)
     return Recurring(fingerprints, exact, pa.chunked_array(prompts), _named(texts, shelves), kept, shelves.counted())
