@@ -38,6 +38,7 @@ class Linked:
     content: IbisTable
     columns: frozenset[str]
     templated: IbisTable
+    shelves: linkage.Shelves | None
     activity: IbisTable
     replays: IbisTable
     accounts: pa.Table
@@ -167,6 +168,7 @@ def _linked(kept: Kept, engine: Engine, settings: Settings, sent: leads.Sent, pr
         content=rolled.content,
         columns=rolled.columns,
         templated=found.exchanges,
+        shelves=found.shelves,
         activity=rolled.activity,
         replays=ledger,
         accounts=kept.accounts,
@@ -313,6 +315,7 @@ def _marks(linked: Linked, tables: campaign_stage.Tables, kept: Kept, engine: En
         account_count=len(linked.exposure),
         work=kept.work,
         senders=tables.senders,
+        shelves=linked.shelves,
     )
     return [mark for _, mark in sorted(campaign_stage.marks(observed, engine).items())]
 

@@ -4,6 +4,7 @@ import json
 import random
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +28,7 @@ from stillwatch.campaigns.marks import (
 from stillwatch.campaigns.usage import senders_by
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
+from stillwatch.linkage.shelves import shelved
 from stillwatch.records import CLUSTERS, CONTENT, TRAITS, arrow_schema
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -100,6 +102,20 @@ def test_wordings_are_what_members_use_and_hardly_anybody_else(engine: EmbeddedE
     assert set(found.wordings.hashes) == own_pairs() | {hash_name(777)}
     assert found.wordings.count == len(OWN)
     assert list(found.wordings.outside.values()) == pytest.approx([0.5 / (len(OTHERS) + 1)] * found.wordings.count)
+
+
+def test_wordings_are_the_same_read_off_shelves(engine: EmbeddedEngine, tmp_path: Path) -> None:
+    rows = exchanges()
+    rows += [
+        {**rows[-1], "exchange_id": len(rows) + n, "sketch": None, "text_id": None, "item_id": None, "account_id": name}
+        for n, name in enumerate(OTHERS[:4])
+    ]
+    rows = [{**row, "system_prompt_id": 777} if row["sketch"] is None else row for row in rows]
+    of = observed(engine, rows)
+    held = shelved(of.signals.to_pyarrow_batches(), len(rows), tmp_path / "shelves")
+    there, here = marks(of, engine)[0], marks(replace(of, shelves=held), engine)[0]
+    assert here == there
+    assert here.wordings.outside[hash_name(777)] == pytest.approx(4.5 / (len(OTHERS) + 1))
 
 
 def test_items_are_the_texts_that_bear_them_and_who_else_sent_them_is_known(engine: EmbeddedEngine) -> None:

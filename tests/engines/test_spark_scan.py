@@ -31,7 +31,9 @@ pytestmark = SPARK_MARKS
 Row = dict[str, Any]
 Recorded = list[tuple[str, list[str]]]  # who asked, and the rows in any order
 INTAKE = ("intake.py", "spread.py")  # how logs get in differs; what comes of them must not
-COUNTED_BY_ENGINE = "recurring_there"  # what recurs is counted in tables there and by kernels here; what does must not
+# What recurs is counted in tables there and by kernels here, and of what others use no more is said than is enough,
+# which depends on where batches end. What comes of both must not differ.
+COUNTED_APART = ("recurring_there", "_among_others")
 CHOSEN_THERE = ("write chosen.parquet", "write few.parquet", "families.py:_drawn_there")  # by kernels here
 REPEATING = ("wordings.py:_counted",)  # reads what a function of batches said, and may say more than once
 MEMBERS, SOURCES = 6, 3
@@ -91,20 +93,20 @@ def _scanned(world: Path, out: Path, kind: type[Engine], progress: Any, **flags:
 
         def written(self: Any, table: Any, path: Path) -> Any:
             made = write(self, table, path)
-            if not _is_within(COUNTED_BY_ENGINE):
+            if not _is_within(COUNTED_APART):
                 told.append((f"write {path.name}", _rows(fetch(made))))
             return made
 
         def mapped(self: Any, batches: Any, function: Any, schema: Any, path: Path) -> Any:
             made = map_batches(self, batches, function, schema, path)
-            if path.name != "signals" and not _is_within(COUNTED_BY_ENGINE):
+            if path.name != "signals" and not _is_within(COUNTED_APART):
                 told.append((f"map {path.name}", _once(fetch(made))))
             return made
 
         def fetched(self: Any, *args: Any, **kwargs: Any) -> Any:
             result = fetch(self, *args, **kwargs)
             asked = _stage()
-            is_compared = asked.partition(":")[0] not in INTAKE and not _is_within(COUNTED_BY_ENGINE)
+            is_compared = asked.partition(":")[0] not in INTAKE and not _is_within(COUNTED_APART)
             if isinstance(result, pa.Table | pa.ChunkedArray) and is_compared:
                 told.append((asked, _once(result) if asked in REPEATING else _rows(result)))
             return result
@@ -125,12 +127,12 @@ def _stage() -> str:
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}"
 
 
-def _is_within(function: str) -> bool:
-    """Whether a function of that name is running."""
+def _is_within(functions: tuple[str, ...]) -> bool:
+    """Whether a function of one of these names is running."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_name != function:
+    while frame.f_back is not None and frame.f_code.co_name not in functions:
         frame = frame.f_back
-    return frame.f_code.co_name == function
+    return frame.f_code.co_name in functions
 
 
 def _scan(world: Path, out: Path, progress: Any, **flags: Any) -> Scanned:

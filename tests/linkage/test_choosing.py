@@ -11,12 +11,12 @@ import pytest
 from stillwatch import rollups
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import shelves
-from stillwatch.linkage.templates import recurring_here
+from stillwatch.linkage.vocabularies import recurring_here
 from stillwatch.records import EMBEDDING_SIZE, SKETCH_SIZE
 
 # Packages have functions of these names.
-content, families, templates = map(
-    import_module, ("stillwatch.rollups.content", "stillwatch.linkage.families", "stillwatch.linkage.templates")
+content, families, vocabularies = map(
+    import_module, ("stillwatch.rollups.content", "stillwatch.linkage.families", "stillwatch.linkage.vocabularies")
 )
 PER_DAY = 3
 START = datetime(2026, 1, 1, 21, tzinfo=UTC)
@@ -41,6 +41,7 @@ def log(seed: int, exchanges: int = 1200, accounts: int = 25) -> pa.Table:
             "script": pa.array(["latin" if held else None for held in is_written & has_text], pa.string()),
             "sketch": pa.array(sketches, pa.list_(pa.int64(), SKETCH_SIZE)),
             "text_id": pa.array(said, pa.int64(), mask=~has_text),
+            "system_prompt_id": pa.array(said % 7, pa.int64(), mask=said % 3 == 0),
             "embedding": pa.array(
                 [[1] * EMBEDDING_SIZE if known else None for known in has_text], pa.list_(pa.int8(), EMBEDDING_SIZE)
             ),
@@ -76,7 +77,7 @@ def test_families_are_learned_from_the_same_texts(
     seed: int, looked_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(families, "MOST_LOOKED_AT", looked_at)
-    monkeypatch.setattr(templates, "MAX_ACCOUNT_TEXTS", 4)
+    monkeypatch.setattr(vocabularies, "MAX_ACCOUNT_TEXTS", 4)
     monkeypatch.setattr(families, "MAX_ACCOUNT_TEXTS", 4)
     monkeypatch.setattr(families, "MAX_SAMPLE_TEXTS", 40)
     table = log(seed)

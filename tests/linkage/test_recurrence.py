@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 
 from stillwatch.engines.embedded import EmbeddedEngine
-from stillwatch.linkage import recurrence, rewordings, shelves, templates
+from stillwatch.linkage import recurrence, rewordings, shelves, vocabularies
 from stillwatch.linkage.recurrence import recurring
 from stillwatch.linkage.shelves import ON_SHELVES, SKETCH, shelved
-from stillwatch.linkage.templates import MIN_TEXTS, TEXTS_PER_ACCOUNT, recurring_here, recurring_there
+from stillwatch.linkage.vocabularies import MIN_TEXTS, TEXTS_PER_ACCOUNT, recurring_here, recurring_there
 from stillwatch.records import SKETCH_SIZE
 
 SCHEMA = pa.schema(
@@ -86,7 +86,7 @@ def test_kernels_and_the_engine_find_the_same(seed: int, tmp_path: Path) -> None
 
 
 def test_they_do_so_where_the_sample_of_rewordings_is_thin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(templates, "MOST_LOOKED_AT", 500)
+    monkeypatch.setattr(vocabularies, "MOST_LOOKED_AT", 500)
     monkeypatch.setattr(rewordings, "MOST_SAMPLED", 150)
     here, there = both(log(np.random.default_rng(4), 1500), tmp_path)
     assert here == there
@@ -128,5 +128,3 @@ def test_shelves_hold_every_row_once_and_an_account_is_on_one(tmp_path: Path, mo
     assert sorted(np.concatenate(rows)[:, FINGERPRINTS].tolist()) == sorted(table["sketch"].to_pylist())
     owners = [set(part[:, shelves.ACCOUNT].tolist()) for part in rows]
     assert sum(map(len, owners)) == len(set[int]().union(*owners)) == held.accounts
-    held.remove()
-    assert not (tmp_path / "shelves").exists()

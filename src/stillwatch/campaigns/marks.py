@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stillwatch.campaigns.shelved import Shelves
 from stillwatch.campaigns.sightings import ALONE, Ints
 from stillwatch.campaigns.wordings import Wordings, own_wordings
 from stillwatch.engines.base import Engine, IbisTable
@@ -86,7 +87,7 @@ class Observed:
 
     `bearing` exchanges that bear the prompts of their own cluster, and their `senders`, as `senders_by` gives them;
     `signals` and `templated` all exchanges; `traits` hashed, per account; `members` of clusters; `account_count`
-    accounts with traffic; `work` a folder for tables in between.
+    accounts with traffic; `work` a folder for tables in between; `shelves` have all sketches, where they lie here.
     """
 
     bearing: IbisTable
@@ -97,6 +98,7 @@ class Observed:
     account_count: int
     work: Path
     senders: IbisTable
+    shelves: Shelves | None = None
 
 
 def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
@@ -105,7 +107,15 @@ def marks(of: Observed, engine: Engine) -> dict[int, Marks]:
     if not sizes:
         return {}
     members = engine.memory(of.members.select(["account_id", "cluster_id"]))
-    own = own_wordings(of.senders, of.signals, of.members, engine, account_count=of.account_count, work=of.work)
+    own = own_wordings(
+        of.senders,
+        of.signals,
+        of.members,
+        engine,
+        account_count=of.account_count,
+        work=of.work,
+        shelves=of.shelves,
+    )
     items, senders = _items(of, members, sizes)
     hours = _by_cluster(_hours(of.bearing))
     shown = _by_cluster(_shown(of.traits, of.members))

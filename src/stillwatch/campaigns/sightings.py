@@ -46,9 +46,9 @@ class Sightings:
     def __init__(self, pairs: Ints, most: Ints | None = None) -> None:
         """Index the pairs."""
         self._pairs, self._most = pairs, most
-        self._table = _indexed(pairs, _capacity(len(pairs)))
-        self._marks = _marked(pairs, 8 * _capacity(len(pairs)))
-        self._said = np.full(min(64 * _capacity(len(pairs)), _REMEMBERED), _FREE, np.int64)
+        self._table = indexed(pairs, capacity_for(len(pairs)))
+        self._marks = marked(pairs, 8 * capacity_for(len(pairs)))
+        self._said = np.full(min(64 * capacity_for(len(pairs)), _REMEMBERED), _FREE, np.int64)
         self._users = _users(np.zeros(0, np.int64) if most is None else most)
         self._given_up = 0
 
@@ -68,7 +68,7 @@ class Sightings:
         given_up = int(np.count_nonzero(self._users.is_enough))
         if 8 * (given_up - self._given_up) > len(self._pairs) - self._given_up:
             self._given_up = given_up
-            self._marks = _marked(self._pairs[~self._users.is_enough], 8 * _capacity(len(self._pairs)))
+            self._marks = marked(self._pairs[~self._users.is_enough], 8 * capacity_for(len(self._pairs)))
 
 
 class _Users(NamedTuple):
@@ -103,10 +103,10 @@ def recurring(
     places = np.split(_parted(sketches, prompts, ends), ends[:-1])
     rows = (sketches, prompts, accounts, texts)
     if len(places) == 1:
-        pairs = _recurring(*rows, places[0], _capacity(len(places[0])), least)
+        pairs = _recurring(*rows, places[0], capacity_for(len(places[0])), least)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            found = pool.map(lambda of: _recurring(*rows, of, _capacity(len(of)), least), places)
+            found = pool.map(lambda of: _recurring(*rows, of, capacity_for(len(of)), least), places)
             pairs = np.concatenate(list(found))
     return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
 
@@ -186,7 +186,7 @@ def matrix(sketch: pa.Array | pa.ChunkedArray) -> Ints:
     return every
 
 
-def _capacity(count: int) -> int:
+def capacity_for(count: int) -> int:
     """Places of a table for so many values: a power of two, at most half of it in use."""
     return 1 << max(4, (2 * count - 1).bit_length())
 
@@ -215,7 +215,7 @@ def _pair(sketches: Ints, prompts: Ints, row: int, column: int) -> tuple[np.int6
 
 
 @njit(nogil=True, cache=True)
-def _indexed(pairs: Ints, capacity: int) -> Ints:
+def indexed(pairs: Ints, capacity: int) -> Ints:
     """An open-addressing table of the numbers of the pairs: (capacity,)."""
     table = np.full(capacity, _FREE, np.int64)
     for number in range(len(pairs)):
@@ -227,7 +227,7 @@ def _indexed(pairs: Ints, capacity: int) -> Ints:
 
 
 @njit(nogil=True, cache=True)
-def _marked(pairs: Ints, capacity: int) -> Bits:
+def marked(pairs: Ints, capacity: int) -> Bits:
     """A bit at the place of what stands first in a pair: most that is looked at stands first in none."""
     marks = np.zeros(capacity // _BITS + 1, np.uint64)
     for number in range(len(pairs)):
@@ -237,13 +237,14 @@ def _marked(pairs: Ints, capacity: int) -> Bits:
 
 
 @njit(nogil=True, cache=True)
-def _is_marked(first: np.int64, marks: Bits) -> np.bool_:
+def is_marked(first: np.int64, marks: Bits) -> np.bool_:
+    """Whether a value may stand first in a pair."""
     at = _place(np.uint64(first), (len(marks) - 1) * _BITS)
     return (marks[at // _BITS] >> np.uint64(at % _BITS)) & np.uint64(1) != 0
 
 
 @njit(nogil=True, cache=True)
-def _number(first: np.int64, second: np.int64, pairs: Ints, table: Ints) -> np.int64:
+def number_of(first: np.int64, second: np.int64, pairs: Ints, table: Ints) -> np.int64:
     """The number of a pair, _FREE when it is not wanted."""
     at = _place(_hash(first, second), len(table))
     while table[at] != _FREE:
@@ -266,7 +267,7 @@ def _sighted(
     for row in range(len(sketches)):
         for column in range(size + 1):
             first = sketches[row, column] if column < size else prompts[row]
-            if first == 0 or not _is_marked(first, marks):
+            if first == 0 or not is_marked(first, marks):
                 continue
             for beside in range(2 if column < size else 1):
                 second = np.int64(0) if column == size else np.int64(ALONE)
@@ -274,7 +275,7 @@ def _sighted(
                     second = sketches[row, column + 1] if column + 1 < size else np.int64(0)
                     if second == 0:
                         continue
-                number = _number(first, second, pairs, table)
+                number = number_of(first, second, pairs, table)
                 if number == _FREE or (is_limited and users.is_enough[number]):
                     continue
                 value = np.int64(owners[row]) * len(pairs) + number

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from stillwatch.campaigns.shelved import OnShelves, Shelves
 from stillwatch.campaigns.sightings import SIGHTINGS_SCHEMA, Ints, Sightings, Tally, count, matrix, recurring, tally
 from stillwatch.engines.base import Engine, IbisTable
 
@@ -67,30 +68,44 @@ class _Candidates:
 
 @dataclass(frozen=True, slots=True)
 class _Sketches:
-    """Every sketch, in `signals`, and who sent it: `accounts` as `_numbered` gives them."""
+    """Every sketch, in `signals` or on `shelves`, and who sent it: `accounts` as `_numbered` gives them."""
 
     signals: IbisTable
+    shelves: Shelves | None
     accounts: pa.Table
     engine: Engine
     work: Path
 
-    def sighted(self, look: Sightings, name: str, *, of_members: bool) -> IbisTable:
-        """What `look` says of the sketches of members, or of everybody else."""
+    def sighted(self, pairs: Ints, most: Ints | None, name: str, *, of_members: bool) -> IbisTable:
+        """Which of the pairs members use, or everybody else, as `Sightings`."""
         is_inside = pc.not_equal(self.accounts["cluster_id"], _OUTSIDE)
         those = self.accounts.filter(is_inside if of_members else pc.invert(is_inside)).select(["account_id", "number"])
+        if self.shelves is not None:
+            places = pc.index_in(pa.array(list(self.shelves.names), pa.string()), those["account_id"].combine_chunks())
+            numbers = pc.fill_null(those["number"].combine_chunks().take(places), -1).to_numpy()
+            shelves = (pa.record_batch({"shelf": [shelf]}) for shelf in range(self.shelves.count))
+            on_shelves = OnShelves(self.shelves, numbers, pairs, most)
+            return self.engine.map_batches(shelves, on_shelves, SIGHTINGS_SCHEMA, self.work / name)
         shown = self.signals.inner_join(self.engine.memory(those), "account_id")
         rows = shown.select("number", "sketch", "system_prompt_id")
-        return self.engine.map_batches(rows, look, SIGHTINGS_SCHEMA, self.work / name)
+        return self.engine.map_batches(rows, Sightings(pairs, most), SIGHTINGS_SCHEMA, self.work / name)
 
 
 def own_wordings(
-    senders: IbisTable, signals: IbisTable, members: pa.Table, engine: Engine, *, account_count: int, work: Path
+    senders: IbisTable,
+    signals: IbisTable,
+    members: pa.Table,
+    engine: Engine,
+    *,
+    account_count: int,
+    work: Path,
+    shelves: Shelves | None = None,
 ) -> dict[int, Wordings]:
-    """The wordings of every cluster that has any; `senders` and `signals` as for `marks`."""
+    """The wordings of every cluster that has any; `senders`, `signals` and `shelves` as for `marks`."""
     found = _candidates(_texts(senders, signals, engine), max(engine.threads_here, 1))
     if not len(found.pair):
         return {}
-    of = _Sketches(signals, _numbered(signals, members), engine, work)
+    of = _Sketches(signals, shelves, _numbered(signals, members), engine, work)
     sizes = np.bincount(members["cluster_id"].to_numpy())
     inside, elsewhere = _among_members(found, of)
     possible, _ = _are_own(inside, elsewhere, sizes[found.cluster], account_count)
@@ -158,7 +173,7 @@ def _numbered(signals: IbisTable, members: pa.Table) -> pa.Table:
 
 def _among_members(found: _Candidates, of: _Sketches) -> tuple[Ints, Ints]:
     """How many members use each candidate, and how many other clusters have a member who does: (candidates,) both."""
-    sighted = of.sighted(Sightings(found.pairs), "sightings", of_members=True)
+    sighted = of.sighted(found.pairs, None, "sightings", of_members=True)
     counted = _counted(sighted, found, of.accounts["cluster_id"].to_numpy())
     return counted.inside, counted.users[found.pair] - 1
 
@@ -167,7 +182,7 @@ def _among_others(found: _Candidates, enough: Ints, of: _Sketches) -> Ints:
     """How many accounts of no cluster use each candidate, at least `enough` (candidates,) where these or more do."""
     most = np.zeros(len(found.pairs), np.int64)
     np.maximum.at(most, found.pair, enough)
-    sighted = of.sighted(Sightings(found.pairs, most), "others", of_members=False)
+    sighted = of.sighted(found.pairs, most, "others", of_members=False)
     return _counted(sighted, found, of.accounts["cluster_id"].to_numpy()).users[found.pair]
 
 

@@ -11,23 +11,20 @@ from stillwatch.linkage.parts import on_cores
 from stillwatch.linkage.power import Detectable
 from stillwatch.linkage.received import NO_LEADS, Leads, Received, lead_traits
 from stillwatch.linkage.rewordings import groups, sampled
+from stillwatch.linkage.shelves import Shelves
 from stillwatch.linkage.templates import (
-    LOOKS_SCHEMA,
     TEMPLATED_SCHEMA,
     VOCABULARY,
     Templated,
-    accepted,
     group_templates,
-    looks,
     loose_templates,
-    numbered_accounts,
     recognised,
     template_ids,
     template_traits,
     templated,
     templated_batches,
-    vocabulary,
 )
+from stillwatch.linkage.vocabularies import LOOKS_SCHEMA, accepted, looks, numbered_accounts, vocabulary
 from stillwatch.linkage.weights import Weights, weights
 
 __all__ = [
@@ -44,6 +41,7 @@ __all__ = [
     "Known",
     "Leads",
     "Received",
+    "Shelves",
     "Starts",
     "Templated",
     "Vocabulary",

@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from stillwatch.linkage.matching import Vocabulary, indexed, number_of
-from stillwatch.linkage.shelves import ACCOUNT, DAY_BITS, DAY_US, EXCHANGE, NOTE, TEXT, numbered
+from stillwatch.linkage.shelves import ACCOUNT, DAY_BITS, DAY_US, EXCHANGE, NO_PROMPT, NOTE, TEXT, numbered
 
 Ints = NDArray[np.int64]
 
@@ -74,8 +74,8 @@ def _cell(account: np.int64, day: np.int64) -> np.int64:
 def limits_of_shelf(rows: Ints, order: Ints, per_day: int) -> tuple[Ints, Ints]:
     """Accounts and days with more than `per_day` exchanges, and the last number that is kept; `order` is by account.
 
-    Of each day of an account the smallest numbers are held, ascending, and how many exchanges there are. A day is
-    looked for from the last one on: exchanges mostly come in the order of time.
+    Of each day of an account the smallest numbers are held, ascending, and how many exchanges with a prompt there are.
+    A day is looked for from the last one on: exchanges mostly come in the order of time.
     """
     cells, counts = np.empty(len(order), np.int64), np.zeros(len(order), np.int64)
     least = np.empty((len(order), per_day), np.int64)
@@ -84,6 +84,8 @@ def limits_of_shelf(rows: Ints, order: Ints, per_day: int) -> tuple[Ints, Ints]:
         row = order[i]
         if i == 0 or rows[row, ACCOUNT] != rows[order[i - 1], ACCOUNT]:
             first = used
+        if rows[row, NOTE] == NO_PROMPT:
+            continue
         cell = _cell(rows[row, ACCOUNT], rows[row, NOTE] >> 1)
         at = used - 1
         while at >= first and cells[at] != cell:

@@ -279,8 +279,14 @@ def _assign(words: Marks, proposed: Postings, pools: Pools, home: Indices) -> No
         rivals = _rivals(weights, beyond, pools.lacking, others, found)
         for mark in words[row, : words.shape[1] if rivals else 0]:
             has[mark] = mark != 0
-        most = np.float32(LEAST_BITS)
-        for family in found[:rivals]:
+        most, heaviest = np.float32(LEAST_BITS), 0
+        for k in range(rivals):
+            heaviest = k if weights[found[k]] > weights[found[heaviest]] else heaviest
+        for k in range(rivals):
+            # The heaviest first: hardly any other can then say more.
+            family = found[heaviest if k == 0 else k - (k <= heaviest)]
+            if weights[family] + min(beyond[family], pools.lacking[family] + others) < most:
+                continue
             bits = pools.lacking[family]
             for place in range(POOL_SIZE):
                 mark = pools.marks[family, place]
@@ -288,7 +294,8 @@ def _assign(words: Marks, proposed: Postings, pools: Pools, home: Indices) -> No
                     break
                 if has[mark]:
                     bits += pools.odds[family, place]
-            if bits > most and _is_proposed(family, weights):
+            is_most = bits > most or (bits == most and family < home[row])
+            if is_most and _is_proposed(family, weights):
                 most = bits
                 home[row] = family
         for mark in words[row, : words.shape[1] if rivals else 0]:

@@ -15,14 +15,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from stillwatch.linkage.matching import place
-from stillwatch.linkage.shelves import ACCOUNT, Shelves
+from stillwatch.linkage.shelves import ACCOUNT, Shelves, first_copies
 
 MOST_PLACES = 1 << 24  # of all tables together, 32 bytes each; two thirds are used at most
 FEWEST_PLACES = 1 << 12
 _VALUE, _TEXTS, _ACCOUNTS, _LAST = range(4)  # of a place: key, 0 where free; two counts; number of the last account + 1
 
 Ints = NDArray[np.int64]
-Prepared = Callable[[int], Ints]  # the rows of a shelf, made ready to be counted
+Prepared = Callable[[int], tuple[Ints, Ints]]  # rows of a shelf, made ready to be counted, and first copies of texts
 
 
 class _Table:
@@ -64,16 +64,19 @@ def recurring(
 ) -> Ints:
     """The keys, sorted, in at least so many texts, and in so many of each account that has them, on average.
 
-    Keys stand in the columns from the first to before the second; 0 is none. `prepared` gives the rows of a shelf, left
-    out they are taken as they lie. Where they lie so, fingerprints whose counter is below `least` are left out early.
+    Keys stand in the columns from the first to before the second; 0 is none. `prepared` gives the rows of a shelf and
+    which have the first copies of texts; left out, they are taken as they lie, and fingerprints whose counter is below
+    `least` are left out early.
     """
     tables = 1 << (threads.bit_length() - 1)
     seen = shelves.seen if prepared is None else np.full(1, least, np.uint8)
     found, todo = [np.zeros(0, np.int64)], [(tables, part) for part in range(tables)]
 
     def shelf(number: int) -> tuple[Ints, Ints]:
-        rows = shelves.rows(number) if prepared is None else prepared(number)
-        return rows, shelves.first_copies(rows)
+        if prepared is not None:
+            return prepared(number)
+        rows = shelves.rows(number)
+        return rows, first_copies(rows, shelves.by_account(rows))
 
     with ThreadPoolExecutor(threads) as pool:
         while todo:

@@ -35,7 +35,7 @@ Ints = NDArray[np.int64]
 def sampled(looks: IbisTable, accepted: IbisTable, *, accounts: int) -> IbisTable:
     """The numbers of the fingerprints of sampled prompts without a template: one column, `numbers`.
 
-    `looks` is as `templates.LOOKS_SCHEMA`, `accepted` has the templates that recur (`template_id`). Of one account
+    `looks` is as `vocabularies.LOOKS_SCHEMA`, `accepted` has the templates that recur (`template_id`). Of one account
     those with the smallest numbers under the key are taken, whatever they say.
     """
     left = looks.filter(looks.numbers.notnull()).anti_join(accepted, "template_id")

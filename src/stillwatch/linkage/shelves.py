@@ -6,15 +6,15 @@ Misses: nothing; it holds the same rows in another order.
 Source: own. A counter by hash that can only be too high is a counting Bloom filter of one function: Fan, Cao, Almeida &
         Broder, "Summary cache", SIGCOMM 1998.
 
-    a row       account number | text id | exchange number | a note, later a key | SKETCH_SIZE fingerprints, 0 for none
-    a note      day since 1970, UTC, and in the lowest bit whether the text is in a writing system
+    a row       account number | text id | exchange number | a note, later a key | system prompt, 0 for none |
+                SKETCH_SIZE fingerprints, 0 for none
+    a note      day since 1970, UTC, and in the lowest bit whether the text is in a writing system; -2 without a prompt
     a shelf     a file of rows, those of accounts whose numbers leave the same remainder
 """
 
-import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,13 @@ from stillwatch.linkage.matching import matrix, place
 from stillwatch.records import SKETCH_SIZE
 
 ON_SHELVES = ("account_id", "text_id", "exchange_id", "sketch")
-NOTED = ("started_at", "script")  # where there are such columns
-ACCOUNT, TEXT, EXCHANGE, NOTE, SKETCH = range(5)  # columns of a row; the sketch has the rest
+NOTED = ("started_at", "script", "system_prompt_id")  # where there are such columns
+ACCOUNT, TEXT, EXCHANGE, NOTE, SYSTEM_PROMPT, SKETCH = range(6)  # columns of a row; the sketch has the rest
 KEY = NOTE
+NO_PROMPT = -2  # in place of a note
 DAY_BITS = 20
 DAY_US = 86_400_000_000
-SHELF_ROWS = 500_000  # 80 MB; an account is never on two shelves, so one that asks more than this has a larger shelf
+SHELF_ROWS = 500_000  # 84 MB; an account is never on two shelves, so one that asks more than this has a larger shelf
 MOST_COUNTERS = 1 << 28  # one byte each, by hash of a fingerprint
 _COUNTERS_PER_ROW = 8
 _COLUMNS = SKETCH + SKETCH_SIZE
@@ -67,29 +68,33 @@ class Shelves:
             parts = [np.frombuffer(batch["row"].buffers()[1], np.int64) for batch in stream]
         return np.concatenate([np.zeros(0, np.int64), *parts]).reshape(-1, _COLUMNS)
 
-    def keep_keys(self, shelf: int, keys: Ints) -> None:
-        """Keep the keys of the rows of a shelf, (rows,), for later."""
-        keys.tofile(_path(self.folder, shelf).with_suffix(".keys"))
+    def keep(self, shelf: int, rows: Ints) -> None:
+        """Keep some rows of a shelf for later."""
+        rows.tofile(_path(self.folder, shelf).with_suffix(".kept"))
 
-    def keys(self, shelf: int) -> Ints:
-        """The keys that were kept."""
-        return np.fromfile(_path(self.folder, shelf).with_suffix(".keys"), np.int64)
+    def taken(self, shelf: int) -> Ints:
+        """The rows that were kept, which are kept no longer."""
+        path = _path(self.folder, shelf).with_suffix(".kept")
+        rows = np.fromfile(path, np.int64).reshape(-1, _COLUMNS)
+        path.unlink()
+        return rows
 
     def by_account(self, rows: Ints) -> Ints:
         """Numbers of the rows of a shelf, account by account."""
         return _by_account(rows, self.count, self.accounts)
 
-    def first_copies(self, rows: Ints) -> Ints:
-        """Numbers of the rows with the first copy of each text of its account, account by account."""
-        return _first_copies(rows, self.by_account(rows))
+    def sent(self, shelf: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """Account number, system prompt (rows,) and sketch (rows, SKETCH_SIZE) on a shelf; its rows by account."""
+        rows = self.rows(shelf)
+        return rows[:, ACCOUNT], rows[:, SYSTEM_PROMPT], rows[:, SKETCH:], self.by_account(rows)
 
-    def remove(self) -> None:
-        """Remove the files."""
-        shutil.rmtree(self.folder)
+    def counted(self) -> "Shelves":
+        """The same without the counters, which are the most of it that is in memory."""
+        return replace(self, seen=np.zeros(0, np.uint8))
 
 
 def shelved(batches: Iterable[pa.RecordBatch], exchanges: int, folder: Path) -> Shelves:
-    """The rows of batches with the columns ON_SHELVES, none of them null, on shelves in `folder`.
+    """The rows of batches with the columns ON_SHELVES on shelves in `folder`; only a prompt may be null.
 
     `exchanges` is about how many rows there are.
     """
@@ -130,11 +135,14 @@ def _heads(batch: pa.RecordBatch, known: dict[str, int]) -> Ints:
     """The columns before the sketch, (SKETCH, rows); `known` takes in accounts that are new."""
     made = np.zeros((SKETCH, batch.num_rows), np.int64)
     made[ACCOUNT] = numbered(batch["account_id"], known)
-    made[TEXT], made[EXCHANGE] = batch["text_id"], batch["exchange_id"]
+    made[TEXT], made[EXCHANGE] = batch["text_id"].fill_null(0), batch["exchange_id"]
     if "started_at" in batch.schema.names:
         made[NOTE] = np.asarray(batch["started_at"].cast(pa.int64()), np.int64) // DAY_US << 1
     if "script" in batch.schema.names:
         made[NOTE] |= np.asarray(batch["script"].is_valid())
+    if "system_prompt_id" in batch.schema.names:
+        made[SYSTEM_PROMPT] = batch["system_prompt_id"].fill_null(0)
+    made[NOTE, ~np.asarray(batch["text_id"].is_valid())] = NO_PROMPT
     return made
 
 
@@ -182,7 +190,7 @@ def _by_account(rows: Ints, count: int, accounts: int) -> Ints:
 
 
 @njit(nogil=True, cache=True)
-def _first_copies(rows: Ints, order: Ints) -> Ints:
+def first_copies(rows: Ints, order: Ints) -> Ints:
     """Of rows in the order of accounts, those with the first copy of each text of its account."""
     kept, used, first = np.empty(len(order), np.int64), 0, 0
     table = np.empty(16, np.int64)
