@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.crossing import JOINING
-from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Holdings, Ints
+from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
@@ -170,11 +170,12 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         stands, own = sizes[cluster], slice(held_by.indptr[cluster], held_by.indptr[cluster + 1])
         values, within = held_by.indices[own], held_by.data[own]
         p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
+        least = hypergeometric(np.minimum(totals[values], stands), of.account_count, totals[values], stands)
         for group, name in enumerate(GROUPS):
             if group == PARTNER or (group in JOINING and cluster in found.crossed):
                 continue
             tried = (of.group[values] == group) & (within >= MIN_INSIDE)
-            corrected = np.minimum(p_values * max(int(tried.sum()), 1), 1.0)
+            corrected = np.minimum(p_values * _telling_at_most(least[tried]), 1.0)
             telling = tried & (corrected <= TELLING_P_VALUE)
             theirs = telling & households.is_theirs[values]
             chance = households.p_value(group, holders_of(accounts, held, values[theirs]), stands)
@@ -192,6 +193,13 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         linked, stands = len(one.linked), len(one.members)
         rows.append(_row(cluster, CROSSING, linked, min(one.expected, float(stands)), stands, one.p_value))
     return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
+
+
+def _telling_at_most(least: Floats) -> int:
+    """How many values could tell at all, given the least p-value that each can have: what to correct for (Tarone)."""
+    counts = np.arange(1, max(len(least), 1) + 1)
+    could = np.searchsorted(np.sort(least), TELLING_P_VALUE / counts, side="right")
+    return int(counts[could <= counts][0])
 
 
 def stand_by_themselves(cohering: pa.Table) -> list[int]:
