@@ -3,8 +3,8 @@
 Why:    a small campaign deals few tasks out over few accounts. Its cells are pure and each of its cards, devices and
         exits is shared by a few, so no value and no pair of cells says more than chance, nor more than a household; all
         of them together do, for they join the same few cells over and over.
-Misses: campaigns of one cell; those whose cells are mixed with strangers; deployments of more than FEW accounts, where
-        values with more holders speak for themselves.
+Misses: campaigns of one cell; those whose cells are mixed with strangers, or that addresses alone or one card alone
+        join; deployments of more than FEW accounts, where values with more holders speak for themselves.
 Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat. Theory Methods 26 (1997) 1481-1496; of
         sets it maximises Fisher's combination of Poisson tails, one for each group of traits, instead of a likelihood
         ratio. Stopping early: Besag & Clifford, Biometrika 78 (1991) 301-304. Counting joins rather than values is our

@@ -156,8 +156,8 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
     """How each independent group ties each cluster together.
 
     A value ties a cluster when more of its members hold it than a random set of as many accounts would: the
-    hypergeometric tail, times the number of values of the group tried. `linked` counts members that hold such a
-    value; `expected` how many holders of those values chance would put in the cluster. What only a household shares
+    hypergeometric tail, times the number of values of the group tried that could tell at all. `linked` counts members
+    that hold such a value; `expected` how many holders of those values chance would put in the cluster. What only a household shares
     counts where more of the cluster's households share something than of all households. Timing ties members that start
     sessions with the others; crossing stands for what joins the cells of a cluster
     that it found, and these groups do not speak once more.
@@ -196,7 +196,10 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
 
 
 def _telling_at_most(least: Floats) -> int:
-    """How many values could tell at all, given the least p-value that each can have: what to correct for (Tarone)."""
+    """How many values could tell at all, given the least p-value that each can have; no others are corrected for.
+
+    Source: Tarone, Biometrics 46 (1990) 515-522.
+    """
     counts = np.arange(1, max(len(least), 1) + 1)
     could = np.searchsorted(np.sort(least), TELLING_P_VALUE / counts, side="right")
     return int(counts[could <= counts][0])
