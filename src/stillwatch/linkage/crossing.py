@@ -167,6 +167,7 @@ def _best(world: _World) -> tuple[float, Flags]:
 
     Sets are flags of cells; the last is for -1.
     """
+    world = _in_cells(world)
     near = _near(world)
     best, most = np.zeros(len(near), np.bool_), 0.0
     for start in range(len(near) - 1):
@@ -188,6 +189,24 @@ def _best(world: _World) -> tuple[float, Flags]:
         if gain > most:
             best, most = among, gain
     return most, best
+
+
+@njit(nogil=True, cache=True)
+def _in_cells(world: _World) -> _World:
+    """The world without values, and holders, that join nothing: only accounts in cells, two at least to a value."""
+    place, first, holders = np.empty_like(world.place), np.zeros_like(world.first), np.empty_like(world.holders)
+    kept, used = 0, 0
+    for value in range(len(world.place)):
+        for account in world.holders[world.first[value] : world.first[value + 1]]:
+            if world.cells[account] >= 0:
+                holders[used] = account
+                used += 1
+        if used - first[kept] < 2:
+            used = first[kept]
+            continue
+        place[kept], first[kept + 1] = world.place[value], used
+        kept += 1
+    return _World(place[:kept], first[: kept + 1], holders[:used], world.cells, world.rates)
 
 
 @njit(nogil=True, cache=True)
@@ -220,7 +239,7 @@ def _gain(world: _World, among: Flags) -> float:
 @njit(nogil=True, cache=True)
 def _joins(world: _World, among: Flags) -> Ints:
     """What joins these cells, once those within them have joined their accounts: (joins, value and two accounts)."""
-    forest, joins, used = np.arange(len(world.cells)), np.empty((len(world.holders), 3), np.int64), 0
+    forest, joins, used = np.arange(len(world.cells)), np.empty((len(world.cells), 3), np.int64), 0
     for crossing in (False, True):
         for value in range(len(world.place)):
             holders = world.holders[world.first[value] : world.first[value + 1]]

@@ -157,10 +157,10 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
 
     A value ties a cluster when more of its members hold it than a random set of as many accounts would: the
     hypergeometric tail, times the number of values of the group tried that could tell at all. `linked` counts members
-    that hold such a value; `expected` how many holders of those values chance would put in the cluster. What only a household shares
-    counts where more of the cluster's households share something than of all households. Timing ties members that start
-    sessions with the others; crossing stands for what joins the cells of a cluster
-    that it found, and these groups do not speak once more.
+    that hold such a value; `expected` how many holders of those values chance would put in the cluster. What only a
+    household shares counts where more of the cluster's households share something than of all households. Timing ties
+    members that start sessions with the others; crossing stands for what joins the cells of a cluster that it found,
+    and these groups do not speak once more.
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
     totals, linked_by, households = of.holder_counts, _edges_by_cluster(of, found), Households(of)
