@@ -22,6 +22,7 @@ ACROSS = (  # what joins them; no value has more than two holders
     (3, 11, "ip"),
     (8, 4, "ip"),
 )
+CARD: list[Row] = [(account(i), "payment", "card") for i in (0, 1, 2, 5, 6, 9, 10)]
 
 
 def worded(cells: tuple[tuple[int, ...], ...], name: str) -> list[Row]:
@@ -77,6 +78,19 @@ def test_the_order_of_rows_does_not_matter(rows: list[Row]) -> None:
 def test_what_is_shared_within_cells_joins_nothing(rows: list[Row]) -> None:
     inside = tuple((cell[i], cell[i + 1], kind) for cell in CELLS for i in range(2) for kind in ("payment", "device"))
     assert found(rows + shared(inside)) == []
+
+
+def test_a_card_of_accounts_in_several_cells_counts_for_each_of_them(rows: list[Row]) -> None:
+    assert found(rows + CARD + shared(((3, 7, "ip"),))) == [CAMPAIGN]
+
+
+def test_one_card_alone_is_one_customers_however_many_hold_it(rows: list[Row]) -> None:
+    assert found(rows + CARD) == []
+
+
+def test_who_is_joined_within_his_cell_already_counts_no_more(rows: list[Row]) -> None:
+    inside = tuple((*pair, "device") for pair in ((0, 1), (1, 2), (5, 6), (9, 10)))
+    assert found(rows + CARD + shared(((3, 7, "ip"), *inside))) == []
 
 
 def test_one_couple_joins_two_cells_once_however_much_it_shares(rows: list[Row]) -> None:

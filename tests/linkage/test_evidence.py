@@ -63,6 +63,17 @@ def test_cohesion_names_the_independent_groups_that_tie_the_cluster(found: Found
         assert 0 <= row["expected"] <= row["principals"]
 
 
+def test_values_of_too_few_holders_to_tell_anything_are_not_corrected_for() -> None:
+    rows = [(account(i), "template", "own") for i in range(4)]
+    rows += [(account(i), "template", f"pair-{n}-{i // 2}") for i in range(8) for n in range(20)]
+    of, _, _ = found_in(rows, 100)
+    labels = np.where(np.arange(100) < 8, 0, -1)
+    chosen = Clusters(labels, np.zeros(100), np.zeros(100, dtype=np.int64), labels)
+    row = cohesion(of, chosen, []).to_pylist()
+    assert [(r["group"], r["linked"]) for r in row] == [("content", 4)]
+    assert row[0]["p_value"] == pytest.approx(float(stats.hypergeom.sf(3, 100, 4, 8)))
+
+
 def test_the_p_value_of_a_tie_is_the_hypergeometric_tail_times_the_values_tried() -> None:
     rows = [(account(i), "payment", "card") for i in range(6)] + [(account(i), "ip", "exit") for i in (0, 50)]
     of, _, _ = found_in(rows, 100)

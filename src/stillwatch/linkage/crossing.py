@@ -1,10 +1,10 @@
 """Crossing: in a world of few accounts, cells of wordings that one set of cards, devices and addresses joins again.
 
 Why:    a small campaign deals few tasks out over few accounts. Its cells are pure and each of its cards, devices and
-        exits is shared by two or three, so no value and no pair of cells says more than chance, nor more than a
-        household; all of them together do, for they join the same few cells over and over.
-Misses: campaigns of one cell; those whose cells are mixed with strangers; deployments of more than FEW accounts, where
-        values with more holders speak for themselves.
+        exits is shared by a few, so no value and no pair of cells says more than chance, nor more than a household; all
+        of them together do, for they join the same few cells over and over.
+Misses: campaigns of one cell; those whose cells are mixed with strangers, or that addresses alone or one card alone
+        join; deployments of more than FEW accounts, where values with more holders speak for themselves.
 Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat. Theory Methods 26 (1997) 1481-1496; of
         sets it maximises Fisher's combination of Poisson tails, one for each group of traits, instead of a likelihood
         ratio. Stopping early: Besag & Clifford, Biometrika 78 (1991) 301-304. Counting joins rather than values is our
@@ -12,27 +12,27 @@ Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat.
 
     1. Cells by wordings alone, without what else is known of these wordings. Who stays holds two wordings that hardly
        anybody outside the cell holds, one of them a template.
-    2. A join is a card, device, telephone or rare address that connects two cells' accounts which nothing joined yet.
-       What is shared inside one cell joins nothing: a team or a class is one cell, however much it shares. A household
-       in two cells joins them once.
-    3. The set of cells with the most joins for the pairs of accounts between them is grown cell by cell.
-    4. Of the set, the cells are charged that a card, device or telephone joins. An address alone charges nobody.
+    2. A join is a card, device, telephone or address of accounts in several cells: it counts once for each account
+       that nothing had joined to the others yet. What is shared inside one cell joins nothing: a team or a class is one
+       cell, however much it shares. A household in two cells joins them once.
+    3. The set of cells with the most joins for the pairs of its accounts is grown cell by cell.
+    4. Of the set, the cells are charged that a card, device or telephone joins. Addresses alone charge nobody, nor does
+       one card alone, however many hold it: that is one customer.
     5. Null: who shares what with whom is kept, and who writes what, and which account is which is shuffled. The best
        set anywhere has to beat the best set of all but one in a hundred shuffled worlds.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import lgamma, log
+from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from numba import njit
 
 from stillwatch.linkage.belonging import MIN_WORDINGS, OWN_SHARE
 from stillwatch.linkage.cells import DURABLE, wording_cells
-from stillwatch.linkage.holdings import GROUPS, Holdings, Ints
-from stillwatch.linkage.households import MOST
+from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import numbered
 from stillwatch.linkage.merging import Flags
 from stillwatch.linkage.weights import Weights
@@ -42,19 +42,18 @@ FEW = 1_000  # accounts of a world that is small
 SMALLEST = 5  # accounts of a set of cells
 P_VALUE = 0.01  # of the best set of cells of a whole world
 SHUFFLES = 999
+DRAWS = 9_999  # of these, in which just the cells found are looked at
 LEAST_GAIN = 4.0  # in nats, for one more cell: one address in common is not enough
 TEMPLATE = "template"  # said in the same words: a rewording may be a mere sentence
 NETWORK = GROUPS.index("network")
 JOINING = (*DURABLE, NETWORK)  # groups whose values join cells; the dearest first
-
-Tie = tuple[int, int, int]  # place of a group in JOINING, and two accounts
 
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
     """Accounts of cells that are joined far more often than chance, by more than addresses, and those at ends of joins.
 
-    `expected` joins by chance, and the chance of joins as unlikely between just these cells.
+    `expected` joins by chance, and the share of shuffled worlds that join just these cells as well.
     """
 
     members: Ints
@@ -63,26 +62,32 @@ class Crossed:
     p_value: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Best:
-    """A set of cells, and how unlikely its joins are by chance, in nats."""
+class _World(NamedTuple):
+    """What ties free accounts: values, the dearest groups first, their holders one after the other; and their cells.
 
-    gain: float
-    cells: frozenset[int]
+    `place` of each value's group in JOINING (values,); `first` of its `holders` (values + 1,); `cells` of each account,
+    -1 for none; `rates` of joins for each pair of accounts, by group.
+    """
+
+    place: Ints
+    first: Ints
+    holders: Ints
+    cells: Ints
+    rates: Floats
 
 
 def crossed(of: Holdings, free: Flags, *, seed: int) -> list[Crossed]:
     """Sets of cells among the free accounts that what they share keeps joining, one after another."""
     found: list[Crossed] = []
     while of.account_count <= FEW:
-        cells, ties = _tight(of, free, seed), _ties(of, free)
-        world = _World(ties, cells, _rates(ties, int(free.sum())))
-        best = _best(world)
-        one = _crossed(best, world, cells, max(len({place for place, _, _ in ties}), 1))
-        if len(one.members) < SMALLEST or not _is_beyond_chance(best, ties, cells, free, seed):
+        world = _world(of, free, _tight(of, free, seed))
+        gain, among = _best(world)
+        members, linked = _charged(world, among)
+        who, expected = np.flatnonzero(free), float(world.rates.sum()) * _pairs(int(among[world.cells].sum()))
+        if len(members) < SMALLEST or not _is_beyond_chance(world, gain, who, seed):
             break
-        found.append(one)
-        free = free & ~np.isin(cells, list(best.cells))
+        found.append(Crossed(members, linked, expected, _p_value(world, gain, among, who, seed)))
+        free = free & ~among[world.cells]
     return found
 
 
@@ -105,95 +110,178 @@ def _tight(of: Holdings, free: Flags, seed: int) -> Ints:
         labels = kept
 
 
-def _ties(of: Holdings, free: Flags) -> list[Tie]:
-    """What ties free accounts: the holders of each value in a row, the dearest groups first; each pair once a group.
+def _world(of: Holdings, free: Flags, cells: Ints) -> _World:
+    """The world of the free accounts; the rates are those of joins were every account a cell, one at least."""
+    group = np.full(len(GROUPS), -1, dtype=np.int64)
+    group[list(JOINING)] = np.arange(len(JOINING))
+    place = group[of.group]
+    edge = np.flatnonzero((place >= 0)[of.held] & free[of.accounts])
+    edge = edge[np.lexsort((of.accounts[edge], of.held[edge], place[of.held[edge]]))]
+    value, holders = of.held[edge], of.accounts[edge]
+    begins = np.flatnonzero(np.append(True, value[1:] != value[:-1])[: len(value)])
+    alone = np.where(free, np.arange(of.account_count), -1)
+    apart = _World(place[value[begins]], np.append(begins, len(edge)), holders, alone, np.ones(len(JOINING)))
+    counts = _counts(apart, np.append(free, False))
+    return apart._replace(cells=cells, rates=np.maximum(counts, 1) / max(_pairs(int(free.sum())), 1.0))
 
-    In a row, and not each with each, so that one value of many holders does not drown many of few.
+
+def _shuffled(world: _World, free: Ints, seed: int, times: int) -> Iterator[_World]:
+    """The world so many times, who of the free accounts writes what dealt anew."""
+    rng = np.random.default_rng(seed)
+    for _ in range(times):
+        cells = world.cells.copy()
+        cells[free] = world.cells[rng.permutation(free)]
+        yield world._replace(cells=cells)
+
+
+def _is_beyond_chance(world: _World, gain: float, free: Ints, seed: int) -> bool:
+    """Whether hardly any shuffled world has a set of cells as good."""
+    as_good = 0
+    for other in _shuffled(world, free, seed, SHUFFLES):
+        as_good += _best(other)[0] >= gain
+        if as_good >= P_VALUE * (SHUFFLES + 1):
+            return False
+    return True
+
+
+def _p_value(world: _World, gain: float, among: Flags, free: Ints, seed: int) -> float:
+    """How many shuffled worlds join just these cells as well, the world itself among them."""
+    return (1 + sum(_gain(other, among) >= gain for other in _shuffled(world, free, seed, DRAWS))) / (DRAWS + 1)
+
+
+def _charged(world: _World, among: Flags) -> tuple[Ints, Ints]:
+    """Whom the set charges, and who of them is at an end of a join: nobody where one value is all that joins it.
+
+    One card or device is one customer's, however many use it.
     """
-    ties: set[Tie] = set()
-    for place, group in enumerate(JOINING):
-        usable = (of.group == group) & ((group != NETWORK) | (of.holder_counts <= MOST))
-        edge = np.flatnonzero(usable[of.held] & free[of.accounts])
-        edge = edge[np.lexsort((of.accounts[edge], of.held[edge]))]
-        first, second = edge[:-1], edge[1:]
-        same = of.held[first] == of.held[second]
-        pairs = zip(of.accounts[first[same]].tolist(), of.accounts[second[same]].tolist(), strict=True)
-        ties |= {(place, left, right) for left, right in pairs}
-    return sorted(ties)
+    joins = _joins(world, among)
+    joins = joins if len(np.unique(joins[:, 0])) > 1 else joins[:0]
+    dear = world.cells[joins[world.place[joins[:, 0]] < JOINING.index(NETWORK), 1:].ravel()]
+    members = np.flatnonzero(np.isin(world.cells, np.unique(dear)))
+    return members, np.intersect1d(np.unique(joins[:, 1:]), members)
 
 
-def _rates(ties: Sequence[Tie], accounts: int) -> list[float]:
-    """Joins for each pair of accounts, by group, every account taken for a cell; there is one at least."""
-    counts = _counts(_joins(ties, {}))
-    return [max(count, 1) / max(accounts * (accounts - 1) / 2, 1.0) for count in counts]
+@njit(nogil=True, cache=True)
+def _best(world: _World) -> tuple[float, Flags]:
+    """The best set that grows from any cell, by the cell that gains most, while one gains enough; and its gain.
+
+    Sets are flags of cells; the last is for -1.
+    """
+    world = _in_cells(world)
+    near = _near(world)
+    best, most = np.zeros(len(near), np.bool_), 0.0
+    for start in range(len(near) - 1):
+        among, gain, least = np.zeros(len(near), np.bool_), 0.0, 0.0
+        among[start] = True
+        while True:
+            chosen, gained = -1, gain + least
+            for cell in range(len(near) - 1):
+                if among[cell] or not (near[cell] & among).any():
+                    continue
+                among[cell] = True
+                with_it = _gain(world, among)
+                among[cell] = False
+                if with_it > gained:
+                    chosen, gained = cell, with_it
+            if chosen < 0:
+                break
+            among[chosen], gain, least = True, gained, LEAST_GAIN
+        if gain > most:
+            best, most = among, gain
+    return most, best
 
 
-def _joins(ties: Sequence[Tie], forest: dict[int, int]) -> list[Tie]:
-    """The ties that connect what nothing in the forest connects yet; it grows in place."""
-    return [tie for tie in ties if _joined(forest, tie[1], tie[2])]
+@njit(nogil=True, cache=True)
+def _in_cells(world: _World) -> _World:
+    """The world without values, and holders, that join nothing: only accounts in cells, two at least to a value."""
+    place, first, holders = np.empty_like(world.place), np.zeros_like(world.first), np.empty_like(world.holders)
+    kept, used = 0, 0
+    for value in range(len(world.place)):
+        for account in world.holders[world.first[value] : world.first[value + 1]]:
+            if world.cells[account] >= 0:
+                holders[used] = account
+                used += 1
+        if used - first[kept] < 2:
+            used = first[kept]
+            continue
+        place[kept], first[kept + 1] = world.place[value], used
+        kept += 1
+    return _World(place[:kept], first[: kept + 1], holders[:used], world.cells, world.rates)
 
 
-def _joined(forest: dict[int, int], left: int, right: int) -> bool:
-    """Join two accounts' trees; whether they were apart."""
-    while left in forest:
-        left = forest[left]
-    while right in forest:
-        right = forest[right]
-    if left != right:
-        forest[right] = left
-    return left != right
+@njit(nogil=True, cache=True)
+def _near(world: _World) -> Flags:
+    """Which cells hold any value together: (cells + 1, cells + 1), the last for -1, which is near nothing."""
+    size = world.cells.max() + 2 if len(world.cells) else 1
+    near = np.zeros((size, size), np.bool_)
+    for value in range(len(world.place)):
+        cells = world.cells[world.holders[world.first[value] : world.first[value + 1]]]
+        for one in cells:
+            for other in cells:
+                near[one, other] = True
+    near[-1], near[:, -1] = False, False
+    return near
 
 
-def _counts(joins: Sequence[Tie]) -> list[int]:
+@njit(nogil=True, cache=True)
+def _gain(world: _World, among: Flags) -> float:
+    """How unlikely so many joins of these cells are, all groups together, in nats: Fisher's combination."""
+    size, gain = 0, 0.0
+    for cell in world.cells:
+        size += among[cell]
+    counts = _counts(world, among)
+    for place in range(len(counts)):
+        if counts[place]:
+            gain -= _log_tail(counts[place], world.rates[place] * _pairs(size))
+    return gain
+
+
+@njit(nogil=True, cache=True)
+def _joins(world: _World, among: Flags) -> Ints:
+    """What joins these cells, once those within them have joined their accounts: (joins, value and two accounts)."""
+    forest, joins, used = np.arange(len(world.cells)), np.empty((len(world.cells), 3), np.int64), 0
+    for crossing in (False, True):
+        for value in range(len(world.place)):
+            holders = world.holders[world.first[value] : world.first[value + 1]]
+            one, crosses = -1, False
+            for account in holders:
+                if among[world.cells[account]]:
+                    one = account if one < 0 else one
+                    crosses |= world.cells[account] != world.cells[one]
+            if one < 0 or crosses != crossing:
+                continue
+            for account in holders:
+                if among[world.cells[account]] and _root(forest, account) != _root(forest, one):
+                    forest[_root(forest, account)] = _root(forest, one)
+                    if crossing:
+                        joins[used, 0], joins[used, 1], joins[used, 2] = value, one, account
+                        used += 1
+    return joins[:used]
+
+
+@njit(nogil=True, cache=True)
+def _root(forest: Ints, account: int) -> int:
+    """Of the tree that an account is in."""
+    while forest[account] != account:
+        account = forest[account]
+    return account
+
+
+@njit(nogil=True, cache=True)
+def _counts(world: _World, among: Flags) -> Ints:
     """Joins by the place of their group."""
-    counts = [0] * len(JOINING)
-    for place, _, _ in joins:
-        counts[place] += 1
+    counts = np.zeros(len(world.rates), np.int64)
+    for value in _joins(world, among)[:, 0]:
+        counts[world.place[value]] += 1
     return counts
 
 
-class _World:
-    """Ties between accounts in cells, by cell; remembers the sets of cells it was asked about."""
-
-    def __init__(self, ties: Sequence[Tie], cells: Ints, rates: Sequence[float]) -> None:
-        """`cells` of each account, -1 for none; `rates` as `_rates` has them."""
-        home = cells.tolist()
-        self._rates, self._home = rates, home
-        self._sizes = np.bincount(cells[cells >= 0]).tolist()
-        self._ties: dict[int, list[Tie]] = defaultdict(list)
-        self.near: dict[int, set[int]] = defaultdict(set)
-        for tie in ties:
-            left, right = home[tie[1]], home[tie[2]]
-            if left < 0 or right < 0:
-                continue
-            self._ties[left].append(tie)
-            if left != right:
-                self._ties[right].append(tie)
-                self.near[left].add(right)
-                self.near[right].add(left)
-        self._known: dict[frozenset[int], float] = {}
-
-    def joins(self, among: frozenset[int]) -> list[Tie]:
-        """The ties that join the cells, once those within them have joined their accounts."""
-        home, forest = self._home, dict[int, int]()
-        ties = sorted({t for cell in among for t in self._ties[cell] if home[t[1]] in among and home[t[2]] in among})
-        _joins([tie for tie in ties if home[tie[1]] == home[tie[2]]], forest)
-        return _joins([tie for tie in ties if home[tie[1]] != home[tie[2]]], forest)
-
-    def expected(self, among: frozenset[int]) -> list[float]:
-        """Joins by chance, by group."""
-        sizes = [self._sizes[cell] for cell in among]
-        pairs = (sum(sizes) ** 2 - sum(size**2 for size in sizes)) / 2
-        return [rate * pairs for rate in self._rates]
-
-    def gain(self, among: frozenset[int]) -> float:
-        """How unlikely so many joins of these cells are, all groups together, in nats: Fisher's combination."""
-        if among not in self._known:
-            both = zip(_counts(self.joins(among)), self.expected(among), strict=True)
-            self._known[among] = -sum(_log_tail(count, mean) for count, mean in both if count)
-        return self._known[among]
+@njit(nogil=True, cache=True)
+def _pairs(accounts: int) -> float:
+    return accounts * (accounts - 1) / 2.0
 
 
+@njit(nogil=True, cache=True)
 def _log_tail(count: int, mean: float) -> float:
     """Natural logarithm of the chance of at least so many when `mean` are expected: Poisson."""
     term = total = 1.0
@@ -202,42 +290,4 @@ def _log_tail(count: int, mean: float) -> float:
         term *= mean / step
         total += term
         step += 1
-    return count * log(mean) - mean - lgamma(count + 1) + log(total)
-
-
-def _best(world: _World) -> _Best:
-    """The best set that grows from any cell, by the cell that gains most, while one gains enough."""
-    best = _Best(0.0, frozenset())
-    for start in sorted(world.near):
-        among = frozenset([start])
-        while near := set().union(*(world.near[cell] for cell in among)) - among:
-            gain, cell = max((world.gain(among | {cell}), -cell) for cell in near)
-            if gain <= world.gain(among) + (LEAST_GAIN if len(among) > 1 else 0.0):
-                break
-            among |= {-cell}
-            best = max(best, _Best(gain, among), key=lambda one: one.gain)
-    return best
-
-
-def _is_beyond_chance(best: _Best, ties: Sequence[Tie], cells: Ints, free: Flags, seed: int) -> bool:
-    """Whether hardly any shuffled world has a set of cells as good."""
-    rng, who = np.random.default_rng(seed), np.flatnonzero(free)
-    rates, as_good = _rates(ties, len(who)), 0
-    for _ in range(SHUFFLES):
-        place = np.arange(len(cells))
-        place[who] = rng.permutation(who)
-        new = place.tolist()
-        shuffled = [(group, new[left], new[right]) for group, left, right in ties]
-        as_good += _best(_World(shuffled, cells, rates)).gain >= best.gain
-        if as_good >= P_VALUE * (SHUFFLES + 1):
-            return False
-    return True
-
-
-def _crossed(best: _Best, world: _World, cells: Ints, groups: int) -> Crossed:
-    """Whom the set charges. By chance alone what each group adds to the gain is at most exponential."""
-    joins, expected = world.joins(best.cells), sum(world.expected(best.cells))
-    dear = [end for place, *ends in joins if JOINING[place] in DURABLE for end in ends]
-    members = np.flatnonzero(np.isin(cells, np.unique(cells[dear]))) if dear else np.array([], np.int64)
-    linked = np.unique([end for _, *ends in joins for end in ends])
-    return Crossed(members, np.intersect1d(linked, members), expected, float(stats.gamma.sf(best.gain, groups)))
+    return count * log(mean) - mean - lgamma(count + 1.0) + log(total)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.crossing import JOINING
-from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Holdings, Ints
+from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
@@ -156,11 +156,11 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
     """How each independent group ties each cluster together.
 
     A value ties a cluster when more of its members hold it than a random set of as many accounts would: the
-    hypergeometric tail, times the number of values of the group tried. `linked` counts members that hold such a
-    value; `expected` how many holders of those values chance would put in the cluster. What only a household shares
-    counts where more of the cluster's households share something than of all households. Timing ties members that start
-    sessions with the others; crossing stands for what joins the cells of a cluster
-    that it found, and these groups do not speak once more.
+    hypergeometric tail, times the number of values of the group tried that could tell at all. `linked` counts members
+    that hold such a value; `expected` how many holders of those values chance would put in the cluster. What only a
+    household shares counts where more of the cluster's households share something than of all households. Timing ties
+    members that start sessions with the others; crossing stands for what joins the cells of a cluster that it found,
+    and these groups do not speak once more.
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
     totals, linked_by, households = of.holder_counts, _edges_by_cluster(of, found), Households(of)
@@ -170,11 +170,12 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         stands, own = sizes[cluster], slice(held_by.indptr[cluster], held_by.indptr[cluster + 1])
         values, within = held_by.indices[own], held_by.data[own]
         p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
+        least = hypergeometric(np.minimum(totals[values], stands), of.account_count, totals[values], stands)
         for group, name in enumerate(GROUPS):
             if group == PARTNER or (group in JOINING and cluster in found.crossed):
                 continue
             tried = (of.group[values] == group) & (within >= MIN_INSIDE)
-            corrected = np.minimum(p_values * max(int(tried.sum()), 1), 1.0)
+            corrected = np.minimum(p_values * _telling_at_most(least[tried]), 1.0)
             telling = tried & (corrected <= TELLING_P_VALUE)
             theirs = telling & households.is_theirs[values]
             chance = households.p_value(group, holders_of(accounts, held, values[theirs]), stands)
@@ -192,6 +193,16 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         linked, stands = len(one.linked), len(one.members)
         rows.append(_row(cluster, CROSSING, linked, min(one.expected, float(stands)), stands, one.p_value))
     return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
+
+
+def _telling_at_most(least: Floats) -> int:
+    """How many values could tell at all, given the least p-value that each can have; no others are corrected for.
+
+    Source: Tarone, Biometrics 46 (1990) 515-522.
+    """
+    counts = np.arange(1, max(len(least), 1) + 1)
+    could = np.searchsorted(np.sort(least), TELLING_P_VALUE / counts, side="right")
+    return int(counts[could <= counts][0])
 
 
 def stand_by_themselves(cohering: pa.Table) -> list[int]:
