@@ -1,6 +1,7 @@
 """What is known about one cluster: who is in it, what they share, what they sent. The tests read only this."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
@@ -231,6 +232,11 @@ class Facts:
         """Chance that another member with template-bearing traffic sent the same item; null with fewer than two."""
         pairs = self.bearing.exchanges * (self.bearing.accounts - 1)
         return self.bearing.copies / pairs if pairs > 0 else None
+
+
+def most_named(members: Iterable[Member]) -> int:
+    """How many members name the organisation that most of them name."""
+    return max(Counter(one.organization_id for one in members if one.organization_id).values(), default=0)
 
 
 def seldom(usage: Usage) -> dict[str, int]:

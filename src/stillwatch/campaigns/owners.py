@@ -6,7 +6,6 @@ Misses: a customer whose accounts share nothing that costs anything and give no 
 Source: own; connected parts.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from stillwatch.campaigns.facts import Facts, Member, Owner
+from stillwatch.campaigns.facts import Facts, Member, Owner, most_named
 from stillwatch.records import KINDS
 
 OWNED_GROUPS = ("payment", "device", "contact")  # what costs something: one customer's accounts share it
@@ -53,15 +52,9 @@ def _owners(members: Sequence[Member], held: Mapping[str, Sequence[Thing]]) -> l
     parts: dict[int, list[Member]] = {}
     for member, part in zip(members, csgraph.connected_components(graph, directed=False)[1].tolist(), strict=False):
         parts.setdefault(part, []).append(member)
-    return sorted((Owner(len(part), _named(part)) for part in parts.values() if len(part) > 1), reverse=True)
+    return sorted((Owner(len(part), most_named(part)) for part in parts.values() if len(part) > 1), reverse=True)
 
 
 def _things(member: Member, held: Mapping[str, Sequence[Thing]]) -> list[Thing]:
     named = [("organisation", member.organization_id)] if member.organization_id else []
     return [*held.get(member.account_id, ()), *named]
-
-
-def _named(part: Sequence[Member]) -> int:
-    """How many of them name the organisation that most of them name."""
-    names = Counter(member.organization_id for member in part if member.organization_id)
-    return max(names.values(), default=0)

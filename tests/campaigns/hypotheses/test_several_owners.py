@@ -5,7 +5,8 @@ from tests.campaigns.clues import CONTENT, NETWORK, NOT_PROVEN, NOT_TESTED, PROV
 
 from stillwatch.campaigns import Facts, TestResult
 from stillwatch.campaigns.facts import Owner
-from stillwatch.campaigns.hypotheses.several_owners import MAX_ACCOUNTS, hypothesis
+from stillwatch.campaigns.hypotheses.several_owners import hypothesis
+from stillwatch.campaigns.hypotheses.small_team import MAX_ACCOUNTS
 
 NAMED, HIDDEN = Owner(6, 6), Owner(4, 0)
 CARDS = [CONTENT, tie("payment")]

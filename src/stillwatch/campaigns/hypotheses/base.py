@@ -9,14 +9,13 @@ public tool explains why accounts are linked, and is no immunity.
 import importlib
 import pkgutil
 import sys
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 from stillwatch.campaigns.coordination import GROUP_P_VALUE, TestResult
-from stillwatch.campaigns.facts import VERIFIED, Facts
+from stillwatch.campaigns.facts import VERIFIED, Facts, most_named
 from stillwatch.errors import SettingsError
 from stillwatch.records import ACCOUNTS, EXCHANGES
 
@@ -98,9 +97,8 @@ def share_of(facts: Facts, column: str, values: tuple[str, ...]) -> float:
 
 def named_share(facts: Facts, *, verified: bool = False) -> float:
     """Share of members that name the organisation most of them name; only verified members count when asked for."""
-    members = [m for m in facts.members if not verified or m.verification_level in VERIFIED]
-    names = Counter(m.organization_id for m in members if m.organization_id)
-    return max(names.values(), default=0) / max(len(facts.members), 1)
+    members = (m for m in facts.members if not verified or m.verification_level in VERIFIED)
+    return most_named(members) / max(len(facts.members), 1)
 
 
 def paid_together(facts: Facts) -> int:

@@ -10,10 +10,10 @@ Source: own; hiding is what makes common control suspicious, and these hide noth
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Owner
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, Finding, linked_beyond_content, nearness
+from stillwatch.campaigns.hypotheses.small_team import MAX_ACCOUNTS
 from stillwatch.campaigns.owners import OWNED_GROUPS
 
 NEEDS = ("accounts.organization_id",)
-MAX_ACCOUNTS = 12  # of an owner that gives no name, as of a small team
 OPEN_SHARE = 0.5  # of the members that must be of owners who give one
 
 
