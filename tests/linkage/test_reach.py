@@ -73,6 +73,18 @@ def a_hand(members: list[str]) -> list[Row]:
     return rows + [(one, "payment", f"h-card-{place // 24}") for place, one in placed[::2]]
 
 
+def reached(rows: list[Row], members: list[str]) -> dict[str, int]:
+    """The label of each account where these were one cluster, and everything weighs the same."""
+    of = indexed(rows, ACCOUNTS)
+    each = np.ones(len(of.values))
+    weighed = Weights(control=each, bits=each, valid=each > 0)
+    everybody = np.ones(of.account_count, dtype=bool)
+    nobody = np.zeros(of.account_count, dtype=np.int64) - 1
+    by = Linkable(of, weighed, Synchrony(no_starts(of)), everybody, ~everybody, nobody)
+    one_cluster = np.where(np.isin(of.account_ids, members), 0, -1)
+    return dict(zip(of.account_ids, reach.within_reach(by, one_cluster, 0).tolist(), strict=True))
+
+
 @pytest.mark.parametrize("sold", [1, 3])
 def test_a_home_connection_sold_as_an_exit_is_no_bridge_for_a_whole_class(sold: int) -> None:
     """Some of the hand use the sheet of the class; a few students sell their homes, which the hand uses."""
@@ -80,16 +92,20 @@ def test_a_home_connection_sold_as_an_exit_is_no_bridge_for_a_whole_class(sold: 
     rows = a_hand(hand) + a_class(students, "x")
     rows += [(one, "template", f"x-sheet-{t}") for one in hand[:30] for t in range(2)]
     rows += [(one, "ip", f"h-exit-{place}") for place, one in enumerate(students[:sold])]
-    of = indexed(rows, ACCOUNTS)
-    each = np.ones(len(of.values))
-    weighed = Weights(control=each, bits=each, valid=each > 0)
-    everybody = np.ones(of.account_count, dtype=bool)
-    nobody = np.zeros(of.account_count, dtype=np.int64) - 1
-    by = Linkable(of, weighed, Synchrony(no_starts(of)), everybody, ~everybody, nobody)
-    one_cluster = np.where(np.isin(of.account_ids, hand + students), 0, -1)
-    labels = dict(zip(of.account_ids, reach.within_reach(by, one_cluster, 0).tolist(), strict=True))
+    labels = reached(rows, hand + students)
     assert {labels[one] for one in hand} == {0}
     assert {labels[one] for one in students[sold:]} == {1}
+
+
+def test_a_class_leaves_whole_where_some_of_it_send_what_is_the_hands_own() -> None:
+    """Ten of forty students hold more of the hand's wordings than of their sheet's."""
+    hand, students = [account(i) for i in range(60, 180)], [account(i) for i in range(200, 240)]
+    rows = a_hand(hand) + a_class(students, "x")
+    rows += [(one, "template", f"x-sheet-{t}") for one in hand[:30] for t in range(2)]
+    rows += [(one, "template", f"h-{t}") for one in students[:10] for t in range(3)]
+    labels = reached(rows, hand + students)
+    assert {labels[one] for one in hand} == {0}
+    assert {labels[one] for one in students} == {1}
 
 
 def test_who_holds_nothing_but_phrases_of_a_campaign_is_let_go_where_none_of_those_is_tied() -> None:

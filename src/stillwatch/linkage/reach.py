@@ -18,7 +18,8 @@ Source: capture and recapture by several lists: Chandra Sekar & Deming, JASA 44 
        holders are missed is strange. The missed who hold it are let go, unless they hold more wordings that are the
        hand's own, an exact template among them.
     4. So are the missed among those who hold no such template, where these are missed too often.
-    5. Whoever was let go is looked at likewise, apart: a class among them is a cluster of its own.
+    5. Islands go as one: where a quarter of one is let go, so are the missed among the others, whatever they hold.
+    6. Whoever was let go is looked at likewise, apart: a class among them is a cluster of its own.
 """
 
 from typing import NamedTuple
@@ -39,6 +40,7 @@ KEPT_CLEAN = 0.1  # of a hand's accounts that may share nothing but wordings on 
 MISSED_P_VALUE = 0.05  # a group misses at most so many, but for one chance in twenty
 STRANGE_P_VALUE = 0.01  # of so many holders of a wording missed, corrected for the wordings of the cluster
 THEIR_SHARE = 0.75  # of all holders of a wording that must be left in the cluster for it to be the hand's own
+LED = 0.25  # share of an island that has to be strange for the missed among the others to go along
 CROSSING = 0.1  # share of a piece's accounts that must be tied to others for it to be no island
 TEMPLATE = TEMPLATE_KINDS[0]
 
@@ -217,10 +219,14 @@ def _refuted(cluster: Ints, holders: Ints, misses: Ints, shares: Floats) -> Flag
 
 
 def _mates(of: Holdings, islands: Ints, strange: Flags, missed: Flags, worded: Ints) -> Flags:
-    """Missed accounts on islands of strange ones, who hold no wording and came along with them: (accounts,)."""
-    is_strange = np.zeros(int(islands.max(initial=-1)) + 2, dtype=bool)
-    is_strange[islands[strange]] = True
-    is_strange[-1] = False  # no island
+    """Missed accounts on islands of strange ones that go along: all where these are many, else whom no wording holds.
+
+    (accounts,); step 5 of the module summary.
+    """
+    count = int(islands.max(initial=-1)) + 1
+    people, strangers = (np.bincount(islands[who & (islands >= 0)], minlength=count) for who in (islands >= 0, strange))
     holds = np.zeros(of.account_count, dtype=bool)
     holds[of.accounts[worded]] = True
-    return missed & is_strange[islands] & ~holds
+    few = np.append(strangers == 0, True)[islands]  # the last for -1
+    many = np.append(strangers > LED * people, False)[islands]
+    return missed & ~few & (many | ~holds)
