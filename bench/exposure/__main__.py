@@ -1,9 +1,9 @@
 """What had leaked before a campaign was first reported, with a run at the end of every hour.
 
 Signals of the whole window are derived once. A run as of an hour is the pipeline on the exchanges that began, and the
-accounts that were created, before it. Which of the hours was the first to report a campaign is searched, not tried one
-by one: galloping, bisection, and a look at hours before and after (bench/exposure/search.py says how, and what that
-misses).
+accounts that were created, before it. Which of the hours was the first to report a campaign is searched: its first
+three days hour by hour, then galloping, bisection, and a look at hours before and after (bench/exposure/search.py says
+how, and what that misses).
 """
 
 import argparse
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +29,7 @@ HEADER = (
     "world",
     "campaign",
     "days",
+    "called",
     "reported when there is",
     "hours after its start",
     "exchanges before",
@@ -38,6 +40,9 @@ HEADER = (
     "still so in the next hours",
     "target met",
 )
+Row = tuple[str, str, Report]  # world, what counts as reported, the first report
+
+CALLED = {"distillation": frozenset({"distillation"}), "or coordinated": frozenset({"distillation", "coordinated"})}
 NOTES = f"""\
 hours after its start: from the campaign's first exchange in the window to the end of the run's hour.
 exchanges before: share of all exchanges of its accounts in the window, unrelated ones included, that began before then.
@@ -49,7 +54,7 @@ target: at most {MOST_SHARE:.0%} before, of a campaign of {LONG_DAYS} days or mo
 def main() -> None:
     """Print one table for all worlds on standard output; progress goes to standard error."""
     wanted = _arguments()
-    rows: list[tuple[str, Report]] = []
+    rows: list[Row] = []
     worlds: list[Path | int] = list(wanted.world or wanted.seed)
     for world in worlds:
         with tempfile.TemporaryDirectory(prefix="bench-exposure-") as scratch:
@@ -73,7 +78,6 @@ def _arguments() -> argparse.Namespace:
     add("--timing", type=Path, metavar="FILE", help="Parquet of real request traces, as for simulate")
     add("--dose", action="append", default=[], metavar="NAME=VALUE", help="as for simulate; may be given again")
     add("--world", type=Path, nargs="+", metavar="DIR", help="worlds that exist, instead of simulating")
-    add("--coordinated", action="store_true", help="a campaign called coordinated counts as reported as well")
     add("--threads", type=int, metavar="N", help="threads (default: all cores)")
     add("--memory-limit", default="4GB", metavar="SIZE", help="what tables may take before they spill (default: 4GB)")
     return parser.parse_args()
@@ -91,8 +95,8 @@ def _simulated(wanted: argparse.Namespace, seed: int, scratch: Path) -> Path:
     return folder
 
 
-def _reports(wanted: argparse.Namespace, folder: Path, scratch: Path) -> list[tuple[str, Report]]:
-    """The reports on one world."""
+def _reports(wanted: argparse.Namespace, folder: Path, scratch: Path) -> list[Row]:
+    """The reports on one world, for what counts as reported in each way."""
     about = json.loads((folder / "world.json").read_text("utf-8"))
     name = f"{about['scenario']}, scale {about['scale']:g}, seed {about['seed']}"
     settings = Settings(
@@ -104,29 +108,35 @@ def _reports(wanted: argparse.Namespace, folder: Path, scratch: Path) -> list[tu
         exemplars=False,
     )
     key = ingest.Key(hashlib.sha256(b"bench.exposure").digest())
-    verdicts = frozenset({"distillation", *(["coordinated"] if wanted.coordinated else [])})
     _say(f"{name}: reading")
     with EmbeddedEngine(scratch / "tables", memory_limit=wanted.memory_limit, threads=wanted.threads) as engine:
         taken = intake(settings, engine, key=key, work=scratch / "tables", progress=lambda stage, done, total: None)
         campaigns = true_campaigns(folder / "truth.parquet", taken.signals)
         hostile = frozenset().union(*(campaign.members for campaign in campaigns))
-        runs = Runs(taken, engine, settings, datetime.fromisoformat(about["starts_at"]), verdicts, say=_say)
-        found = [row for c in campaigns for row in reports(c, runs, hostile, about["days"] * 24)]
-    _say(f"{name}: {len(runs.made)} of {about['days'] * 24} runs made")
-    return [(name, row) for row in found]
+        begins = datetime.fromisoformat(about["starts_at"])
+        runs, hours = Runs(taken, engine, settings, begins, frozenset(), say=_say), about["days"] * 24
+        found = [
+            (name, called, row)
+            for campaign in campaigns
+            for called, verdicts in CALLED.items()
+            for row in reports(campaign, replace(runs, verdicts=verdicts), hostile, hours)  # the runs are shared
+        ]
+    _say(f"{name}: {len(runs.made)} of {hours} runs made")
+    return found
 
 
-def markdown(rows: Sequence[tuple[str, Report]]) -> str:
+def markdown(rows: Sequence[Row]) -> str:
     """The reports as one table."""
-    lines = ["| " + " | ".join(HEADER) + " |", "|---|---|---:|---|" + "---:|" * (len(HEADER) - 4)]
-    return "\n".join([*lines, *("| " + " | ".join((name, *_cells(row))) + " |" for name, row in rows)])
+    lines = ["| " + " | ".join(HEADER) + " |", "|---|---|---:|---|---|" + "---:|" * (len(HEADER) - 5)]
+    return "\n".join([*lines, *("| " + " | ".join((name, *_cells(called, row))) + " |" for name, called, row in rows)])
 
 
-def _cells(row: Report) -> tuple[str, ...]:
+def _cells(called: str, row: Report) -> tuple[str, ...]:
     counted = (row.active, row.accused, row.minimum, row.after_minimum)
     return (
         row.campaign.name,
         f"{row.campaign.days:.1f}",
+        called,
         row.rule,
         "never" if row.after_h is None else f"{row.after_h:,}",
         f"{row.leaked:.1%}",

@@ -18,6 +18,7 @@ HOUR_US = 3_600_000_000
 FEW = 5  # accounts of a campaign that make it exist
 LONG_DAYS = 40  # from here on the share is what counts
 MOST_SHARE, MOST_RUNS = 0.05, 2
+ONE_BY_ONE_H = 72  # hours of a campaign that are all tried
 
 Times = npt.NDArray[np.int64]
 Rule = Callable[[Run, frozenset[str], frozenset[str]], bool]  # run, accounts at work by then, all hostile accounts
@@ -121,7 +122,7 @@ def reports(campaign: TrueCampaign, runs: Runs, hostile: frozenset[str], hours: 
         def is_reported(hour: int, holds: Rule = holds) -> bool:
             return holds(runs.at(hour), active(hour), hostile)
 
-        hour = first_hour(is_reported, start, hours)
+        hour = first_hour(is_reported, start, hours, one_by_one=ONE_BY_ONE_H)
         if hour is None:
             found.append(Report(campaign, rule, None, 1.0, None, None, None, None, is_steady=False))
             continue

@@ -1,13 +1,15 @@
 """The first hour at which something is so, from a handful of the hours.
 
-1. Gallop: 1, 2, 4, 8 ... hours after the start, until it is so. Early runs are the cheap ones.
-2. Bisect between the last hour of the gallop at which it was not and the first at which it was.
-3. Look back: hours shortly before the one found may be so again, when what a run reports comes and goes. Each of
-   LOOK_BACK_H is asked; if one is, 2 and 3 are repeated from there.
+1. Ask one by one, as many hours as the caller wants: early runs are the cheap ones, and what a run reports comes and
+   goes.
+2. Gallop: 1, 2, 4, 8 ... hours later, until it is so.
+3. Bisect between the last hour of the gallop at which it was not and the first at which it was.
+4. Look back: hours shortly before the one found may be so again. Each of LOOK_BACK_H is asked; if one is, 3 and 4 are
+   repeated from there.
 
-Misses: what comes and goes within hours that were not asked. If it is so from some hour on for good and not before, the
-    answer is exact. In any case it is so at the hour returned, not so an hour earlier, and not so at any earlier hour
-    that was asked.
+Misses: what comes and goes within hours that were not asked. If it is so from some hour on for good and not before, or
+    at one of those asked one by one, the answer is exact. In any case it is so at the hour returned, not so an hour
+    earlier, and not so at any earlier hour that was asked.
 """
 
 from collections.abc import Callable
@@ -16,11 +18,15 @@ LOOK_BACK_H = (2, 3, 4, 6, 9, 13, 20, 30)
 LOOK_AHEAD_H = (1, 2, 3, 6)
 
 
-def first_hour(is_so: Callable[[int], bool], start: int, end: int) -> int | None:
+def first_hour(is_so: Callable[[int], bool], start: int, end: int, *, one_by_one: int = 0) -> int | None:
     """The first hour in (start, end] at which it is so; None when no hour that was asked is, the last among them.
 
-    At `start` it is taken not to be. `is_so` should remember its answers.
+    The first `one_by_one` hours are asked each. At `start` it is taken not to be. `is_so` should remember its answers.
     """
+    for hour in range(start + 1, min(start + one_by_one, end) + 1):
+        if is_so(hour):
+            return hour
+    start = min(start + one_by_one, end)
     below, found = start, None
     for hour in _gallop(start, end):
         if is_so(hour):

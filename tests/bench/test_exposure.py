@@ -70,6 +70,17 @@ def test_a_report_that_flickered_a_few_hours_earlier_is_not_missed() -> None:
     assert is_steady(asked(answers)[0], 100, 399)
 
 
+@given(st.lists(st.booleans(), min_size=2, max_size=200), st.integers(0, 60), st.data())
+def test_hours_asked_one_by_one_miss_no_report(answers: list[bool], one_by_one: int, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(answers) - 2))
+    found = first_hour(asked(answers)[0], start, len(answers) - 1, one_by_one=one_by_one)
+    first = tried_one_by_one(answers, start)
+    if first is not None and first <= start + one_by_one:
+        assert found == first
+    else:
+        assert found is None or found > start + one_by_one
+
+
 def campaign(joined_h: dict[str, int], every_h: int, until_h: int) -> TrueCampaign:
     began = round(START.timestamp() * 1e6)
     joined = {account: began + hour * HOUR_US for account, hour in joined_h.items()}
