@@ -50,7 +50,7 @@ def test_colleagues_at_one_place_are_explained_while_no_harvest_is_proven() -> N
         found = hypothesis(firm(), harvest)
         assert found.survives
         assert not found.coordinated
-    assert "83% of the accounts call from a place" in found.because
+    assert "83% of the accounts call from one place" in found.because
 
 
 def test_of_a_proven_harvest_that_is_short_verdicts_a_check_is_left() -> None:
@@ -81,7 +81,7 @@ def test_a_place_of_work_explains_nothing_else_that_is_harvested(
 @pytest.mark.parametrize(
     ("case", "because"),
     [
-        (firm(places=Places(settled=5, night_share=0.1)), "42% of the accounts call from a place"),
+        (firm(places=Places(settled=5, night_share=0.1)), "42% of the accounts call from one place"),
         (firm(links=[CONTENT, replace(NETWORK, linked=12)]), "2 more share addresses elsewhere"),
         (firm(links=[CONTENT, NETWORK, tie("crossing")]), "do not share crossing"),
         (firm(links=[CONTENT, NETWORK, tie("artefact")]), "do not share artefact"),

@@ -2,8 +2,8 @@
 
 Why:    a firm that nobody verified lets its people open accounts, pays for some of them and lends some a laptop. Who
         works in one place shares its address, its hours and what is asked; who hides a harvest changes exits all day.
-Misses: a harvest from one place with a closing time that takes no more than ordinary customers do, if it is not proven
-        or takes verdicts only; firms whose people work from home, or on free credit.
+Misses: a harvest from one place with a closing time that takes not far more than ordinary customers do, if it is not
+        proven or takes verdicts only; firms whose people work from home, or on free credit.
 Source: own. Grading by rubric at scale was disclosed on 23 February 2026; people mark for a living as well, and no log
         tells for whom.
 
@@ -28,19 +28,19 @@ VERDICTS = 0.5  # of what is asked for and products seldom ask for
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
-    """Survives for settled people with nights and hands of their own who take no more than ordinary customers do.
+    """Survives for settled people with nights and hands of their own who take not far more than ordinary customers do.
 
     Of a proven harvest that is nothing but verdicts it denies the purpose, and not that one hand may be behind it.
     """
     name, settled = "workplace", facts.places.settled / max(len(facts.members), 1)
     near = nearness(settled, SETTLED_SHARE)
-    because = f"{settled:.0%} of the accounts call from a place that several of them share, and from no other"
+    because = f"{settled:.0%} of the accounts call from one place, and no second, that several of them share"
     if settled < SETTLED_SHARE:
         return Finding(name, False, because, nearness=near)
     doubt = _doubt(facts) or _doubt_of_people(facts) or _doubt_of_amount(facts)
     if doubt:
         return Finding(name, False, f"{because}, but {doubt}", nearness=near)
-    because += "; the place has nights, and no more is taken than ordinary customers take"
+    because += "; the place has nights, and not far more is taken than ordinary customers take"
     if harvest.result != "proven":
         return Finding(name, True, because, nearness=near)
     more = _more_than_verdicts(facts, harvest)
@@ -74,7 +74,7 @@ def _doubt_of_people(facts: Facts) -> str:
 
 
 def _doubt_of_amount(facts: Facts) -> str:
-    """Why they may take more than people do; empty when they do not."""
+    """Why they may take far more than people do; empty when they do not."""
     return "" if facts.volume.result == "not_proven" else facts.volume.because
 
 
