@@ -88,9 +88,13 @@ def test_a_day_counts_once_however_long_it_was(engine: EmbeddedEngine) -> None:
     assert found.places.night_share == pytest.approx((NIGHT_HOURS / 24) / 10, abs=1e-6)
 
 
-def test_hours_are_read_only_where_half_are_settled(engine: EmbeddedEngine) -> None:
-    found = places(engine, [at("a", 5)], calls("a", NAMES[:5]), dict.fromkeys(NAMES, WORK))
-    assert found == Places(5, None)
+def test_hours_are_read_only_where_enough_are_settled(engine: EmbeddedEngine) -> None:
+    found = places(
+        engine, [at("a", 5), at("b", 8)], [*calls("a", NAMES[:5]), *calls("b", NAMES[2:10])], dict.fromkeys(NAMES, WORK)
+    )
+    assert found.night_share == 0.0
+    moving = [*calls("a", NAMES[:9]), *calls("b", NAMES[2:10])]
+    assert places(engine, [at("a", 9), at("b", 8)], moving, dict.fromkeys(NAMES, WORK)) == Places(3, None)
 
 
 def test_only_ranges_of_several_members_are_kept_and_only_of_members() -> None:

@@ -19,7 +19,7 @@ from stillwatch.engines.base import Engine, IbisTable
 
 PLACE_KIND = "ip_prefix"
 MIN_PEOPLE = 5  # members that share a range; fewer are a household
-SETTLED_SHARE = 0.5  # of the members, for the cluster to have places of work; hours are read of no other
+SETTLED_SHARE = 1 / 3  # of the members, for the cluster to have places of work; the others work from home
 NIGHT_HOURS = 8  # running hours of the day, those in which a place is quietest
 DAY_HOURS = 24
 HOUR_S = 3600

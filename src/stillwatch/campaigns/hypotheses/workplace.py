@@ -37,12 +37,13 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     because = f"{settled:.0%} of the accounts call from one place, and no second, that several of them share"
     if settled < SETTLED_SHARE:
         return Finding(name, False, because, nearness=near)
-    doubt = _doubt(facts) or _doubt_of_people(facts) or _doubt_of_amount(facts)
+    doubt = _doubt(facts) or _doubt_of_amount(facts)
     if doubt:
         return Finding(name, False, f"{because}, but {doubt}", nearness=near)
     because += "; the place has nights, and not far more is taken than ordinary customers take"
     if harvest.result != "proven":
-        return Finding(name, True, because, nearness=near)
+        doubt = _doubt_of_people(facts)
+        return Finding(name, not doubt, f"{because}, but {doubt}" if doubt else because, nearness=near)
     more = _more_than_verdicts(facts, harvest)
     if more:
         return Finding(name, False, f"{because}, but a job does not explain {more}", nearness=near)
