@@ -91,7 +91,7 @@ def test_a_place_of_work_explains_nothing_else_that_is_harvested(
         (firm(links=[CONTENT, replace(NETWORK, linked=12)]), "2 more share addresses elsewhere"),
         (firm(links=[CONTENT, NETWORK, tie("crossing")]), "do not share crossing"),
         (firm(links=[CONTENT, NETWORK, tie("artefact")]), "do not share artefact"),
-        (firm(places=Places(settled=10, night_share=NIGHT_SHARE + 0.05)), "25% of the time at work"),
+        (firm(places=Places(settled=10, night_share=NIGHT_SHARE + 0.05)), "30% of the time at work"),
         (firm(places=Places(settled=10)), "is not known"),
         (firm(owners=[Owner(9, 0)]), "9 of them into one hand"),
         (firm(members=members(access_program="free")), "100% of them are on free credit"),

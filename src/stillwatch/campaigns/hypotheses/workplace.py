@@ -23,7 +23,7 @@ ELSEWHERE = 0.1  # of the settled members: how many more may share addresses, as
 SHARED_AT_WORK = ("network", "payment", "device", "contact", "registration", "timing")  # groups that colleagues share
 ONE_HAND = 2 / 3  # of the members on one chain of cards and devices; more are one person's, or one customer's
 FREE_SHARE = 0.5  # of the members on free credit, for which many accounts are opened
-NIGHT_SHARE = 0.2  # of the time at work, in the quietest third of the day; where nobody sleeps it is a third
+NIGHT_SHARE = 0.25  # of the time at work, in the quietest third of the day; where nobody sleeps it is a third
 VERDICTS = 0.5  # of what is asked for and products seldom ask for
 
 
