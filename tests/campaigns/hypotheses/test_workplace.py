@@ -54,6 +54,7 @@ def test_colleagues_at_one_place_are_explained_while_no_harvest_is_proven() -> N
 
 
 def test_of_a_proven_harvest_that_is_short_verdicts_a_check_is_left() -> None:
+    assert hypothesis(firm(), proven(10.3, 10.0)).survives, "a verdict with its grounds is as long as other answers"
     found = hypothesis(firm(), proven(9.0, 10.0))
     assert found.survives
     assert found.coordinated, "no log tells for whom they mark"
@@ -69,8 +70,8 @@ def test_whether_several_people_are_behind_it_does_not_matter_to_what_a_harvest_
 @pytest.mark.parametrize(
     ("case", "harvest", "because"),
     [
-        (firm(), proven(10.5, 10.0), "longer than those of ordinary customers"),
-        (firm(), PROVEN, "longer than those of ordinary customers"),
+        (firm(), proven(10.5, 10.0), "so much longer than those of ordinary customers"),
+        (firm(), PROVEN, "so much longer than those of ordinary customers"),
         (firm(bearing=bearing(intents=intents(forced_trace_tags=4500))), proven(9.0, 10.0), "no verdict"),
         (firm(bearing=bearing(intents=intents(rubric_grading=900, trace_cleaning=1000))), proven(9.0, 10.0), "verdict"),
     ],

@@ -12,6 +12,8 @@ explain common control. A proven harvest they explain only if all that is rare a
 and then only as far as a check: an agency can say who it is.
 """
 
+from math import log2
+
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, seldom
 from stillwatch.campaigns.hypotheses.base import Finding, linked_beyond_content, nearness, share_of
@@ -24,6 +26,7 @@ SHARED_AT_WORK = ("network", "payment", "device", "contact", "registration", "ti
 ONE_HAND = 2 / 3  # of the members on one chain of cards and devices; more are one person's, or one customer's
 FREE_SHARE = 0.5  # of the members on free credit, for which many accounts are opened
 NIGHT_SHARE = 0.25  # of the time at work, in the quietest third of the day; where nobody sleeps it is a third
+LONGER = 1.25  # times the ordinary answer; verdicts and their grounds stay below, reasoning and whole works do not
 VERDICTS = 0.5  # of what is asked for and products seldom ask for
 
 
@@ -83,8 +86,8 @@ def _more_than_verdicts(facts: Facts, harvest: TestResult) -> str:
     """What is taken besides short verdicts; empty when there is nothing."""
     lengths = ((one.value, one.reference) for one in harvest.measures if one.name == "output length")
     length, ordinary = next(lengths, (None, None))
-    if length is None or ordinary is None or length > ordinary:
-        return "answers longer than those of ordinary customers"
+    if length is None or ordinary is None or length > ordinary + log2(LONGER):
+        return "answers so much longer than those of ordinary customers"
     rare = seldom(facts.bearing)
     if sum(rare.get(intent, 0) for intent in GRADING) < VERDICTS * sum(rare.values()):
         return "that most of what they ask for, and others seldom do, is no verdict"
