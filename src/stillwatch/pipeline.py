@@ -276,6 +276,7 @@ def _tables(
     linked: Linked, engine: Engine, said: IbisTable | None, work: Path, name: str = ""
 ) -> campaign_stage.Tables:
     """What the campaign tests read; what is borne, and who sent it, is written once, as several steps read it."""
+    members = linked.members["account_id"].combine_chunks()
     tables = campaign_stage.Tables(
         templated=linked.templated,
         activity=linked.activity,
@@ -290,7 +291,8 @@ def _tables(
         taken=linked.taken,
         said=said,
         work=work,
-        owned=plain(campaign_stage.owned(linked.traits, linked.members["account_id"].combine_chunks())),
+        owned=plain(campaign_stage.owned(linked.traits, members)),
+        placed=plain(campaign_stage.placed(linked.traits, members, linked.evidence)),
     )
     borne = campaign_stage.bearing(tables, engine, account_count=len(linked.exposure))
     tables = replace(tables, borne=engine.write(borne, work / f"bearing{name}.parquet"))

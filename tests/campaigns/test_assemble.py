@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 from tests.campaigns.clues import CONTENT, NETWORK, bearing, facts, members, ordinary
 
@@ -16,6 +17,7 @@ from stillwatch.campaigns import (
     Member,
     Past,
     Surroundings,
+    assemble,
     campaigns,
     judged_accounts,
     remembered,
@@ -25,6 +27,7 @@ from stillwatch.campaigns.assemble import MAX_EVIDENCE, MAX_TEMPLATES
 from stillwatch.campaigns.attempts import AttemptDay, Attempts, TechniqueUse
 from stillwatch.campaigns.facts import Evidence, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
+from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.identity import new_id
 from stillwatch.campaigns.known import Span
 from stillwatch.campaigns.marks import Sample, as_json
@@ -66,6 +69,18 @@ def test_coordination_without_a_provable_harvest_is_coordinated() -> None:
 def test_an_innocent_explanation_that_holds_explains_the_campaign() -> None:
     (found,) = assembled(facts(pardoned=True))
     assert found["verdict"] == "explained"
+
+
+def test_an_agency_that_marks_is_asked_who_it_is_and_not_accused(monkeypatch: pytest.MonkeyPatch) -> None:
+    agency = Finding("workplace", True, "so", coordinated=True)
+    monkeypatch.setattr(assemble, "findings", lambda *_: [agency])
+    (found,) = assembled(facts())
+    assert found["harvest"]["result"] == "proven"
+    assert found["verdict"] == "coordinated"
+    assert [one["explains_control"] for one in found["benign_hypotheses"]] == [False]
+    monkeypatch.setattr(assemble, "findings", lambda *_: [replace(agency, survives=False)])
+    (found,) = assembled(facts())
+    assert found["verdict"] == "distillation"
 
 
 def test_known_are_the_accounts_of_what_is_accused_or_explained_and_not_by_what_others_send_too() -> None:

@@ -12,6 +12,7 @@ from stillwatch.campaigns.ordinary import ordinary
 from stillwatch.campaigns.organisations import Sent, organisation_units
 from stillwatch.campaigns.outside import outside
 from stillwatch.campaigns.owners import owned
+from stillwatch.campaigns.places import placed
 from stillwatch.campaigns.reasoning import with_reasoning
 from stillwatch.campaigns.skeletons import skeleton
 from stillwatch.campaigns.stolen import marked, stolen_keys
@@ -46,6 +47,7 @@ __all__ = [
     "outside",
     "owned",
     "past",
+    "placed",
     "remembered",
     "senders_by",
     "skeleton",

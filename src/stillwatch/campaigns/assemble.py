@@ -151,7 +151,8 @@ def _verdict(cluster: Facts, common: TestResult, harvested: TestResult, explanat
         return "insufficient_data" if len(cluster.links) < 2 and harvested.result == "proven" else None
     if innocent:
         return "explained"
-    return "distillation" if harvested.result == "proven" else "coordinated"
+    denied = any(finding.survives for finding in explanations)  # the harvest; the control stands
+    return "distillation" if harvested.result == "proven" and not denied else "coordinated"
 
 
 def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) -> Campaign:

@@ -129,6 +129,18 @@ class Owner(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """The ranges of addresses that several members share.
+
+    `settled` members call from one such range and from no other; `night_share` is the share of the members' time at
+    work in the quietest third of the day at their place: a third where nobody sleeps, null where few are settled.
+    """
+
+    settled: int = 0
+    night_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GroupLink:
     """How one independent group of traits ties a cluster together.
 
@@ -177,7 +189,7 @@ class Facts:
     account that has any; `named` how often leads of the partner proved right whose lead most members bear, 0 when no
     partner names them; `volume` how their output compares with ordinary customers'; `sizes` whether requests of the
     same size come again and again, of who is openly one owner; `families` what the templates are wordings of; `owners`
-    those of two accounts or more, largest first.
+    those of two accounts or more, largest first; `places` where they call from.
     """
 
     members: Sequence[Member]
@@ -211,6 +223,7 @@ class Facts:
     sizes: Sizes = field(default_factory=Sizes)
     families: Sequence[FamilyUse] = ()
     owners: Sequence[Owner] = ()
+    places: Places = field(default_factory=Places)
 
     @property
     def account_ids(self) -> list[str]:

@@ -16,6 +16,7 @@ from stillwatch.campaigns.facts import Evidence, Facts, FamilyUse, GroupLink, Me
 from stillwatch.campaigns.families import family_uses
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, of_one_owner
 from stillwatch.campaigns.owners import with_owners
+from stillwatch.campaigns.places import with_places
 from stillwatch.campaigns.sizes import sizes_by
 from stillwatch.campaigns.tables import Tables, by_cluster, kept, members_of
 from stillwatch.campaigns.usage import days_by, senders_by, usage_by
@@ -63,6 +64,8 @@ def facts(tables: Tables, engine: Engine, *, account_count: int, pardoned: Itera
     found = [context.facts(cluster, ids) for cluster, ids in sorted(clusters.items())]
     if tables.owned is not None:
         found = with_owners(found, tables.owned)
+    if tables.placed is not None:
+        found = with_places(found, tables.placed, tables.activity, engine)
     return _with_sizes(_with_volume(found, tables), tables, engine)
 
 

@@ -254,6 +254,7 @@ def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -
         borne=None,
         senders=None,
         owned=None,
+        placed=None,
         taken={},  # one customer, however much it takes
         content=None,
         work=tables.work and tables.work / "organisations",

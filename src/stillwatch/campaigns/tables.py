@@ -20,7 +20,7 @@ class Tables:
     `taken` the output tokens of every account; `work` a folder for what several questions read, which each asks for
     again where there is none. Where it was counted already, `said` is what `family_texts` gives, and `senders` what
     `senders_by` gives by cluster of what is borne and not public. `owned` are the traits of members that tell their
-    owner, as `owners.owned` gives them.
+    owner, as `owners.owned` gives them, and `placed` those that tell their place, as `places.placed` does.
     """
 
     templated: IbisTable
@@ -39,6 +39,7 @@ class Tables:
     said: IbisTable | None = None
     senders: IbisTable | None = None
     owned: pa.Table | None = None
+    placed: pa.Table | None = None
 
     @property
     def may_hold_prompts(self) -> bool:

@@ -62,8 +62,8 @@ class Nearest:
 class Reading:
     """An innocent reading as it was tested on the campaign; `nearness` is how much of what it needs was found.
 
-    Nearness runs from 0 to 1 and is null where the result states no amount. `explains_control` is false for the one
-    reading under which one hand is behind the accounts, but does not harvest.
+    Nearness runs from 0 to 1 and is null where the result states no amount. `explains_control` is false for a
+    reading under which one hand may be behind the accounts, but does not harvest.
     """
 
     name: str

@@ -89,6 +89,7 @@ HYPOTHESES: Final = (
     "shared network",
     "small team",
     "verified organisation",
+    "workplace",
 )
 OUTCOMES_OF_TESTS: Final = ("refuted", "holds", "not tested")
 

@@ -30,7 +30,7 @@ TABLES = {table.name: table for table in (ACCOUNTS, EXCHANGES)}
 class Finding:
     """Whether an innocent explanation holds, and why, in words that can be shown to whom it is about.
 
-    `coordinated` marks the one explanation under which the accounts still are under common control: it denies the
+    `coordinated` marks an explanation under which the accounts may still be under common control: it denies the
     harvest, not the coordination. `tested` is false when the data it needs are missing. `nearness` is how much of what
     it needs was found, from 0 to 1; null where there is no amount.
     """
