@@ -94,6 +94,26 @@ def test_lent_accounts_are_in_programmes_and_share_neither_card_nor_device() -> 
     assert set(people["program"][schooled & lent]) == {"education"}
 
 
+def test_victims_keep_the_hours_and_the_programme_of_their_own_lives() -> None:
+    people, _ = planned()
+    stolen = people["role"] == "compromised"
+    assert stolen.sum() > 10
+    assert LOTS not in people["timing"][stolen]
+    assert np.isin(people["program"][stolen], PROGRAMMES).mean() < 0.2
+    assert (people["from_s"][stolen] == 0).all()
+
+
+def test_who_pays_has_a_card_and_a_plan_and_who_does_not_has_neither_plan_nor_proof() -> None:
+    people, _ = planned()
+    own = people["role"] == "operator"
+    for program, unfit_plan, unfit_level in (("paid", "free", "email"), ("free", "pay-as-you-go", "payment")):
+        members = own & (people["program"] == program)
+        assert members.sum() > 20
+        assert unfit_plan not in people["plan"][members]
+        assert unfit_level not in people["level"][members]
+    assert (people["card"][own & (people["program"] == "paid")] >= 0).all()
+
+
 def test_cards_pay_for_several_and_a_kept_telephone_is_never_used_twice_at_once() -> None:
     people, _ = planned()
     own = people["role"] == "operator"
@@ -149,7 +169,7 @@ def test_an_item_is_asked_by_several_accounts_in_several_wordings(look: Rows) ->
     assert len(rows) > 40
     several = [row for row in rows if row[0] > 1]
     assert len(several) > 0.25 * len(rows)
-    assert np.mean([accounts > 1 for _, accounts in several]) > 0.5
+    assert np.mean([accounts > 1 for _, accounts in several]) > 0.8  # 0.72 if every wording began with the same items
 
 
 def test_thoughts_are_asked_for_in_every_language_and_an_account_has_one_besides_english(look: Rows) -> None:
@@ -197,13 +217,14 @@ def test_who_is_in_a_crew_begins_when_its_lots_come_in(look: Rows) -> None:
     assert crew > 4 * others
 
 
-def test_victims_go_on_with_their_work_from_elsewhere(look: Rows) -> None:
+def test_the_ring_comes_to_a_stolen_key_when_its_owner_has_long_used_it(look: Rows) -> None:
     rows = look("""
-        select account_id, min(epoch(started_at)) filter (prompt ~ '(I teach|I give lessons|repairing|faults|errands)'),
-               min(epoch(started_at)), count(*)
-        from known where role = 'compromised' group by 1""")
-    assert rows
-    assert all(taken is None or taken > first for _, taken, first, count in rows if count > 5)
+        select min(epoch(started_at)) as first, min(epoch(started_at)) filter (regexp_matches(
+                   prompt, '^(I teach|I give lessons|My course practises|We practise|We rehearse)')) as taken
+        from known where role = 'compromised' group by account_id having taken is not null""")
+    assert len(rows) > 5
+    assert np.median([taken - first for first, taken in rows]) > DAY_S
+    assert all(taken > first for first, taken in rows)
 
 
 def test_nothing_is_shared_by_all_and_no_organisation_is_named(look: Rows) -> None:
@@ -222,7 +243,7 @@ def test_nothing_is_shared_by_all_and_no_organisation_is_named(look: Rows) -> No
 @pytest.mark.parametrize(("jitter", "timing"), [(0.0, LOTS), (600.0, LOTS), (float(DAY_S), SESSIONS)])
 def test_crews_drain_lots_unless_a_dose_takes_the_schedule_away(jitter: float, timing: int) -> None:
     people, _ = planned(Doses(jitter=jitter))
-    crewed = (people["node_share"] > 0) & (people["role"] == "operator")
+    crewed = (people["machine_share"] > 0) & (people["role"] == "operator")
     assert set(people["timing"][crewed]) == {timing}
     assert set(people["jitter_s"][crewed]) == {jitter if timing == LOTS else 0.0}
 
@@ -232,7 +253,7 @@ def test_a_dose_of_hygiene_takes_every_shared_trait_away() -> None:
     own = people["role"] == "operator"
     for column in ("card", "device", "phone"):
         assert crowds(people[column][own]).max() == 1
-    assert (people["node_share"][own] == 0).all()
+    assert (people["machine_share"][own] == 0).all()
     assert (people["created_s"] < people["from_s"])[own].all()
 
 

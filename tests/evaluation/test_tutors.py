@@ -77,7 +77,7 @@ def test_they_teach_in_the_evening_by_a_timetable(planned: tuple[Columns, Plan])
     assert (people["hours"] == EVENING).mean() > 0.8
     assert 0.5 < (people["timing"] == LOTS).mean() < 0.8
     assert len(np.unique(people["timetable_s"])) < len(np.unique(people["country"]))
-    assert 0.4 < (people["node_share"] > 0).mean() < 0.8
+    assert 0.4 < (people["machine_share"] > 0).mean() < 0.8
 
 
 def test_marketplaces_use_the_same_words_and_deal_exercises_or_take_old_papers(planned: tuple[Columns, Plan]) -> None:
@@ -87,6 +87,8 @@ def test_marketplaces_use_the_same_words_and_deal_exercises_or_take_old_papers(p
     assert set(loads.dealing[works]) == {Dealing.PARALLEL, Dealing.SET}
     dealt = works[loads.dealing[works] == Dealing.PARALLEL]
     assert len(set(loads.salt[dealt])) == len(dealt)
+    words = plan.library.freeze_templates().low[loads.template[works]]
+    assert len(np.unique(words, axis=0)) < len(works)
 
 
 def test_another_world_takes_them_and_says_so(world: Path, ask: Rows) -> None:

@@ -121,8 +121,8 @@ def _draws(world: World, population: Population, day: int) -> Draws:
     _refuse(draws, refusals(people, account, work, _unit(mix(draws["wording"], 73), 0)))
     if "away_work" in people:
         _send_from_elsewhere(people, came, work, draws)
-    if "node" in people:
-        _send_through_nodes(people, came, work, day, draws)
+    if "machine" in people:
+        _send_through_machines(people, came, work, day, draws)
     return {**draws, **handed_out(people, draws, work, first=population.first, seed=world.seed)}
 
 
@@ -143,13 +143,16 @@ def _send_from_elsewhere(people: Columns, came: Arrivals, work: npt.NDArray[np.i
     drawn["end_user"] = np.where(away, np.uint64(0), drawn["end_user"])
 
 
-def _send_through_nodes(people: Columns, came: Arrivals, work: npt.NDArray[np.int64], day: int, drawn: Draws) -> None:
+def _send_through_machines(
+    people: Columns, came: Arrivals, work: npt.NDArray[np.int64], day: int, drawn: Draws
+) -> None:
     """Let part of an account's work, not what it does aside, come from the machine of its crew of the day."""
     account = came.account
-    through = _unit(mix(came.session, 89), 0) < people["node_share"][account]
+    through = _unit(mix(came.session, 89), 0) < people["machine_share"][account]
     through &= work != people["side"][account]
-    machine = (mix(crews(people, account, day), 101) % people["node_size"][account].astype(np.uint64)).astype(np.int64)
-    drawn["address"] = np.where(through, people["node"][account] + machine, drawn["address"]).astype(np.int32)
+    size = people["machine_size"][account].astype(np.uint64)
+    machine = people["machine"][account] + (mix(crews(people, account, day), 101) % size).astype(np.int64)
+    drawn["address"] = np.where(through, machine, drawn["address"]).astype(np.int32)
 
 
 def _unit(numbers: npt.NDArray[np.uint64], shift: int) -> npt.NDArray[np.float64]:
@@ -204,7 +207,10 @@ def _rank(work: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _turned(
     template: npt.NDArray[np.int64], pick: npt.NDArray[np.int32], templates: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int64]:
-    """The rank of each row among those of its template, which begin at other places: rows are ordered by account."""
+    """The rank of each row among those of its template, turned by a part of them for each further template.
+
+    Rows are ordered by account: unturned, one account would ask the same items under every template.
+    """
     _, place, rows = np.unique(template, return_inverse=True, return_counts=True)
     own = rows[place]
     turned: npt.NDArray[np.int64] = (_rank(template) + pick * own // templates) % own

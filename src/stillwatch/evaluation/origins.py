@@ -24,20 +24,23 @@ LENT, PREPAID, MADE = range(3)
 SHARES = (0.42, 0.3, 0.28)  # programmes first, as reported; none of the three a fringe of the others
 AS_BEFORE = 0.8  # of the successors are obtained as the account was that they follow
 CIRCLE = (4, 25)  # lenders one broker recruits: a corridor of a hall, the firms of one incubator
+COMPATRIOTS = 0.8  # of the lenders are from the country of their circle; some study or work abroad
 PROGRAMMES = ("education", "startup", "research")  # of a circle, in the order of reported exploitation, falling
 PROGRAMME_SHARES = (0.5, 0.3, 0.2)
 JOINED = 0.5  # of the lenders joined the programme for the broker, as a circle; the others had their account before
 RECRUITED_DAYS = 10.0  # within which a circle signs up
-STOCK_DAYS = (30.0, 12.0, 20.0)  # typical time from sign-up to work by origin: aged accounts are what buyers ask for
+STOCK_DAYS = (30.0, 12.0, 20.0)  # scale of the time from sign-up to work by origin: buyers ask for aged accounts
 AT_UNIVERSITY = 0.55  # of the circles in education have its addresses; programmes take other proof as well
 CREDITED = 0.65  # of the lent accounts have no card: the programme pays
-AT_HOME = 0.6  # of the lent accounts: the ring's program runs on the lender's own machine, the lender's address pays
+AT_HOME = 0.6  # of the lent accounts are used from there: the ring's program runs on the lender's own machine
 PER_CARD = 6.0  # accounts of the ring on a card of the shop
 RENTED = (0.0, 0.04, 0.14)  # of the accounts by origin; a lender has a telephone, a prepaid seat needs none
 PER_NUMBER = 2.5  # accounts of the ring on one number: providers take a number two or three times
 KEPT = (2, 3)  # accounts made one after another on one telephone, which is wiped between them
-EVENING = (4, 16)  # accounts made in one sitting
+SITTING = (4, 16)  # accounts made in one, of an evening
 SITTING_H = 5.0
+FREE = 0.6  # of the made accounts: they cost nothing but the sitting
+UNPAID = 0.75  # of these have no card either
 MOBILE = 0.4  # of the accounts of shop and makers sign up over a carrier, of everybody a quarter
 WEB = 0.4  # of the prepaid accounts are used as the subscription is meant: on the web
 ABROAD = 0.45  # of the ring's own accounts have a commercial VPN beside the crew's machine, the others homes
@@ -45,7 +48,7 @@ CREW_DAYS = 3  # after which a rented machine is given up, before its address is
 CREW = 8  # accounts at work that share a machine and a queue
 _GIVEN = (
     *("created_s", "country", "mail_domain", "mail_style", "signup", "device", "phone", "card", "organization"),
-    *("program", "plan", "level", "net", "net_size", "roams", "client", "path", "node_share"),
+    *("program", "plan", "level", "net", "net_size", "roams", "client", "path", "machine_share"),
 )
 
 
@@ -59,7 +62,7 @@ def obtained(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: C
     origin = np.where(rng.random(count) < AS_BEFORE, first, other)
     people["organization"] = np.full(count, None, object)
     people["created_s"] = np.minimum(people["created_s"], people["from_s"] - 3600)
-    people["node_share"] = np.zeros(count)
+    people["machine_share"] = np.zeros(count)
     own = {name: people[name].copy() for name in _GIVEN}
     _lend(rng, people, origin == LENT)
     _buy(plan, rng, people, origin == PREPAID)
@@ -101,14 +104,13 @@ def _lend(rng: np.random.Generator, people: Columns, lent: Flags) -> None:
     at_school = (program == "education") & (rng.random(circles) < AT_UNIVERSITY)[circle]
     credited = rng.random(count) < CREDITED
     people["program"] = np.where(lent, program, people["program"]).astype(object)
-    people["country"] = np.where(lent & (rng.random(count) < 0.8), country, people["country"])
+    people["country"] = np.where(lent & (rng.random(count) < COMPATRIOTS), country, people["country"])
     people["mail_domain"] = np.where(lent & at_school, schools, people["mail_domain"])
     joined = lent & (rng.random(count) < JOINED)
     people["created_s"] = np.where(joined, made, people["created_s"])
     people["card"] = np.where(lent & credited, -1, people["card"])
     people["plan"] = np.where(lent & credited, "pay-as-you-go", people["plan"]).astype(object)
-    proved = np.where(people["level"] == "payment", "email", people["level"])
-    people["level"] = np.where(lent & credited, proved, people["level"]).astype(object)
+    _instead(people, "level", lent & credited, "payment", "email")
 
 
 def _buy(plan: Plan, rng: np.random.Generator, people: Columns, bought: Flags) -> None:
@@ -123,19 +125,28 @@ def _buy(plan: Plan, rng: np.random.Generator, people: Columns, bought: Flags) -
 
 
 def _make(rng: np.random.Generator, people: Columns, made: Flags, place: Ints) -> None:
-    """Accounts made in one sitting on telephones that are kept: the next account of a place has that of the last."""
+    """Accounts made in one sitting, on telephones that are kept for the accounts that follow in a place."""
     count = len(made)
-    sitting = _in_order(rng, made, people["from_s"], EVENING)
+    sitting = _in_order(rng, made, people["from_s"], SITTING)
     evening = _first_use(sitting, people["from_s"]) - (1 + rng.gamma(1.2, STOCK_DAYS[MADE], count)[sitting]) * DAY_S
     at = np.minimum(evening + rng.uniform(0, SITTING_H * 3600, count), people["from_s"] - 3600)
     people["created_s"] = np.where(made, at, people["created_s"])
     alone = np.where(made, place, int(place.max()) + 1 + np.arange(count))
     people["device"] = np.where(made, shared_by_few(rng, alone, KEPT), people["device"])
-    free = made & (rng.random(count) < 0.6)
-    people["program"] = np.where(made, np.where(free, "free", "paid"), people["program"]).astype(object)
+    free = made & (rng.random(count) < FREE)
+    paid = made & ~free
+    people["card"] = np.where(free & (rng.random(count) < UNPAID), -1, people["card"])
+    people["card"] = np.where(paid & (people["card"] < 0), rng.integers(1, 2**62, count), people["card"])
+    people["program"] = np.where(free, "free", np.where(paid, "paid", people["program"])).astype(object)
     people["plan"] = np.where(free, "free", people["plan"]).astype(object)
-    people["card"] = np.where(free & (rng.random(count) < 0.75), -1, people["card"])
-    people["level"] = np.where(free & (people["level"] == "payment"), "email", people["level"]).astype(object)
+    _instead(people, "plan", paid, "free", "pay-as-you-go")
+    _instead(people, "level", paid, "email", "payment")
+    _instead(people, "level", free, "payment", "email")
+
+
+def _instead(people: Columns, name: str, chosen: Flags, old: str, new: str) -> None:
+    """Let the chosen accounts whose `name` is `old` have `new`: what is paid for and how it was proved go together."""
+    people[name] = np.where(chosen & (people[name] == old), new, people[name]).astype(object)
 
 
 def _connect(plan: Plan, rng: np.random.Generator, people: Columns, origin: Ints) -> None:
@@ -152,7 +163,7 @@ def _connect(plan: Plan, rng: np.random.Generator, people: Columns, origin: Ints
     share = np.where(own | (rng.random(count) > AT_HOME), rng.uniform(0.55, 0.95, count), 0.0)
     pool = np.full(count, int(plan.stream("crews", "ring").integers(1, 2**40)))
     at_work = (people["to_s"] - people["from_s"])[share > 0].sum() / (plan.days * DAY_S)  # on average
-    crewed(plan, people, pool=pool, crews=np.full(count, round(at_work / CREW)), days=CREW_DAYS, share=share)
+    crewed(plan, people, pool=pool, crew_count=np.full(count, round(at_work / CREW)), days=CREW_DAYS, share=share)
 
 
 def _operators(plan: Plan, kind: str) -> tuple[Ints, int]:

@@ -1,7 +1,7 @@
 """The world `many-languages`: worked thoughts in eight languages and trajectories of tools, on accounts of a ring.
 
 Made without the detector: no scan of it had been read when its numbers were chosen, and none may be used to choose
-anything in the detector (docs/decisions/0034-a-world-left-out.md).
+anything in the detector (docs/decisions/0034-a-world-left-out.md, 0046-a-second-world-left-out.md).
 
 Why:    reasoning asked for in the language of the account, and agents at work, were named among what was taken; no
         other world asks in several languages, asks each item under several wordings, or borrows real people's accounts.
@@ -23,8 +23,8 @@ Source: providers' reports of 12 and 23 February and 10 September 2026 and the a
   lender is at home.
 * *Bans.* The provider sweeps four times, at which a fifth of the accounts goes, and bans some singly; a place is filled
   from stock, half a day later.
-* *Camouflage.* The ring resells: 10 to 55 % unrelated traffic, about the 35 to 65 % of the relay in `feb2026` for the
-  accounts with most; a third of its own accounts serve only buyers at first. A lender goes on chatting.
+* *Camouflage.* The ring resells: 10 to 55 % unrelated traffic, less than the 35 to 65 % of the relay in `feb2026`,
+  whose trade that is; a third of its own accounts serve only buyers at first. A lender goes on chatting.
 * *No pivot.* One disclosed campaign failed on a new model and kept to the older one, whose safeguards were weaker.
 """
 
@@ -52,7 +52,7 @@ SENTENCE = (
 )
 MORE_CUSTOMERS = {"tutors": 0.053}  # share, beside those of the other worlds: one customer in twenty
 
-SWEEPS = 4  # of the provider in the window: enforcement that people run comes about once a week
+SWEEPS = 4  # of the provider in the window, five days apart: people look at what they ban
 SWEPT = 0.22  # of the accounts at work: more would show the provider to know the campaign already
 BANNED_DAYS = 60.0  # mean time to a ban outside of sweeps: few, in three weeks
 REFILLED_H = 10.0  # mean time to the successor's first request: stock is bought when it is needed
@@ -65,7 +65,8 @@ EDITIONS = 3  # of the wordings: one week each
 WORDINGS = 3  # of a desk at a time, and so answers to each item
 WARMED = 0.35  # of the ring's own accounts serve only buyers at first
 WARM_DAYS = (1.0, 5.0)
-LARGE_MODEL, CODE_MODEL, CHOSEN = 0, 3, 0.6  # model of thoughts and one of repairs, and for how many accounts
+LARGE_MODEL, CODE_MODEL = 0, 3  # of thoughts, and of half of the repairs and errands
+CHOSEN = 0.6  # of the accounts use these; the others what they happen to have
 LATE_DAYS = 3.0  # at least, until the new model is used
 
 
@@ -123,8 +124,7 @@ def _provide(
     count, places = len(place), int(place.max()) + 1
     desk = (rng.random(places) * len(campaign.recipes)).astype(np.int64)[place]
     own = origin != LENT
-    warm = own & (rng.random(count) < WARMED) & (people["role"] != "compromised")
-    warm &= not campaign.mixes_alone
+    warm = own & (rng.random(count) < WARMED) & (people["role"] != "compromised") & (not campaign.mixes_alone)
     lasts = people["to_s"] - people["from_s"]
     begins = people["from_s"] + np.where(warm, np.minimum(rng.uniform(*WARM_DAYS, count) * DAY_S, 0.4 * lasts), 0.0)
     edition = np.minimum((begins / (plan.days * DAY_S) * EDITIONS).astype(np.int64), EDITIONS - 1)
@@ -146,17 +146,17 @@ def _provide(
 def _time(campaign: Campaign, rng: np.random.Generator, people: Columns, own: npt.NDArray[np.bool_]) -> None:
     """Lots for whoever works through a crew, a lender's evenings at a lender's home."""
     count = len(own)
-    lots = (people["node_share"] > 0) & (campaign.jitter_s < DAY_S)
+    lots = (people["machine_share"] > 0) & (campaign.jitter_s < DAY_S)
     people["timing"] = np.where(lots, LOTS, SESSIONS)
     people["jitter_s"] = np.where(lots, campaign.jitter_s, 0.0)
-    people["hours"] = np.where(people["node_share"] > 0, ALWAYS, np.where(own, people["hours"], EVENING))
+    people["hours"] = np.where(people["machine_share"] > 0, ALWAYS, np.where(own, people["hours"], EVENING))
     people["timetable_s"] = np.zeros(count)
     people["weekend"] = np.where(own, rng.uniform(0.6, 1.1, count), people["weekend"])
     people["session_mean"] = np.where(lots, 3 + rng.gamma(2, 2, count), 2 + rng.gamma(2, 1.6, count))
 
 
 def _desks(campaign: Campaign, plan: Plan, count: int) -> list[list[int]]:
-    """The workload of each desk in each edition; a desk keeps its corpus, and English goes with every lesson."""
+    """The workload of each desk in each edition: a desk keeps its corpus, and one wording of a lesson is English."""
     items = int(campaign.exchanges / campaign.accounts * count / len(campaign.recipes) * 2) + 200
     desks = []
     for number, recipe in enumerate(campaign.recipes):
@@ -164,12 +164,10 @@ def _desks(campaign: Campaign, plan: Plan, count: int) -> list[list[int]]:
         salt, kind = int(rng.integers(1, 2**40)), _kind(campaign, plan, rng, recipe)
         editions = []
         for edition in range(EDITIONS):
-            asked = [_template(campaign, plan, rng, recipe, kind) for _ in range(WORDINGS - 1)]
-            if recipe.startswith("lesson_"):
-                english = plan.stream("english", campaign.aim, edition)
-                asked.append(_template(campaign, plan, english, "lesson_en", kind))
-            else:
-                asked.append(_template(campaign, plan, rng, recipe, kind))
+            english = ("lesson_en", plan.stream("english", campaign.aim, edition))
+            last = english if recipe.startswith("lesson_") else (recipe, rng)
+            drawn = [*[(recipe, rng)] * (WORDINGS - 1), last]
+            asked = [_template(campaign, plan, own, name, kind) for name, own in drawn]
             editions.append(plan.library.workload(asked, Dealing.PARALLEL, items=items, salt=salt))
         desks.append(editions)
     return desks

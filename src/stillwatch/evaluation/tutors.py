@@ -44,7 +44,9 @@ VOUCHERED = 0.12  # of the tutors
 TABLET = 0.08  # of the tutors share a tablet at a learning centre
 TABLETS = (2, 3)  # tutors on one
 TOLD = 0.25  # of the marketplaces tell everybody to use the new model
-PUBLIC_WORDS = 2  # that went round, of each subject and language
+EVENINGS = 0.9  # of the tutors work when pupils are out of school
+BUSY = 4  # times the exchanges of ordinary people: it is their trade
+PUBLIC_WORDS = 2  # sets that went round, of each subject and language
 
 
 def tutors(plan: Plan, rng: np.random.Generator, count: int) -> Columns:
@@ -89,15 +91,15 @@ def _meet(plan: Plan, rng: np.random.Generator, people: Columns, group: Ints, co
     ahead_s = np.array([row[1] for row in COUNTRIES]) * 3600.0
     people["timing"] = np.where(rng.random(count) < TIMETABLED, LOTS, people["timing"])
     people["timetable_s"] = ahead_s[country][group]
-    people["hours"] = np.where(rng.random(count) < 0.9, EVENING, people["hours"])
+    people["hours"] = np.where(rng.random(count) < EVENINGS, EVENING, people["hours"])
     people["weekend"] = rng.uniform(0.5, 1.4, count)
     people["day_share"] = rng.beta(6, 3, count)
-    people["rate"] *= 4
+    people["rate"] *= BUSY
     people["session_mean"] = 3 + rng.gamma(2, 3, count)
     share = np.where(rng.random(count) < CLASSROOM, rng.uniform(*IN_CLASSROOM, count), 0.0)
     rooms = np.bincount(group, minlength=groups) // ROOM
     pool = rng.integers(1, 2**40, groups)
-    crewed(plan, people, pool=pool[group], crews=rooms[group], days=ROOM_DAYS, share=share)
+    crewed(plan, people, pool=pool[group], crew_count=rooms[group], days=ROOM_DAYS, share=share)
     told = plan.release_s + (rng.uniform(1, 4, groups)[group] + rng.exponential(0.3, count)) * DAY_S
     people["adopts_s"] = np.where((rng.random(groups) < TOLD)[group], told, people["adopts_s"])
 
