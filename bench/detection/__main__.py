@@ -36,7 +36,10 @@ BASELINES = (
     "mahalanobis",
 )
 OWN = "stillwatch"
-SCENARIOS = ("feb2026", "jun2026", "two-pools", "cot-cleaner", "low-and-slow", "base-rate", "reward-model")
+SCENARIOS = (
+    *("feb2026", "jun2026", "two-pools", "cot-cleaner", "reward-model"),
+    *("low-and-slow", "base-rate", "many-languages"),
+)
 GIVEN = "given"  # the source of a world that was not made here
 
 

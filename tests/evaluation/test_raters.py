@@ -96,7 +96,7 @@ def test_their_prompts_share_a_scheme_and_no_item(world: Path, ask: Rows) -> Non
     assert distinct > 0.9 * prompts
 
 
-def test_only_the_world_left_out_of_tuning_has_them_by_itself() -> None:
+def test_only_the_world_they_were_made_for_has_them_by_itself() -> None:
     assert [name for name, world in scenarios().items() if set(world.customers) & set(RATERS)] == ["reward-model"]
     assert set(CUSTOMERS).isdisjoint(RATERS)
     assert scenario("feb2026").customers == scenarios()["feb2026"].customers

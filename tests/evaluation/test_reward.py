@@ -1,4 +1,4 @@
-"""The world left out of tuning: bought accounts that follow each other, graders in rounds, pretexts dealt out."""
+"""The world `reward-model`: bought accounts that follow each other, graders in rounds, pretexts dealt out."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -127,7 +127,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no corpus of real prompts beside the checkout")
-@pytest.mark.parametrize("scenario", ["feb2026", "reward-model"])
+@pytest.mark.parametrize("scenario", ["feb2026", "reward-model", "many-languages"])
 def test_real_prompts_and_real_traces_make_a_world(tmp_path: Path, scenario: str) -> None:
     made = simulate(
         tmp_path,

@@ -1,4 +1,4 @@
-"""When requests arrive: per account and day, in sessions, waves, shifts, batches, rounds or before a deadline.
+"""When requests arrive: per account and day, in sessions, waves, shifts, batches, rounds, lots or before a deadline.
 
 Why:    lockstep and round-the-clock use are published signs; nightly jobs and classes show them too.
 Misses: holidays, outages, and accounts whose habits drift.
@@ -10,14 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from stillwatch.evaluation.crews import crews
 from stillwatch.evaluation.parts import mix, stream
-from stillwatch.evaluation.people import BATCH, COUNTRIES, DAY_S, DEADLINE, HOURS, ROUNDS, SHIFTS, WAVES, Columns
+from stillwatch.evaluation.people import BATCH, COUNTRIES, DAY_S, DEADLINE, HOURS, LOTS, ROUNDS, SHIFTS, WAVES, Columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 WAVES_PER_DAY = 40
 ROUND_S = (2_000, 5_000)  # between the beginnings of two training rounds, by whose they are
+LOTS_PER_DAY = 4  # of a crew
+DRAINED_S = 600  # mean time after which somebody of the crew takes from a lot
 MOST_PER_DAY = 4000.0  # requests of one account
 _CDF = np.cumsum(np.array(HOURS, np.float64) / np.sum(HOURS, axis=1, keepdims=True), axis=1)
 _OFFSET_S = np.array([row[1] for row in COUNTRIES]) * 3600
@@ -97,6 +100,9 @@ def _starts(people: Columns, account: Ints, day: int, rng: np.random.Generator) 
     rounds = timing == ROUNDS
     if rounds.any():
         start[rounds] = _round_times(people["beat"][account[rounds]], day, rng)
+    lots = timing == LOTS
+    if lots.any():
+        start[lots] = _lot_times(people, account[lots], day, rng)
     shifts = timing == SHIFTS
     turn = (mix(account, 3) + np.uint64(day)) % np.uint64(4)
     start[shifts] = (turn[shifts] + rng.random(int(shifts.sum()))) * DAY_S / 4
@@ -134,6 +140,17 @@ def _round_times(beat: Ints, day: int, rng: np.random.Generator) -> Floats:
         chosen = beat == one
         times[chosen] = (rng.choice(schedule, int(chosen.sum())) + phase) * every - day * DAY_S
     return times + rng.exponential(90, len(beat))
+
+
+def _lot_times(people: Columns, account: Ints, day: int, rng: np.random.Generator) -> Floats:
+    """A time after one of the day's lots of the account's crew came in, at hours that its timetable prefers."""
+    lot = mix(rng.integers(LOTS_PER_DAY, size=len(account)) + day * LOTS_PER_DAY, 83)
+    came = mix(crews(people, account, day) ^ lot, 97)
+    part = (came >> np.uint64(40)).astype(np.float64) / 2**24
+    hour = (_CDF[people["hours"][account]] < part[:, None]).sum(axis=1)
+    minute = (mix(came, 103) >> np.uint64(40)).astype(np.float64) / 2**24
+    local = (hour + minute) * 3600 - people["timetable_s"][account]
+    return (local + rng.exponential(DRAINED_S, len(account))) % DAY_S
 
 
 def _gaps(rng: np.random.Generator, rhythm: Rhythm, count: int) -> Floats:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from stillwatch.evaluation.arrivals import Arrivals, Rhythm, arrivals
 from stillwatch.evaluation.artefacts import artefact_lists, handed_out
+from stillwatch.evaluation.crews import crews
 from stillwatch.evaluation.parts import NONE, Parts, hex_ids, mix, stream
 from stillwatch.evaluation.people import BATCH, CLIENTS, HARNESS, PATHS, Columns
 from stillwatch.evaluation.replaying import CONTENT_FILTER, refusals
@@ -120,6 +121,8 @@ def _draws(world: World, population: Population, day: int) -> Draws:
     _refuse(draws, refusals(people, account, work, _unit(mix(draws["wording"], 73), 0)))
     if "away_work" in people:
         _send_from_elsewhere(people, came, work, draws)
+    if "machine" in people:
+        _send_through_machines(people, came, work, day, draws)
     return {**draws, **handed_out(people, draws, work, first=population.first, seed=world.seed)}
 
 
@@ -138,6 +141,18 @@ def _send_from_elsewhere(people: Columns, came: Arrivals, work: npt.NDArray[np.i
     drawn["address"] = np.where(away, people["away_net"][account] + exits, drawn["address"]).astype(np.int32)
     drawn["client"] = np.where(away, people["away_client"][account], drawn["client"]).astype(np.int8)
     drawn["end_user"] = np.where(away, np.uint64(0), drawn["end_user"])
+
+
+def _send_through_machines(
+    people: Columns, came: Arrivals, work: npt.NDArray[np.int64], day: int, drawn: Draws
+) -> None:
+    """Let part of an account's work, not what it does aside, come from the machine of its crew of the day."""
+    account = came.account
+    through = _unit(mix(came.session, 89), 0) < people["machine_share"][account]
+    through &= work != people["side"][account]
+    size = people["machine_size"][account].astype(np.uint64)
+    machine = people["machine"][account] + (mix(crews(people, account, day), 101) % size).astype(np.int64)
+    drawn["address"] = np.where(through, machine, drawn["address"]).astype(np.int32)
 
 
 def _unit(numbers: npt.NDArray[np.uint64], shift: int) -> npt.NDArray[np.float64]:
@@ -167,10 +182,14 @@ def _items(
     size, dealing = loads.items[work], loads.dealing[work]
     number = rng.integers(2**62, size=len(work))
     again = rng.random(len(work)) < REPEATED_ITEMS
-    serial = day * (size // max(world.days, 1)) + _rank(work)
+    rank, parallel = _rank(work), dealing == Dealing.PARALLEL
+    dealt = parallel | (dealing == Dealing.SHARD)
+    if parallel.any():
+        rank = np.where(parallel, _turned(template.astype(np.int64), pick, loads.templates[work]), rank)
+    serial = day * (size // max(world.days, 1)) + rank
     number = np.where(dealing == Dealing.SET, number % size, number)
-    number = np.where((dealing == Dealing.SHARD) & ~again, serial * 7919 % size, number)
-    number = np.where((dealing == Dealing.SHARD) & again, number % size, number)
+    number = np.where(dealt & ~again, serial * 7919 % size, number)
+    number = np.where(dealt & again, number % size, number)
     salted = number.astype(np.uint64) + mix(loads.salt[work], 23)
     return template, np.where(dealing == Dealing.FREE, number.astype(np.uint64), mix(salted, 29))
 
@@ -183,6 +202,19 @@ def _rank(work: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     rank = np.empty(len(work), np.int64)
     rank[order] = np.arange(len(work)) - first
     return rank
+
+
+def _turned(
+    template: npt.NDArray[np.int64], pick: npt.NDArray[np.int32], templates: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int64]:
+    """The rank of each row among those of its template, turned by a part of them for each further template.
+
+    Rows are ordered by account: unturned, one account would ask the same items under every template.
+    """
+    _, place, rows = np.unique(template, return_inverse=True, return_counts=True)
+    own = rows[place]
+    turned: npt.NDArray[np.int64] = (_rank(template) + pick * own // templates) % own
+    return turned
 
 
 def _models(

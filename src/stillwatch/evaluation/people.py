@@ -71,7 +71,7 @@ HOURS = (  # relative weight of each local hour
     (9, 12, 12, 12, 10, 8, 4, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 5),  # nightly job
 )
 OFFICE, EVENING, ALWAYS, NIGHTLY = range(4)
-SESSIONS, BATCH, WAVES, SHIFTS, DEADLINE, ROUNDS = range(6)
+SESSIONS, BATCH, WAVES, SHIFTS, DEADLINE, ROUNDS, LOTS = range(7)
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ class Plan:
     shared: dict[str, list[int]] = field(default_factory=dict)  # workloads that several populations use, by name
     corpora: tuple[str, ...] = ()  # what the campaigns harvest; campaigns with the same corpus share items
 
-    def stream(self, *names: str) -> np.random.Generator:
+    def stream(self, *names: object) -> np.random.Generator:
         """The random stream of something that no single population owns."""
         return stream(self.seed, "shared", *names)
 

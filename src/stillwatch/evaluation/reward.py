@@ -1,7 +1,8 @@
 """The world `reward-model`: one campaign that has answers graded and tools used, on accounts it buys and replaces.
 
-Made without the detector: no scan of it had been read when its numbers were chosen, and none may be used to choose
-anything in the detector (docs/decisions/0034-a-world-left-out.md).
+Made without the detector: no scan of it had been read when its numbers were chosen, and until another world took its
+place none was used to choose anything in the detector (docs/decisions/0034-a-world-left-out.md,
+0046-a-second-world-left-out.md).
 
 Why:    grades and preferences that train a reward model, and dialogues with tools, were named among what was taken; no
         other world is mostly those, and none buys its accounts.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from stillwatch.errors import SettingsError
-from stillwatch.evaluation import hidden, reward
+from stillwatch.evaluation import hidden, polyglot, reward
 from stillwatch.evaluation.doses import NO_DOSES, Doses, checked, overridden
 from stillwatch.evaluation.hostile import HARVEST, Campaign, Hygiene
 from stillwatch.evaluation.populations import POPULATIONS
@@ -199,6 +199,16 @@ _REWARD = Scenario(
     traffic_per_hostile=reward.TRAFFIC_PER_HOSTILE,
 )
 
+_POLYGLOT = Scenario(
+    "many-languages",
+    polyglot.SENTENCE,
+    polyglot.CAMPAIGNS,
+    polyglot.DAYS,
+    polyglot.STARTS_AT,
+    customers={**CUSTOMERS, **polyglot.MORE_CUSTOMERS},
+    traffic_per_hostile=polyglot.TRAFFIC_PER_HOSTILE,
+)
+
 
 def scenarios() -> Mapping[str, Scenario]:
     """Every world `simulate` can make, by name."""
@@ -257,6 +267,7 @@ def scenarios() -> Mapping[str, Scenario]:
         ),
         _HIDDEN,
         _REWARD,
+        _POLYGLOT,
     )
     return {world.name: world for world in worlds}
 

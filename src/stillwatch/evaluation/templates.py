@@ -24,6 +24,7 @@ class Dealing(IntEnum):
     FREE = 0  # anything; two requests hardly ever carry the same item
     SET = 1  # one of a small fixed set, again and again
     SHARD = 2  # the next unused item of a corpus shared out over the accounts
+    PARALLEL = 3  # the same, each item once under every template of the workload
 
 
 @dataclass(frozen=True, slots=True)
