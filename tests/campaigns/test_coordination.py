@@ -43,6 +43,14 @@ def test_a_group_that_ties_few_of_the_members_does_not_count() -> None:
     assert coordination(facts(links=[CONTENT, thin])).result == "not_proven"
 
 
+@pytest.mark.parametrize(("expected", "result"), [(16_900.0, "not_proven"), (14_000.0, "proven")])
+def test_in_a_large_cluster_a_hairs_breadth_beyond_chance_does_not_count(expected: float, result: str) -> None:
+    """Users of one public tool sign up in fewer places than customers at large: a little, and past all chance."""
+    signed_up = GroupLink("registration", 18_300, expected, 27_500, 1e-29)
+    found = coordination(facts(links=[replace(CONTENT, linked=27_500, principals=27_500), signed_up]))
+    assert found.result == result
+
+
 def test_every_group_is_measured_whether_it_tells_or_not() -> None:
     found = coordination(facts(links=[CONTENT, NETWORK, GroupLink("device", 2, 1.9, 12, 0.4)]))
     assert [m.name for m in found.measures] == ["shared content", "shared network", "shared device"]

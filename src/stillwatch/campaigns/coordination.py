@@ -16,7 +16,8 @@ MIN_PRINCIPALS = 5  # fewer independent principals are a household, some partner
 MIN_GROUPS = 2  # independent groups that must each speak
 GROUP_P_VALUE = 1e-3  # per group, after correction for the number of groups tried
 CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join separate wordings
-LINKED_SHARE = 0.1  # a group that ties fewer of the members together describes a part of the cluster only
+CONTENT = "content"  # cells are made of it, and whoever holds several wordings is expected several times
+LINKED_SHARE = 0.1  # of the members, more than chance ties: fewer are a part of the cluster, or a null slightly off
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,13 @@ def coordination(facts: Facts) -> TestResult:
 
 
 def _tells(link: GroupLink, tried: int) -> bool:
-    return link.p_value * tried <= GROUP_P_VALUE and link.linked >= LINKED_SHARE * link.principals
+    """Whether it ties more than chance would, by what no chance explains and for a good part of the members.
+
+    Among thousands of members a hair's breadth passes any test: users of one public tool live where it is known, so
+    that they share more kinds of sign-up than customers at large.
+    """
+    chance = 0.0 if link.group == CONTENT else link.expected
+    return link.p_value * tried <= GROUP_P_VALUE and link.linked - chance >= LINKED_SHARE * link.principals
 
 
 def _measure(link: GroupLink, tried: int) -> Measure:
