@@ -63,6 +63,18 @@ def test_cohesion_names_the_independent_groups_that_tie_the_cluster(found: Found
         assert 0 <= row["expected"] <= row["principals"]
 
 
+def test_an_account_is_expected_once_however_many_of_the_values_it_holds() -> None:
+    """Fifteen of sixty share five exits, three for each: chance would put a quarter of fifteen in the cluster."""
+    rows = [(account(i), "ip", f"exit-{(i + k) % 5}") for i in range(15) for k in range(3)]
+    rows += [(account(i), "template", f"own-{i % 9}") for i in range(60)]
+    of, _, _ = found_in(rows, 60)
+    labels = np.where(np.arange(60) < 15, 0, -1)
+    table = cohesion(of, Clusters(labels, np.zeros(60), np.zeros(60, dtype=np.int64), labels), []).to_pylist()
+    network = next(row for row in table if row["group"] == "network")
+    assert network["linked"] == 15
+    assert network["expected"] == pytest.approx(15 * 15 / 60)
+
+
 def test_values_of_too_few_holders_to_tell_anything_are_not_corrected_for() -> None:
     rows = [(account(i), "template", "own") for i in range(4)]
     rows += [(account(i), "template", f"pair-{n}-{i // 2}") for i in range(8) for n in range(20)]

@@ -16,7 +16,7 @@ MIN_PRINCIPALS = 5  # fewer independent principals are a household, some partner
 MIN_GROUPS = 2  # independent groups that must each speak
 GROUP_P_VALUE = 1e-3  # per group, after correction for the number of groups tried
 CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join separate wordings
-CONTENT = "content"  # cells are made of it, and whoever holds several wordings is expected several times
+CONTENT = "content"  # cells are made of it, so that nearly everybody may hold some wording of a large cluster
 LINKED_SHARE = 0.1  # of the members, more than chance ties: fewer are a part of the cluster, or a null slightly off
 
 

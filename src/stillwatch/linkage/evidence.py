@@ -157,7 +157,7 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
 
     A value ties a cluster when more of its members hold it than a random set of as many accounts would: the
     hypergeometric tail, times the number of values of the group tried that could tell at all. `linked` counts members
-    that hold such a value; `expected` how many holders of those values chance would put in the cluster. What only a
+    that hold such a value; `expected` how many of all their holders chance would put in the cluster. What only a
     household shares counts where more of the cluster's households share something than of all households. Timing ties
     members that start sessions with the others; crossing stands for what joins the cells of a cluster that it found,
     and these groups do not speak once more.
@@ -184,7 +184,7 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
             if telling.any():
                 corrected[theirs] = chance
                 linked = holders_of(accounts, held, values[telling])
-                expected = min(float(totals[values[telling]].sum()) * stands / of.account_count, float(stands))
+                expected = _holders(of, values[telling]) * stands / of.account_count
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min())))
     for step in in_step:
         expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
@@ -193,6 +193,13 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         linked, stands = len(one.linked), len(one.members)
         rows.append(_row(cluster, CROSSING, linked, min(one.expected, float(stands)), stands, one.p_value))
     return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
+
+
+def _holders(of: Holdings, values: Ints) -> int:
+    """How many accounts hold any of the values."""
+    holds = np.zeros(of.account_count, dtype=bool)
+    holds[of.holders_of(values)[0]] = True
+    return int(holds.sum())
 
 
 def _telling_at_most(least: Floats) -> int:
