@@ -23,10 +23,10 @@ def first_hour(is_so: Callable[[int], bool], start: int, end: int, *, one_by_one
 
     The first `one_by_one` hours are asked each. At `start` it is taken not to be. `is_so` should remember its answers.
     """
-    for hour in range(start + 1, min(start + one_by_one, end) + 1):
+    tried, start = start, min(start + one_by_one, end)
+    for hour in range(tried + 1, start + 1):
         if is_so(hour):
             return hour
-    start = min(start + one_by_one, end)
     below, found = start, None
     for hour in _gallop(start, end):
         if is_so(hour):

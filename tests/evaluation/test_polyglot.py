@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.evaluation.worlds import written
 
 from stillwatch.evaluation import simulate
 from stillwatch.evaluation.crews import crews
@@ -272,13 +273,9 @@ def test_a_campaign_of_any_size_can_be_planned(count: int) -> None:
 
 
 def test_the_same_seed_makes_the_same_world_and_another_does_not(tmp_path: Path) -> None:
-    def written(name: str, seed: int) -> list[bytes]:
-        simulate(tmp_path / name, scenario="many-languages", scale=0.002, days=2, seed=seed)
-        return [path.read_bytes() for path in sorted((tmp_path / name).rglob("*.*")) if path.is_file()]
-
-    first = written("a", 4107)
-    assert first == written("b", 4107)
-    assert first != written("c", 4108)
+    first = written(tmp_path / "a", "many-languages", days=2, seed=4107)
+    assert first == written(tmp_path / "b", "many-languages", days=2, seed=4107)
+    assert first != written(tmp_path / "c", "many-languages", days=2, seed=4108)
 
 
 def test_it_speaks_one_language_when_a_dose_says_so(tmp_path: Path, ask: Rows) -> None:

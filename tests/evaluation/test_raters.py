@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from tests.evaluation.worlds import sides_taken
 
 from stillwatch.errors import SettingsError
 from stillwatch.evaluation import customer_shares, scenarios, simulate
@@ -103,25 +102,9 @@ def test_only_the_world_they_were_made_for_has_them_by_itself() -> None:
 
 
 def test_raters_take_legitimate_texts_of_a_file_of_prompts(tmp_path: Path, ask: Rows) -> None:
-    texts = [
-        f"{side} text number {k} on bridges, rivers and how many arches there are" for side in "AB" for k in range(60)
-    ]
-    rows = {
-        "text": texts,
-        "label": ["distillation"] * 60 + ["legitimate"] * 60,
-        "family": ["judge-eval"] * 120,
-        "capability": ["grading"] * 120,
-    }
-    pq.write_table(pa.table(rows), tmp_path / "prompts.parquet")
-    simulate(
-        tmp_path / "w", scenario="reward-model", scale=0.002, days=3, seed=4009, prompts=tmp_path / "prompts.parquet"
+    shares = sides_taken(
+        tmp_path, ask, "reward-model", family="judge-eval", capability="grading", longer=300, seed=4009
     )
-    rows = ask(
-        "select segment, avg((prompt like '%A text number%')::int), avg((prompt like '%B text number%')::int) "
-        "from known where segment in ('raters', 'reward') and turn_count = 1 and length(prompt) > 300 group by 1",
-        tmp_path / "w",
-    )
-    shares = {segment: (harvest, own) for segment, harvest, own in rows}
     assert shares["raters"][0] == 0
     assert shares["raters"][1] > 0.5
     assert shares["reward"][0] > 0.5

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.evaluation.worlds import written
 
 from stillwatch.evaluation import simulate
 from stillwatch.evaluation.doses import Doses, overridden
@@ -188,13 +189,9 @@ def test_a_campaign_of_any_size_can_be_planned(count: int) -> None:
 
 
 def test_the_same_seed_makes_the_same_world_and_another_does_not(tmp_path: Path) -> None:
-    def written(name: str, seed: int) -> list[bytes]:
-        simulate(tmp_path / name, scenario="reward-model", scale=0.002, days=2, seed=seed)
-        return [path.read_bytes() for path in sorted((tmp_path / name).rglob("*.*")) if path.is_file()]
-
-    first = written("a", 4007)
-    assert first == written("b", 4007)
-    assert first != written("c", 4008)
+    first = written(tmp_path / "a", "reward-model", days=2, seed=4007)
+    assert first == written(tmp_path / "b", "reward-model", days=2, seed=4007)
+    assert first != written(tmp_path / "c", "reward-model", days=2, seed=4008)
 
 
 def test_it_speaks_other_languages(tmp_path: Path, ask: Rows) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from tests.evaluation.worlds import sides_taken
 
 from stillwatch.evaluation import scenarios, simulate
 from stillwatch.evaluation.grammar import grammar
@@ -127,25 +126,9 @@ def test_any_number_of_tutors_can_be_planned(count: int) -> None:
 def test_tutors_take_legitimate_texts_of_a_file_of_prompts_and_the_campaign_the_others(
     tmp_path: Path, ask: Rows
 ) -> None:
-    texts = [
-        f"{side} text number {k} on bridges, rivers and how many arches there are" for side in "AB" for k in range(60)
-    ]
-    rows = {
-        "text": texts,
-        "label": ["distillation"] * 60 + ["legitimate"] * 60,
-        "family": ["school-exam"] * 120,
-        "capability": ["reasoning"] * 120,
-    }
-    pq.write_table(pa.table(rows), tmp_path / "prompts.parquet")
-    simulate(
-        tmp_path / "w", scenario="many-languages", scale=0.002, days=3, seed=4109, prompts=tmp_path / "prompts.parquet"
+    shares = sides_taken(
+        tmp_path, ask, "many-languages", family="school-exam", capability="reasoning", longer=200, seed=4109
     )
-    rows = ask(
-        "select segment, avg((prompt like '%A text number%')::int), avg((prompt like '%B text number%')::int) "
-        "from known where segment in ('tutors', 'polyglot') and turn_count = 1 and length(prompt) > 200 group by 1",
-        tmp_path / "w",
-    )
-    shares = {segment: (harvest, own) for segment, harvest, own in rows}
     assert shares["tutors"][0] == 0
     assert shares["tutors"][1] > 0.5
     assert shares["polyglot"][0] > 0.4

@@ -144,15 +144,15 @@ def _judged(cluster: Facts, harvested: TestResult) -> _Judged | None:
 
 
 def _verdict(cluster: Facts, common: TestResult, harvested: TestResult, explanations: Sequence[Finding]) -> str | None:
-    innocent = any(finding.survives and not finding.coordinated for finding in explanations)
+    surviving = [finding for finding in explanations if finding.survives]
+    innocent = any(not finding.coordinated for finding in surviving)
     if common.result != "proven":
         if innocent and cluster.principals < MIN_PRINCIPALS:
             return "explained"
         return "insufficient_data" if len(cluster.links) < 2 and harvested.result == "proven" else None
     if innocent:
         return "explained"
-    denied = any(finding.survives for finding in explanations)  # the harvest; the control stands
-    return "distillation" if harvested.result == "proven" and not denied else "coordinated"
+    return "distillation" if harvested.result == "proven" and not surviving else "coordinated"
 
 
 def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) -> Campaign:

@@ -35,7 +35,7 @@ from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording
 from stillwatch.linkage.chains import with_chains
 from stillwatch.linkage.crossing import Crossed, crossed
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
-from stillwatch.linkage.labels import commonest, holding_counts, most, numbered
+from stillwatch.linkage.labels import any_of, commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.merging import Flags, Linkable, merged
 from stillwatch.linkage.reach import within_reach
@@ -130,8 +130,7 @@ def clusters_of_bearers(
     named: Mapping[str, str] = NOBODY_NAMED,
 ) -> Clusters:
     """The same among the accounts that bear a lead; whom leads and wordings alone tie is dismissed."""
-    bears = np.zeros(of.account_count, dtype=bool)
-    bears[of.accounts[of.group[of.held] == PARTNER]] = True
+    bears = any_of(of, of.accounts[of.group[of.held] == PARTNER])
     by = _linkable(of, weighed, starts, bears & insiders(of, outsiders), named)
     by, labels = _labelled(by, seed)
     tied = _tied(by, labels)
@@ -202,9 +201,7 @@ def _doubly_paired(of: Holdings, cells: Ints) -> Flags:
     edge = np.flatnonzero((cells[of.accounts] >= 0) & np.isin(of.group[of.held], DURABLE))
     name = cells[of.accounts[edge]] * len(of.values) + of.held[edge]
     _, pair, holders = np.unique(name, return_inverse=True, return_counts=True)
-    paired = np.zeros(of.account_count, dtype=bool)
-    paired[of.accounts[edge[holders[pair] > 1]]] = True
-    return paired
+    return any_of(of, of.accounts[edge[holders[pair] > 1]])
 
 
 def _recut(by: Linkable, labels: Ints, own: Ints) -> Ints:

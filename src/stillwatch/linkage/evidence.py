@@ -11,7 +11,7 @@ from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.crossing import JOINING
 from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
-from stillwatch.linkage.labels import holding_counts, members_of
+from stillwatch.linkage.labels import any_of, holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
 from stillwatch.linkage.tails import hypergeometric
 from stillwatch.linkage.weights import Weights
@@ -184,7 +184,8 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
             if telling.any():
                 corrected[theirs] = chance
                 linked = holders_of(accounts, held, values[telling])
-                expected = _holders(of, values[telling]) * stands / of.account_count
+                holders = int(any_of(of, of.holders_of(values[telling])[0]).sum())
+                expected = holders * stands / of.account_count
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min())))
     for step in in_step:
         expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
@@ -193,13 +194,6 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         linked, stands = len(one.linked), len(one.members)
         rows.append(_row(cluster, CROSSING, linked, min(one.expected, float(stands)), stands, one.p_value))
     return pa.Table.from_pylist(rows, schema=COHESION_SCHEMA)
-
-
-def _holders(of: Holdings, values: Ints) -> int:
-    """How many accounts hold any of the values."""
-    holds = np.zeros(of.account_count, dtype=bool)
-    holds[of.holders_of(values)[0]] = True
-    return int(holds.sum())
 
 
 def _telling_at_most(least: Floats) -> int:

@@ -30,7 +30,9 @@ def holding_counts(of: Holdings, labels: Ints, count: int, among: Flags | None =
 
 def any_of(of: Holdings, accounts: Ints) -> Flags:
     """Which accounts are named at least once: (accounts,)."""
-    return np.bincount(accounts, minlength=of.account_count) > 0
+    named = np.zeros(of.account_count, dtype=bool)
+    named[accounts] = True
+    return named
 
 
 def commonest(of: Holdings, labels: Ints, among: Ints | None = None) -> tuple[Ints, Ints]:

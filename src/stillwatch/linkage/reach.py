@@ -225,8 +225,6 @@ def _mates(of: Holdings, islands: Ints, strange: Flags, missed: Flags, worded: I
     """
     count = int(islands.max(initial=-1)) + 1
     people, strangers = (np.bincount(islands[who & (islands >= 0)], minlength=count) for who in (islands >= 0, strange))
-    holds = np.zeros(of.account_count, dtype=bool)
-    holds[of.accounts[worded]] = True
-    few = np.append(strangers == 0, True)[islands]  # the last for -1
+    some = np.append(strangers > 0, False)[islands]  # the last for -1
     many = np.append(strangers > LED * people, False)[islands]
-    return missed & ~few & (many | ~holds)
+    return missed & (many | (some & ~any_of(of, of.accounts[worded])))

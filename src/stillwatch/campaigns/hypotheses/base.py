@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from stillwatch.campaigns.coordination import GROUP_P_VALUE, TestResult
+from stillwatch.campaigns.coordination import CONTENT, GROUP_P_VALUE, TestResult
 from stillwatch.campaigns.facts import VERIFIED, Facts, most_named
 from stillwatch.errors import SettingsError
 from stillwatch.records import ACCOUNTS, EXCHANGES
@@ -120,7 +120,7 @@ def shared_beyond_prompts(facts: Facts) -> list[str]:
 
 def linked_beyond_content(facts: Facts) -> list[str]:
     """Groups of traits other than what is sent that tie the members beyond chance."""
-    return sorted(k.group for k in facts.links if k.p_value <= GROUP_P_VALUE and k.group != "content")
+    return sorted(k.group for k in facts.links if k.p_value <= GROUP_P_VALUE and k.group != CONTENT)
 
 
 def nearness(found: float, needed: float) -> float:
