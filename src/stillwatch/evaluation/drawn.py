@@ -330,6 +330,10 @@ def _disguised(campaign: Campaign, plan: Plan, rng: np.random.Generator, people:
     people["rate"] = np.where(stolen, np.median(people["rate"]), people["rate"])  # more, and the owner would notice
     if habits.hides:
         HIDES[habits.hides](campaign, plan, rng, people)
+    people["from_s"] = np.minimum(people["from_s"], kept["from_s"])
+    if habits.hides in SETTLED:  # whose accounts were signed up together
+        people["created_s"] -= max(0.0, float((people["created_s"] - people["from_s"]).max()))
+    people["created_s"] = np.minimum(people["created_s"], people["from_s"] - 3600)
 
 
 def _settle(rng: np.random.Generator, people: Columns) -> None:
