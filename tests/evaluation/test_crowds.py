@@ -142,7 +142,7 @@ def test_other_worlds_have_them_only_when_asked() -> None:
 
 
 def test_they_take_legitimate_texts_of_a_file_of_prompts_and_the_campaign_the_others(tmp_path: Path, ask: Rows) -> None:
-    shares = sides_taken(  # one campaign after reasoning, crowds that teach and explain
+    shares = sides_taken(  # its crowds teach and explain
         tmp_path, ask, "drawn", family="school-exam", capability="reasoning", longer=200, seed=61
     )
     hostile = [share for name, share in shares.items() if name.startswith("drawn-")]

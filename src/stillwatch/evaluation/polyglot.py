@@ -1,7 +1,8 @@
 """The world `many-languages`: worked thoughts in eight languages and trajectories of tools, on accounts of a ring.
 
-Made without the detector: no scan of it had been read when its numbers were chosen, and none may be used to choose
-anything in the detector (docs/decisions/0034-a-world-left-out.md, 0046-a-second-world-left-out.md).
+Made without the detector: no scan of it had been read when its numbers were chosen, and until `drawn` took its place
+none was used to choose anything in the detector (docs/decisions/0034-a-world-left-out.md,
+0046-a-second-world-left-out.md).
 
 Why:    reasoning asked for in the language of the account, and agents at work, were named among what was taken; no
         other world asks in several languages, asks each item under several wordings, or borrows real people's accounts.
