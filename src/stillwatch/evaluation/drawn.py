@@ -79,6 +79,7 @@ HIDES: Mapping[str, Disguise] = MappingProxyType(
         "with stolen keys": with_stolen_keys,
     }
 )
+DEALING = ("behind a harness", "among colleagues")  # disguises that deal by themselves
 SETTLED = ("behind a contract", "among colleagues")  # verified customers: nobody is banned, nor stolen from
 TWINS = (
     *("raters", "tutors", "demonstrated", "public_readers", "ten_wordings", "rewording_tool", "products"),
@@ -125,7 +126,7 @@ def drawn(seed: int) -> Drawn:
         own = stream(seed, "drawn", "campaign", number)
         habits = _habits(own, f"drawn-{number + 1}")
         campaign = _campaign(own, f"drawn-{number + 1}", days, habits)
-        if campaigns and own.random() < 0.25:
+        if campaigns and campaign.deal and campaigns[-1].deal and own.random() < 0.3:
             campaign = _going_on(campaign, campaigns[-1])
         campaigns.append(campaign)
         told[campaign.name] = _told(campaign, habits, days)
@@ -245,9 +246,10 @@ def _campaign(rng: np.random.Generator, name: str, days: int, habits: Habits) ->
             relays=relays,
             compromised=0.0 if settled else _within(rng, *keys),
             replays=_within(rng, 0.1, 0.4) if rng.random() < 0.12 else 0.0,
+            jitter_s=_evenly(rng, 30, 7_200) if rng.random() < 0.4 else 0.0,
             mixes_alone=bool(rng.random() < 0.4),
             lives=None if habits.lives is None else partial(_followed, lives=habits.lives),
-            deal=_deal(rng),
+            deal=None if habits.hides in DEALING else _deal(rng),
             disguise=partial(_disguised, habits=habits),
         ),
     )
