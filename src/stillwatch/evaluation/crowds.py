@@ -213,7 +213,8 @@ def _meet(plan: Plan, rng: np.random.Generator, people: Columns, crowd: Crowd, g
     people["timing"] = np.where(punctual, timing, people["timing"])
     people["hours"] = np.where(punctual, hours, people["hours"])
     people["deadline_s"] = rng.uniform(0.3, 1, groups)[group] * plan.days * DAY_S
-    people["timetable_s"] = np.array([row[1] for row in COUNTRIES])[people["country"][_first(group)]][group] * 3600.0
+    country = people["country"][np.searchsorted(group, group)]  # of the first of each group
+    people["timetable_s"] = np.array([row[1] for row in COUNTRIES])[country] * 3600.0
     people["session_mean"] = 2 + rng.gamma(2, 3, count)
     people["multi_turn"] = rng.random(count) < rng.uniform(0.2, 0.8)
     inside = rng.random(count) < crowd.rooms
@@ -225,10 +226,6 @@ def _meet(plan: Plan, rng: np.random.Generator, people: Columns, crowd: Crowd, g
     share = np.where(rng.random(count) < crowd.machines, rng.uniform(0.4, 1, count), 0.0)
     crew_count, pool = np.bincount(group, minlength=groups) // 6, rng.integers(1, 2**40, groups)
     crewed(plan, people, pool=pool[group], crew_count=crew_count[group], days=7, share=share)
-
-
-def _first(group: Ints) -> Ints:
-    return np.unique(group, return_index=True)[1]
 
 
 def _works(plan: Plan, rng: np.random.Generator, people: Columns, crowd: Crowd, group: Ints) -> Ints:

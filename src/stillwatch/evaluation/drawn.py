@@ -219,6 +219,7 @@ def _campaign(rng: np.random.Generator, name: str, days: int, habits: Habits) ->
     accounts, rate = round(_evenly(rng, fewest, ACCOUNTS[1])), _evenly(rng, *RATE)
     start = _within(rng, 0.0, 0.5) if rng.random() < 0.4 else 0.0
     end = _within(rng, start + 0.35, 1.0) if rng.random() < 0.35 else 1.0
+    waves, shifts, mimicry = _shares(rng, (0.8, 0.6, 1.0))
     settled = habits.hides in SETTLED
     relays = habits.hides == "behind a contract" or bool(rng.random() < 0.2)
     least = _within(rng, 0.3, 0.5) if relays else _within(rng, 0.0, 0.25)
@@ -232,7 +233,7 @@ def _campaign(rng: np.random.Generator, name: str, days: int, habits: Habits) ->
             accounts=accounts,
             exchanges=round(min(accounts * rate * days * (end - start), MOST_EXCHANGES)),
             recipes=_recipes(rng),
-            timing=_thirds(rng),
+            timing=(waves, shifts, mimicry),
             hygiene=Hygiene(card, device, mail, cohort, exits, careful=_within(rng, 0.0, 0.25)),
             camouflage=(least, round(least + _within(rng, 0.05, 0.3), 3)),
             programs=tuple(zip(PROGRAMS, _shares(rng, JOINED), strict=True)),
@@ -253,12 +254,6 @@ def _campaign(rng: np.random.Generator, name: str, days: int, habits: Habits) ->
             disguise=partial(_disguised, habits=habits),
         ),
     )
-
-
-def _thirds(rng: np.random.Generator) -> tuple[float, float, float]:
-    """Shares of waves, shifts and mimicry."""
-    waves, shifts, mimicry = _shares(rng, (0.8, 0.6, 1.0))
-    return waves, shifts, mimicry
 
 
 def _recipes(rng: np.random.Generator) -> tuple[str, ...]:
@@ -296,16 +291,8 @@ def _reworded(rng: np.random.Generator, campaign: Campaign) -> Campaign:
 
 def _going_on(campaign: Campaign, first: Campaign) -> Campaign:
     """Another pool for the work of the first, as when that one is banned or not enough."""
-    return replace(
-        campaign,
-        corpus=first.aim,
-        recipes=first.recipes,
-        late_recipes=first.late_recipes,
-        deal=first.deal,
-        bare=first.bare,
-        reworded=first.reworded,
-        paraphrase=first.paraphrase,
-    )
+    same = ("recipes", "late_recipes", "deal", "bare", "reworded", "paraphrase")
+    return replace(campaign, corpus=first.aim, **{name: getattr(first, name) for name in same})
 
 
 def _followed(
