@@ -102,9 +102,9 @@ def _arguments() -> argparse.Namespace:
         "--drawn-seeds",
         nargs="+",
         type=_span,
-        default=[range(1000, 1010)],
+        default=[range(1000, 1020)],
         metavar="A-B",
-        help="seeds of the world that every seed draws anew, in place of --seed (1000-1009)",
+        help="seeds of the world that every seed draws anew, in place of --seed (1000-1019)",
     )
     add(
         "--customers", nargs="+", default=[], metavar="NAME=SHARE", help="populations that come to every scenario's own"

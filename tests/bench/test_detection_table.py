@@ -251,7 +251,7 @@ def test_campaigns_of_one_name_are_kept_apart_by_the_seed_that_drew_them_and_poo
 def test_the_drawn_world_is_made_of_its_own_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["bench", "--seed", "7", "8"])
     names = _names(_arguments())
-    assert [name.seed for name in names if name.scenario == LEFT_OUT] == list(range(1000, 1010))
+    assert [name.seed for name in names if name.scenario == LEFT_OUT] == list(range(1000, 1020))
     assert {name.seed for name in names if name.scenario != LEFT_OUT} == {7, 8}
     asked = ["bench", "--scenario", "feb2026", LEFT_OUT, "--seed", "7", "--drawn-seeds", "3", "1005-1006"]
     monkeypatch.setattr(sys, "argv", asked)

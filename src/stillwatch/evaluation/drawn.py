@@ -16,7 +16,7 @@ Source: providers' reports of 12 and 23 February and of 10 and 30 September 2026
 * *Window.* 10, 14, 17 or 20 days, each disclosed of one campaign.
 * *Aims.* One to three of what was named as taken: reasoning, traces, grades, tools and code, tasks, rewritten answers,
   thoughts in the language of the user, screens.
-* *Camouflage.* Up to half, and 30 to 80 % for a relay: one mixed in its customers' requests, how many is not disclosed.
+* *Camouflage.* Up to 55 %, and 30 to 80 % for a relay: one mixed in its customers' requests, how many is not disclosed.
 * *Rewording.* One campaign in eight: variations of fixed patterns were the rule.
 * *Customers.* Three exchanges a day in every world, a little more than `ordinary` people make by themselves, as some
   are firms: what a campaign sends must not change what customers do.
