@@ -61,6 +61,7 @@ def test_every_habit_is_some_crowds_and_not_every_crowds() -> None:
     drawn = [crowd for seed in SEEDS for crowd in crowds_of(seed)]
     assert {crowd.words for crowd in drawn} == {"public", "dealt", "own"}
     assert {crowd.deal.dealing for crowd in drawn} == set(ITEMS)
+    assert all(crowd.deal.is_public == (crowd.words == "public") for crowd in drawn)
     assert {crowd.hours for crowd in drawn} == set(HOURS_KEPT)
     assert {crowd.subjects for crowd in drawn} == set(SUBJECTS)
     assert {crowd.program for crowd in drawn} == {"", "education", "startup", "research"}
