@@ -16,11 +16,12 @@ from pathlib import Path
 
 from . import tables
 from .claims import claims_table
+from .drawn import drawn_report
 from .hourly import HOURLY, hourly_record, is_there
 from .judge import truth
 from .measure import LARGE, LINKED, STRICT, baseline_record, stillwatch_records, world_record
 from .record import WORLD, Record, Records, WorldName
-from .targets import targets_table
+from .targets import LEFT_OUT, targets_table
 from .world import World
 
 BASELINES = (
@@ -37,8 +38,8 @@ BASELINES = (
 )
 OWN = "stillwatch"
 SCENARIOS = (
-    *("feb2026", "jun2026", "two-pools", "cot-cleaner", "reward-model"),
-    *("low-and-slow", "base-rate", "many-languages"),
+    *("feb2026", "jun2026", "two-pools", "cot-cleaner", "reward-model", "many-languages"),
+    *("low-and-slow", "base-rate", LEFT_OUT),
 )
 GIVEN = "given"  # the source of a world that was not made here
 
@@ -46,9 +47,7 @@ GIVEN = "given"  # the source of a world that was not made here
 def main() -> None:
     """Run what is missing and print the tables on standard output; progress goes to standard error."""
     wanted = _arguments()
-    worlds = [_given(folder) for folder in wanted.world] or [
-        (_name(wanted, scenario, seed), None) for seed in wanted.seed for scenario in wanted.scenario
-    ]
+    worlds = [_given(folder) for folder in wanted.world] or [(name, None) for name in _names(wanted)]
     records = Records(wanted.cache, refresh=wanted.refresh)
     baselines = [name for name in BASELINES if name in (wanted.only or BASELINES)]
     for name, folder in worlds:
@@ -64,13 +63,15 @@ def report(records: Sequence[Record], baselines: Sequence[str]) -> str:
     """All tables of the records."""
     if not any(record.method == STRICT for record in records):
         return "No world was measured."
+    fixed = [record for record in records if record.world.scenario != LEFT_OUT]
     parts = [
         f"# Detection\n\n{_worlds(records)}",
         tables.methods_table(records, baselines),
         tables.NOTES,
         tables.comparison(records, baselines),
         f"## Common control\n\n{tables.control_table(records)}\n\n{claims_table(records, baselines)}",
-        f"## Campaigns\n\n{tables.campaigns_table(records)}\n\n{tables.split_lines(records)}",
+        f"## Campaigns\n\n{tables.campaigns_table(fixed)}\n\n{tables.split_lines(records)}",
+        f"## Campaigns that the seed draws\n\n{drawn_report(tables.in_scenario(records, LEFT_OUT))}",
         f"## Legitimate accounts accused per million, by language and script\n\n"
         f"{tables.languages_table(records, baselines)}",
         f"## Legitimate accounts and customers accused, by population\n\n{tables.populations_table(records)}",
@@ -98,6 +99,14 @@ def _arguments() -> argparse.Namespace:
     add("--scale-of", nargs="+", default=[], metavar="NAME=SCALE", help="another scale for one scenario")
     add("--seed", type=int, nargs="+", default=[100, 101, 102], metavar="N", help="seeds of the worlds (100 101 102)")
     add(
+        "--drawn-seeds",
+        nargs="+",
+        type=_span,
+        default=[range(1000, 1020)],
+        metavar="A-B",
+        help="seeds of the world that every seed draws anew, in place of --seed (1000-1019)",
+    )
+    add(
         "--customers", nargs="+", default=[], metavar="NAME=SHARE", help="populations that come to every scenario's own"
     )
     add("--prompts", type=Path, metavar="FILE", help="Parquet of real prompts, as for simulate")
@@ -117,6 +126,18 @@ def _arguments() -> argparse.Namespace:
     if wanted.hourly and not is_there():
         parser.error("--hourly needs bench.exposure, which this checkout lacks; use --runs")
     return wanted
+
+
+def _span(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _names(wanted: argparse.Namespace) -> list[WorldName]:
+    """The worlds to simulate; the drawn one, whose seeds are different campaigns, has more of them and its own."""
+    usual = [(name, seed) for seed in wanted.seed for name in wanted.scenario if name != LEFT_OUT]
+    drawn = [(LEFT_OUT, seed) for span in wanted.drawn_seeds for seed in span if LEFT_OUT in wanted.scenario]
+    return [_name(wanted, name, seed) for name, seed in (*usual, *drawn)]
 
 
 def _name(wanted: argparse.Namespace, scenario: str, seed: int) -> WorldName:

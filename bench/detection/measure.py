@@ -41,7 +41,9 @@ def world_record(name: WorldName, folder: Path, known: Truth) -> Record:
         members = pa.array([account for account, origin in known.origin.items() if origin == campaign], pa.string())
         sizes = Counter(owners(accounts.filter(pc.is_in(accounts["account_id"], members))).values())
         sharing[campaign] = (sum(size for size in sizes.values() if size > 1), len(members))
-    return Record(name, WORLD, legitimate=len(known.segment), sharing=sharing, exchanges=about.get("exchanges", 0))
+    makes = {campaign: make["in_words"] for campaign, make in about.get("drawn", {}).get("campaigns", {}).items()}
+    counts = {"legitimate": len(known.segment), "exchanges": about.get("exchanges", 0)}
+    return Record(name, WORLD, sharing=sharing, makes=makes, **counts)
 
 
 def stillwatch_records(name: WorldName, folder: Path, scratch: Path, *, runs: int) -> tuple[Record, ...]:

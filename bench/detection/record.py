@@ -55,6 +55,7 @@ class Record:
     runs: int = 1  # successive runs behind `exposure`
     sharing: Mapping[str, Pair] = field(default_factory=dict)  # of a world: accounts that share infrastructure
     exchanges: int = 0  # of a world
+    makes: Mapping[str, str] = field(default_factory=dict)  # of a world: what the seed drew of each campaign, in words
     cpu_s: float = 0.0
     peak_memory_bytes: int = 0
     not_run: str | None = None
@@ -113,7 +114,7 @@ def _record(raw: dict[str, Any]) -> Record:
     """A record from what was kept of it."""
     for item in fields(Record):
         value = raw.get(item.name)
-        if isinstance(value, dict) and item.name not in ("world", "exposure"):
+        if isinstance(value, dict) and item.name not in ("world", "exposure", "makes"):
             raw[item.name] = {name: tuple(pair) for name, pair in value.items()}
         elif isinstance(value, list):
             raw[item.name] = tuple(tuple(part) if isinstance(part, list) else part for part in value)

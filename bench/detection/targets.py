@@ -10,9 +10,9 @@ from .record import Record
 from .tables import BETTER, comparison, exposures, in_scenario, interval, markdown, percent, split_recall
 from .totals import of, strict, total
 
-MAIN = ("feb2026", "jun2026", "two-pools", "cot-cleaner", "reward-model")
+MAIN = ("feb2026", "jun2026", "two-pools", "cot-cleaner", "reward-model", "many-languages")
 QUIET = "low-and-slow"
-LEFT_OUT = "many-languages"  # of all tuning, as is its population of tutors
+LEFT_OUT = "drawn"  # of all tuning from seed 1000 on, as are its crowds
 RARE = "base-rate"
 LONG = ("jun2026",)  # campaigns of 40 days or more
 MOST_EXPOSED = 0.05

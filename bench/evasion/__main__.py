@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stillwatch.evaluation import scenarios
+from stillwatch.evaluation import made, scenarios
 
 from .cells import Cache, Cell, Figures, key_of, measured, package_version
 from .curves import Point, point
@@ -92,7 +92,7 @@ def _seeds(wanted: argparse.Namespace, dose: Dose) -> list[int]:
 
 
 def _cell(wanted: argparse.Namespace, dimension: Dimension, dose: Dose, seed: int) -> Cell:
-    sized = sum(campaign.accounts for campaign in scenarios()[wanted.scenario].campaigns)
+    sized = sum(campaign.accounts for campaign in made(scenarios()[wanted.scenario], seed).campaigns)
     scale = wanted.scale or wanted.accounts / sized
     given = {"accounts": str(wanted.accounts)}
     if dose.value is not None:

@@ -6,17 +6,20 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bench.detection.__main__ import BASELINES, SCENARIOS, _arguments, _name, _simulated, main
+from bench.detection.__main__ import BASELINES, SCENARIOS, _arguments, _name, _names, _simulated, main, report
 from bench.detection.claims import claims_table
 from bench.detection.components import Pairs, joined_at
+from bench.detection.drawn import drawn_report
 from bench.detection.hourly import HOURLY, exposure
 from bench.detection.judge import Truth, accusation, frontier, most_right, recalls, slices, truth, without_several
-from bench.detection.measure import LINKED
+from bench.detection.measure import LINKED, STRICT, world_record
+from bench.detection.record import WORLD as FACTS
 from bench.detection.record import Record, Records, WorldName
 from bench.detection.tables import HEADER, comparison, exposures
 from bench.detection.targets import LEFT_OUT, targets
@@ -24,7 +27,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from tests.bench.worlds import Log, write_truth
 
-from stillwatch.evaluation import evaluate
+from stillwatch.evaluation import evaluate, simulate
 from stillwatch.records import ACCOUNT_VERDICTS, arrow_schema
 
 ROOT = Path(__file__).parents[2]
@@ -209,6 +212,65 @@ def test_the_world_left_out_of_tuning_has_targets_of_its_own() -> None:
     assert own(stillwatch(96, 0, 4)) == [None, None]
     assert own(stillwatch(96, 0, 4), new) == [False, True]
     assert LEFT_OUT in SCENARIOS
+
+
+def drawn_record(seed: int, campaigns: dict[str, tuple[int, int]], **more: Any) -> Record:
+    found = sum(hits for hits, _ in campaigns.values())
+    missed = sum(count for _, count in campaigns.values()) - found
+    world = WorldName(LEFT_OUT, 0.05, seed, "built in")
+    return Record(world, STRICT, right=found, missed=missed, campaigns=campaigns, **more)
+
+
+def test_campaigns_of_one_name_are_kept_apart_by_the_seed_that_drew_them_and_pooled_below() -> None:
+    records = [
+        drawn_record(1001, {"drawn-1": (10, 40)}, wrong=3, legitimate=900, owners=(2, 800)),
+        drawn_record(1000, {"drawn-1": (40, 40), "drawn-2": (30, 60)}, legitimate=100, owners=(0, 90)),
+        Record(
+            WorldName(LEFT_OUT, 0.05, 1000, "built in"),
+            FACTS,
+            makes={"drawn-1": "a ring"},
+            sharing={"drawn-1": (10, 40)},
+        ),
+    ]
+    text = drawn_report(records)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:5]]
+    assert [(*row[:5], row[6]) for row in rows] == [
+        ("1000", "drawn-1", "a ring", "40", "25.00 %", "yes"),
+        ("1000", "drawn-2", "-", "60", "-", "yes"),
+        ("1001", "drawn-1", "-", "40", "-", "no"),
+    ]
+    assert "are found: 66.67 % (9.43 % to 99.16 %) of 3." in text
+    assert "Recall of a campaign: 58.33 % on average, quartiles 37.50 %, 50.00 % and 75.00 %." in text
+    assert "wronged: 3 of 1,000; customers: 2 of 890." in text
+    assert drawn_report([]) == "Not measured."
+    page = report(records, [])
+    assert page.count("| drawn-1 ") == 2, "not among the campaigns whose names stay the same"
+    assert "| 1000 | drawn-1 " in page
+
+
+def test_the_drawn_world_is_made_of_its_own_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "--seed", "7", "8"])
+    names = _names(_arguments())
+    assert [name.seed for name in names if name.scenario == LEFT_OUT] == list(range(1000, 1020))
+    assert {name.seed for name in names if name.scenario != LEFT_OUT} == {7, 8}
+    asked = ["bench", "--scenario", "feb2026", LEFT_OUT, "--seed", "7", "--drawn-seeds", "3", "1005-1006"]
+    monkeypatch.setattr(sys, "argv", asked)
+    assert [(name.scenario, name.seed) for name in _names(_arguments())] == [
+        ("feb2026", 7),
+        *((LEFT_OUT, seed) for seed in (3, 1005, 1006)),
+    ]
+    monkeypatch.setattr(sys, "argv", ["bench", "--scenario", "feb2026"])
+    assert LEFT_OUT not in {name.scenario for name in _names(_arguments())}
+
+
+def test_what_a_seed_drew_is_kept_with_the_facts_of_its_world(tmp_path: Path) -> None:
+    simulate(tmp_path / "w", scenario=LEFT_OUT, scale=0.002, days=2, seed=3)
+    name = WorldName(LEFT_OUT, 0.002, 3, "built in")
+    facts = world_record(name, tmp_path / "w", truth(tmp_path / "w" / "truth.parquet"))
+    assert set(facts.makes) == set(facts.sharing)
+    assert all("a day for" in words for words in facts.makes.values())
+    Records(tmp_path).add(facts)
+    assert Records(tmp_path).all() == [facts]
 
 
 def test_customers_that_come_to_a_world_are_part_of_its_name_and_of_how_it_is_made(

@@ -1,4 +1,4 @@
-"""The world left out of tuning: a ring's accounts, eight languages, items asked several times, crews that change."""
+"""The world in many languages: a ring's accounts, eight languages, items asked several times, crews that change."""
 
 from collections.abc import Callable
 from pathlib import Path

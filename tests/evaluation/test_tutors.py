@@ -112,7 +112,7 @@ def test_they_ask_in_more_than_one_language_with_words_that_many_use(world: Path
     assert heads < prompts / 3
 
 
-def test_only_the_world_left_out_of_tuning_has_them_by_itself() -> None:
+def test_only_the_world_in_many_languages_always_has_them_by_itself() -> None:
     assert [name for name, world in scenarios().items() if set(world.customers) & set(TUTORS)] == ["many-languages"]
     assert set(CUSTOMERS).isdisjoint(TUTORS)
 

@@ -2,7 +2,7 @@
 
 from stillwatch.evaluation.doses import Doses, doses
 from stillwatch.evaluation.evaluate import Evaluation, evaluate
-from stillwatch.evaluation.scenarios import Scenario, customer_shares, scenario, scenarios
+from stillwatch.evaluation.scenarios import Scenario, customer_shares, made, scenario, scenarios
 from stillwatch.evaluation.simulate import Summary, simulate
 from stillwatch.evaluation.tables import Table
 
@@ -15,6 +15,7 @@ __all__ = [
     "customer_shares",
     "doses",
     "evaluate",
+    "made",
     "scenario",
     "scenarios",
     "simulate",

@@ -4,12 +4,13 @@ Why:    rates, sizes and habits follow what providers disclosed; hygiene is mixe
 Misses: transcripts bought from a reseller leave no trace at the provider and are not simulated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from stillwatch.evaluation.deals import Deal, assigned, item_kind, workloads
 from stillwatch.evaluation.legitimate import SEGMENTS
 from stillwatch.evaluation.owners import only
 from stillwatch.evaluation.people import (
@@ -77,6 +78,8 @@ class Campaign:
     paraphrase: float = 0.0  # share of the words of its instructions replaced on each call
     jitter_s: float = 0.0  # mean delay of sessions behind the schedule of waves and shifts
     mixes_alone: bool = False  # unrelated traffic is each account's own, not that of a few customers of a relay
+    lives: "Disguise | None" = None  # how its accounts follow each other, if not as most campaigns' do
+    deal: Deal | None = None  # how wordings and items are dealt; else two wordings of one recipe to an account
     disguise: "Disguise | None" = None  # what it hides behind; changes the planned accounts in place
 
     @property
@@ -91,7 +94,7 @@ Disguise = Callable[[Campaign, Plan, np.random.Generator, Columns], None]
 def accounts(campaign: Campaign, plan: Plan, rng: np.random.Generator, count: int) -> Columns:
     """The accounts of a campaign, `count` of them."""
     people = ordinary(plan, rng, count)
-    _lives(campaign, plan, rng, people)
+    (campaign.lives or _lives)(campaign, plan, rng, people)
     _sign_up(campaign, plan, rng, people)
     _connect(campaign, plan, rng, people)
     _dispatch(campaign, plan, rng, people)
@@ -211,10 +214,17 @@ def _work(campaign: Campaign, plan: Plan, people: Columns) -> None:
     """Templates and corpus belong to the campaign's aim: the same stream for every pool with the same corpus."""
     count = len(people["rate"])
     rng = plan.stream("work", campaign.aim)
-    works = [_harvest(campaign, plan, rng, recipe, count) for recipe in campaign.recipes]
-    late = [_harvest(campaign, plan, rng, recipe, count) for recipe in campaign.late_recipes]
-    shares = rng.dirichlet(np.full(len(works), 4.0))
-    people["work"] = rng.choice(works, count, p=shares)
+    if campaign.deal is None:
+        works = [_harvest(campaign, plan, rng, recipe, count) for recipe in campaign.recipes]
+        late = [_harvest(campaign, plan, rng, recipe, count) for recipe in campaign.late_recipes]
+        shares = rng.dirichlet(np.full(len(works), 4.0))
+        people["work"] = rng.choice(works, count, p=shares)
+    else:
+        runs, after = (
+            _dealt(campaign, campaign.deal, plan, rng, recipes, count=count)
+            for recipes in (campaign.recipes, campaign.late_recipes)
+        )
+        people["work"], late = assigned(rng, runs, people, plan.days), after[:, -1].tolist()
     if late:
         people["late_s"] = np.full(count, 0.66 * plan.days * DAY_S)
         people["late"] = np.where(rng.random(count) < 0.6, rng.choice(late, count), people["work"])
@@ -243,6 +253,32 @@ def _harvest(campaign: Campaign, plan: Plan, rng: np.random.Generator, recipe: s
     ]
     corpus = int(campaign.exchanges / campaign.accounts * count / len(campaign.recipes) * 4) + 200
     return plan.library.workload(templates, Dealing.SHARD, items=corpus, salt=int(rng.integers(1, 2**40)))
+
+
+def _dealt(
+    campaign: Campaign,
+    deal: Deal,
+    plan: Plan,
+    rng: np.random.Generator,
+    recipes: Sequence[str],
+    *,
+    count: int,
+) -> npt.NDArray[np.int64]:
+    """Workloads (runs, editions) over some recipes, dealt as the campaign deals; (0, editions) over none."""
+    if not recipes:
+        return np.zeros((0, deal.editions), np.int64)
+
+    def fix(own: np.random.Generator, recipe: str, kind: int) -> int:
+        bare = not deal.is_public and bool(own.random() < campaign.bare)
+        return plan.library.template(
+            recipe, own, item=kind, reworded=campaign.reworded, bare=bare, paraphrase=campaign.paraphrase
+        )
+
+    forms = plan.library.words.recipes
+    sources = [plan.harvest_kinds(campaign.aim, forms[recipe].capability) for recipe in recipes]
+    row = [(recipe, item_kind(plan, rng, recipe, own)) for recipe, own in zip(recipes, sources, strict=True)]
+    items = int(campaign.exchanges / campaign.accounts * count * 4) + 200
+    return workloads(plan, rng, deal, row, fix=fix, items=items)
 
 
 def _steal(plan: Plan, rng: np.random.Generator, people: Columns, stolen: npt.NDArray[np.int64]) -> None:

@@ -8,6 +8,8 @@ Source: providers' reports of 23 February and 10 September 2026 and the advisory
         share below is ours.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +23,6 @@ Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 LENT, PREPAID, MADE = range(3)
-SHARES = (0.42, 0.3, 0.28)  # programmes first, as reported; none of the three a fringe of the others
 AS_BEFORE = 0.8  # of the successors are obtained as the account was that they follow
 CIRCLE = (4, 25)  # lenders one broker recruits: a corridor of a hall, the firms of one incubator
 COMPATRIOTS = 0.8  # of the lenders are from the country of their circle; some study or work abroad
@@ -32,8 +33,6 @@ RECRUITED_DAYS = 10.0  # within which a circle signs up
 STOCK_DAYS = (30.0, 12.0, 20.0)  # scale of the time from sign-up to work by origin: buyers ask for aged accounts
 AT_UNIVERSITY = 0.55  # of the circles in education have its addresses; programmes take other proof as well
 CREDITED = 0.65  # of the lent accounts have no card: the programme pays
-AT_HOME = 0.6  # of the lent accounts are used from there: the ring's program runs on the lender's own machine
-PER_CARD = 6.0  # accounts of the ring on a card of the shop
 RENTED = (0.0, 0.04, 0.14)  # of the accounts by origin; a lender has a telephone, a prepaid seat needs none
 PER_NUMBER = 2.5  # accounts of the ring on one number: providers take a number two or three times
 KEPT = (2, 3)  # accounts made one after another on one telephone, which is wiped between them
@@ -45,30 +44,48 @@ MOBILE = 0.4  # of the accounts of shop and makers sign up over a carrier, of ev
 WEB = 0.4  # of the prepaid accounts are used as the subscription is meant: on the web
 ABROAD = 0.45  # of the ring's own accounts have a commercial VPN beside the crew's machine, the others homes
 CREW_DAYS = 3  # after which a rented machine is given up, before its address is known
-CREW = 8  # accounts at work that share a machine and a queue
 _GIVEN = (
     *("created_s", "country", "mail_domain", "mail_style", "signup", "device", "phone", "card", "organization"),
     *("program", "plan", "level", "net", "net_size", "roams", "client", "path", "machine_share"),
 )
 
 
-def obtained(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: Columns, place: Ints) -> Ints:
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Where a ring has its accounts from and how it uses them; the numbers of `many-languages`."""
+
+    name: str = "ring"  # whose crews they are
+    shares: tuple[float, float, float] = (0.42, 0.3, 0.28)  # lent, as reported first, prepaid, made; no fringe
+    at_home: float = 0.6  # of the lent accounts are used from there: the ring's program runs on the lender's machine
+    per_card: float = 6.0  # accounts of the ring on a card of the shop
+    crew: int = 8  # accounts at work that share a machine and a queue
+    crew_days: int = CREW_DAYS
+
+
+def obtained(
+    campaign: Campaign,
+    plan: Plan,
+    rng: np.random.Generator,
+    people: Columns,
+    place: Ints,
+    ring: Ring | None = None,
+) -> Ints:
     """Give the accounts the sign-up, payment and connection that each has by its origin, and return the origins.
 
     `campaign.hygiene.careful` of the accounts keep everything of their own.
     """
-    count, places = len(place), int(place.max()) + 1
-    first, other = rng.choice(3, places, p=SHARES)[place], rng.choice(3, count, p=SHARES)
+    count, places, ring = len(place), int(place.max()) + 1, ring or Ring()
+    first, other = rng.choice(3, places, p=ring.shares)[place], rng.choice(3, count, p=ring.shares)
     origin = np.where(rng.random(count) < AS_BEFORE, first, other)
     people["organization"] = np.full(count, None, object)
     people["created_s"] = np.minimum(people["created_s"], people["from_s"] - 3600)
     people["machine_share"] = np.zeros(count)
     own = {name: people[name].copy() for name in _GIVEN}
     _lend(rng, people, origin == LENT)
-    _buy(plan, rng, people, origin == PREPAID)
+    _buy(plan, rng, people, origin == PREPAID, ring.per_card)
     _make(rng, people, origin == MADE, place)
     rented(plan, rng, people, rng.random(count) < np.array(RENTED)[origin], PER_NUMBER)
-    _connect(plan, rng, people, origin)
+    _connect(plan, rng, people, origin, ring)
     careful = rng.random(count) < campaign.hygiene.careful
     for name, kept in own.items():
         people[name] = np.where(careful, kept, people[name])
@@ -110,13 +127,13 @@ def _lend(rng: np.random.Generator, people: Columns, lent: Flags) -> None:
     people["created_s"] = np.where(joined, made, people["created_s"])
     people["card"] = np.where(lent & credited, -1, people["card"])
     people["plan"] = np.where(lent & credited, "pay-as-you-go", people["plan"]).astype(object)
-    _instead(people, "level", lent & credited, "payment", "email")
+    instead(people, "level", lent & credited, "payment", "email")
 
 
-def _buy(plan: Plan, rng: np.random.Generator, people: Columns, bought: Flags) -> None:
+def _buy(plan: Plan, rng: np.random.Generator, people: Columns, bought: Flags, per_card: float) -> None:
     """Subscriptions on a card of the shop, made within days of their sale."""
     count = len(bought)
-    prepaid(plan, rng, people, bought, PER_CARD)
+    prepaid(plan, rng, people, bought, per_card)
     made = people["from_s"] - STOCK_DAYS[PREPAID] * DAY_S * rng.lognormal(0, 1.2, count) - 3600
     people["created_s"] = np.where(bought, made, people["created_s"])
     web = bought & (rng.random(count) < WEB)
@@ -139,17 +156,17 @@ def _make(rng: np.random.Generator, people: Columns, made: Flags, place: Ints) -
     people["card"] = np.where(paid & (people["card"] < 0), rng.integers(1, 2**62, count), people["card"])
     people["program"] = np.where(free, "free", np.where(paid, "paid", people["program"])).astype(object)
     people["plan"] = np.where(free, "free", people["plan"]).astype(object)
-    _instead(people, "plan", paid, "free", "pay-as-you-go")
-    _instead(people, "level", paid, "email", "payment")
-    _instead(people, "level", free, "payment", "email")
+    instead(people, "plan", paid, "free", "pay-as-you-go")
+    instead(people, "level", paid, "email", "payment")
+    instead(people, "level", free, "payment", "email")
 
 
-def _instead(people: Columns, name: str, chosen: Flags, old: str, new: str) -> None:
+def instead(people: Columns, name: str, chosen: Flags, old: str, new: str) -> None:
     """Let the chosen accounts whose `name` is `old` have `new`: what is paid for and how it was proved go together."""
     people[name] = np.where(chosen & (people[name] == old), new, people[name]).astype(object)
 
 
-def _connect(plan: Plan, rng: np.random.Generator, people: Columns, origin: Ints) -> None:
+def _connect(plan: Plan, rng: np.random.Generator, people: Columns, origin: Ints, ring: Ring) -> None:
     """Sign-up over carriers as many do; work through the crew's machine, a lender's home or a commercial VPN."""
     count = len(origin)
     own = origin != LENT
@@ -160,10 +177,12 @@ def _connect(plan: Plan, rng: np.random.Generator, people: Columns, origin: Ints
     abroad = own & (rng.random(count) < ABROAD)
     people["net"] = np.where(abroad, rng.choice(exits, count), people["net"])
     people["net_size"] = np.where(abroad, size, people["net_size"])
-    share = np.where(own | (rng.random(count) > AT_HOME), rng.uniform(0.55, 0.95, count), 0.0)
-    pool = np.full(count, int(plan.stream("crews", "ring").integers(1, 2**40)))
+    share = np.where(own | (rng.random(count) > ring.at_home), rng.uniform(0.55, 0.95, count), 0.0)
+    pool = np.full(count, int(plan.stream("crews", ring.name).integers(1, 2**40)))
     at_work = (people["to_s"] - people["from_s"])[share > 0].sum() / (plan.days * DAY_S)  # on average
-    crewed(plan, people, pool=pool, crew_count=np.full(count, round(at_work / CREW)), days=CREW_DAYS, share=share)
+    crewed(
+        plan, people, pool=pool, crew_count=np.full(count, round(at_work / ring.crew)), days=ring.crew_days, share=share
+    )
 
 
 def _operators(plan: Plan, kind: str) -> tuple[Ints, int]:

@@ -1,7 +1,8 @@
 """The world `many-languages`: worked thoughts in eight languages and trajectories of tools, on accounts of a ring.
 
-Made without the detector: no scan of it had been read when its numbers were chosen, and none may be used to choose
-anything in the detector (docs/decisions/0034-a-world-left-out.md, 0046-a-second-world-left-out.md).
+Made without the detector: no scan of it had been read when its numbers were chosen, and until `drawn` took its place
+none was used to choose anything in the detector (docs/decisions/0034-a-world-left-out.md,
+0046-a-second-world-left-out.md).
 
 Why:    reasoning asked for in the language of the account, and agents at work, were named among what was taken; no
         other world asks in several languages, asks each item under several wordings, or borrows real people's accounts.
@@ -33,15 +34,16 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
+from stillwatch.evaluation.deals import item_kind
 from stillwatch.evaluation.disguises import with_stolen_keys
 from stillwatch.evaluation.hostile import Campaign, Hygiene
 from stillwatch.evaluation.origins import LENT, obtained
 from stillwatch.evaluation.people import ALWAYS, DAY_S, EVENING, LOTS, SESSIONS, Columns, Plan
+from stillwatch.evaluation.succession import Sweeps, swept
 from stillwatch.evaluation.templates import Dealing
 from stillwatch.evaluation.works import chats
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 STARTS_AT = datetime(2026, 10, 5, tzinfo=UTC)
 DAYS = 21
@@ -52,15 +54,6 @@ SENTENCE = (
 )
 MORE_CUSTOMERS = {"tutors": 0.053}  # share, beside those of the other worlds: one customer in twenty
 
-SWEEPS = 4  # of the provider in the window, five days apart: people look at what they ban
-SWEPT = 0.22  # of the accounts at work: more would show the provider to know the campaign already
-BANNED_DAYS = 60.0  # mean time to a ban outside of sweeps: few, in three weeks
-REFILLED_H = 10.0  # mean time to the successor's first request: stock is bought when it is needed
-SHORTEST_S = DAY_S / 4  # life of an account
-AT_ONCE = 0.7  # of the places are filled when the window opens
-BUILT_UP = 0.3  # part of the window within which the others are
-LOAD_SPREAD = 0.9  # of the logarithm of an account's load: credits and quotas of programmes level it
-STOLEN_LOAD = 0.4  # of another account's: the owner pays, and would notice
 EDITIONS = 3  # of the wordings: one week each
 WORDINGS = 3  # of a desk at a time, and so answers to each item
 WARMED = 0.35  # of the ring's own accounts serve only buyers at first
@@ -74,47 +67,12 @@ def disguised(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: 
     """Let the planned accounts follow each other, come from the ring, and do its work; victims' own lives stay."""
     stolen = people["role"] == "compromised"
     kept = {name: values.copy() for name, values in people.items() if name not in ("work", "rate")}
-    place = _succeed(campaign, plan, rng, people)
+    place = swept(campaign, plan, rng, people, Sweeps())
     origin = obtained(campaign, plan, rng, people, place)
     _provide(campaign, plan, rng, people, place, origin)
     for name, values in kept.items():
         people[name] = np.where(stolen, values, people[name])
     with_stolen_keys(campaign, plan, rng, people)
-
-
-def _succeed(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: Columns) -> Ints:
-    """From when to when each account works, until a ban after which another takes its place; return the places."""
-    count, window_s = len(people["rate"]), plan.days * DAY_S
-    parts = np.arange(SWEEPS) + plan.stream("sweeps", campaign.aim).uniform(0.1, 0.9, SWEEPS)
-    sweeps_s = parts / SWEEPS * window_s
-    lives: list[tuple[int, float, float]] = []
-    place = 0
-    while len(lives) < count:
-        at = 0.0 if rng.random() < AT_ONCE else rng.uniform(0, BUILT_UP) * window_s
-        at += min(rng.exponential(2) * 3600, SHORTEST_S)
-        while at < window_s - SHORTEST_S:
-            until = _ban(rng, at, sweeps_s)
-            lives.append((place, at, min(until, window_s)))
-            at = until + rng.exponential(REFILLED_H) * 3600
-        place += 1
-    places, begins, ends = (np.array(column) for column in zip(*lives[:count], strict=True))
-    stolen = people["role"] == "compromised"
-    people["from_s"], people["to_s"] = np.where(stolen, 0.0, begins), np.where(stolen, window_s, ends)
-    lasts = people["to_s"] - people["from_s"]
-    weight = rng.lognormal(0, LOAD_SPREAD, count) * np.where(stolen, STOLEN_LOAD, 1.0)
-    total = campaign.exchanges / campaign.accounts * count
-    people["rate"] = total * weight / (weight * lasts).sum() * DAY_S
-    people["day_share"] = rng.beta(6, 2, count)
-    return places.astype(np.int64)
-
-
-def _ban(rng: np.random.Generator, at: float, sweeps_s: Floats) -> float:
-    """When an account that begins at `at` is banned: singly, or within two hours of a sweep."""
-    single = at + max(rng.exponential(BANNED_DAYS) * DAY_S, SHORTEST_S)
-    for sweep_s in sweeps_s[sweeps_s > at + SHORTEST_S]:
-        if rng.random() < SWEPT:
-            return min(single, float(sweep_s) + rng.uniform(0, 7_200))
-    return single
 
 
 def _provide(
@@ -161,7 +119,9 @@ def _desks(campaign: Campaign, plan: Plan, count: int) -> list[list[int]]:
     desks = []
     for number, recipe in enumerate(campaign.recipes):
         rng = plan.stream("desk", campaign.aim, number)
-        salt, kind = int(rng.integers(1, 2**40)), _kind(campaign, plan, rng, recipe)
+        salt = int(rng.integers(1, 2**40))
+        sources = plan.harvest_kinds(campaign.aim, plan.library.words.recipes[recipe].capability)
+        kind = item_kind(plan, rng, recipe, sources)
         editions = []
         for edition in range(EDITIONS):
             english = ("lesson_en", plan.stream("english", campaign.aim, edition))
@@ -171,15 +131,6 @@ def _desks(campaign: Campaign, plan: Plan, count: int) -> list[list[int]]:
             editions.append(plan.library.workload(asked, Dealing.PARALLEL, items=items, salt=salt))
         desks.append(editions)
     return desks
-
-
-def _kind(campaign: Campaign, plan: Plan, rng: np.random.Generator, recipe: str) -> int:
-    """The one kind of item of a desk: several wordings ask for the same."""
-    form = plan.library.words.recipes[recipe]
-    kinds = plan.harvest_kinds(campaign.aim, form.capability)
-    if kinds:
-        return int(kinds[int(rng.integers(len(kinds)))])
-    return plan.library.kinds.number(form.item[int(rng.integers(len(form.item)))], plan.library.words)
 
 
 def _template(campaign: Campaign, plan: Plan, rng: np.random.Generator, recipe: str, kind: int) -> int:

@@ -33,9 +33,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stillwatch.evaluation.hostile import Campaign, Hygiene
-from stillwatch.evaluation.owners import split
 from stillwatch.evaluation.people import ALWAYS, BATCH, DAY_S, ROUNDS, SESSIONS, Columns, Plan
 from stillwatch.evaluation.sellers import bought
+from stillwatch.evaluation.succession import Chains, chained
 from stillwatch.evaluation.templates import Dealing
 
 STARTS_AT = datetime(2026, 8, 3, tzinfo=UTC)
@@ -47,41 +47,16 @@ SENTENCE = (
 )
 MORE_CUSTOMERS = {"raters": 0.04}  # share, beside those of the other worlds: about half as many as its accounts
 
-CHAIN = (1, 6)  # accounts that follow each other in one place
-FAILOVER_H = 3.0  # mean time from a ban to the successor's first request
-LOAD_SPREAD = 0.8  # of the logarithm of an account's load: quotas level it
 WORDINGS = 2  # of each pretext
 PRETEXTS = (2, 3)  # of one account
 GRADERS = 0.5  # of the places: a grade is asked for each dialogue
-AT_ONCE = 0.6  # of the places are filled when the window opens
-BUILT_UP = 0.4  # part of the window within which the others are
 
 
 def disguised(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: Columns) -> None:
     """Let the planned accounts follow each other, come from sellers, and do the work of a reward model."""
-    place = _succeed(campaign, plan, rng, people)
+    place = chained(campaign, plan, rng, people, Chains())
     bought(campaign, plan, rng, people)
     _provide(campaign, plan, rng, people, place)
-
-
-def _succeed(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: Columns) -> npt.NDArray[np.int64]:
-    """Divide the time of each place among the accounts that follow each other in it; return the place of each."""
-    count, window_s = len(people["rate"]), plan.days * DAY_S
-    place, places = split(rng, count, *CHAIN)
-    opens = np.where(rng.random(places) < AT_ONCE, 0.0, rng.uniform(0, BUILT_UP, places))[place]
-    life = rng.gamma(1.5, 1, count)  # a ban is not long in coming, nor certain on any day
-    until = np.cumsum(life) - np.concatenate([[0.0], np.cumsum(np.bincount(place, life))[:-1]])[place]
-    until /= np.bincount(place, life)[place]
-    begins = np.where(np.diff(place, prepend=-1) > 0, 0.0, np.roll(until, 1))
-    begins_s, ends_s = ((opens + (1 - opens) * share) * window_s for share in (begins, until))
-    people["from_s"] = begins_s + np.minimum(rng.exponential(FAILOVER_H * 3600, count), 0.5 * (ends_s - begins_s))
-    people["to_s"] = ends_s
-    lasts = people["to_s"] - people["from_s"]
-    weight = rng.lognormal(0, LOAD_SPREAD, count)
-    total = campaign.exchanges / campaign.accounts * count
-    people["rate"] = total * weight / (weight * lasts).sum() * DAY_S
-    people["day_share"] = rng.beta(8, 2, count)
-    return place
 
 
 def _provide(

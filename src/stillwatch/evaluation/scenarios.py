@@ -4,12 +4,12 @@ Source: sizes, rates and habits follow public disclosures of February to Septemb
     were not disclosed are ours, and say so here by being round numbers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from stillwatch.errors import SettingsError
-from stillwatch.evaluation import hidden, polyglot, reward
+from stillwatch.evaluation import drawn, hidden, polyglot, reward
 from stillwatch.evaluation.doses import NO_DOSES, Doses, checked, overridden
 from stillwatch.evaluation.hostile import HARVEST, Campaign, Hygiene
 from stillwatch.evaluation.populations import POPULATIONS
@@ -50,6 +50,8 @@ class Scenario:
     with_text: bool = True
     doses: Doses = NO_DOSES  # what was overridden
     added: Mapping[str, float] = field(default_factory=dict)  # customers over those the scenario has by itself
+    draw: Callable[[int], drawn.Drawn] | None = None  # what the seed draws, if not the same for every seed
+    told: Mapping[str, object] = field(default_factory=dict)  # what it drew
 
 
 _FEBRUARY = (
@@ -209,6 +211,16 @@ _POLYGLOT = Scenario(
     traffic_per_hostile=polyglot.TRAFFIC_PER_HOSTILE,
 )
 
+_DRAWN = Scenario(
+    "drawn",
+    drawn.SENTENCE,
+    (),
+    14,
+    datetime(2026, 11, 2, tzinfo=UTC),
+    customers_per_hostile=drawn.CUSTOMERS_PER_HOSTILE,
+    draw=drawn.drawn,
+)
+
 
 def scenarios() -> Mapping[str, Scenario]:
     """Every world `simulate` can make, by name."""
@@ -268,6 +280,7 @@ def scenarios() -> Mapping[str, Scenario]:
         _HIDDEN,
         _REWARD,
         _POLYGLOT,
+        _DRAWN,
     )
     return {world.name: world for world in worlds}
 
@@ -287,6 +300,23 @@ def scenario(name: str, doses: Doses = NO_DOSES, customers: Mapping[str, float] 
     added = {population: _share(population, share) for population, share in (customers or {}).items()}
     own = {**known[name].customers, **added}
     return replace(known[name], campaigns=campaigns, doses=doses, customers=own, added=added)
+
+
+def made(world: Scenario, seed: int) -> Scenario:
+    """The world with what its seed draws; most worlds draw nothing."""
+    if world.draw is None:
+        return world
+    found = world.draw(seed)
+    return replace(
+        world,
+        campaigns=tuple(overridden(campaign, world.doses) for campaign in found.campaigns),
+        customers={**world.customers, **found.customers, **world.added},
+        days=found.days,
+        release_share=found.release_share,
+        turnover_share=found.turnover_share,
+        traffic_per_hostile=found.traffic_per_hostile,
+        told=found.told,
+    )
 
 
 def customer_shares(given: Iterable[str]) -> dict[str, float]:

@@ -11,6 +11,8 @@ Source: providers' reports of 23 February and 10 September 2026 and the advisory
         address of sign-up: Xiao, Freeman & Hwa, AISec 2015, section 3. Every share below is ours.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,20 +32,15 @@ from stillwatch.evaluation.people import (
 Ints = npt.NDArray[np.int64]
 
 FARM, SHOP = 0, 1  # a rack of emulated telephones; a shop that resells access and seats of small teams
-FARMED = 0.6  # of the accounts: two sources, neither a fringe of the other
 BATCH = (8, 60)  # accounts: a rack of emulators in one session, a list that a shop sells at once
 IMAGE = (2, 10)  # accounts on one emulator image before its identifiers are drawn anew
-IMAGED = (0.6, 0.15)  # of the farm's and the shop's accounts; the others come from browsers that change identifiers
 ONE_PROVIDER = 0.75  # of the batches sign up through one mail provider
 SHORT_LIVED = 0.3  # of those providers are throw-away ones, the others are everybody's
 SIGNUP_EXITS = 16  # addresses that a batch signs up through: a gateway gives another one most times
 THROUGH_EXITS = 0.6  # of its accounts; the others through addresses of their own
-STOCK_DAYS = 15.0  # median from sign-up to first use: sold accounts are aged, as that is what buyers ask for
 VIRTUAL_CARD = 0.7  # of the accounts with a card have a virtual one
 CARD = (1, 5)  # accounts on one virtual card: payment processors decline a card on more
-SEATS = 0.35  # of the shop's accounts are seats of a small team that pays once
 TEAM = (4, 8)  # seats
-TUNNELLED = (0.75, 0.6)  # of the farm's accounts through homes, of the shop's through a carrier; the rest from anywhere
 STICKY = 6  # exits that one account of the farm moves over, one a day
 CARRIERS = 3  # whose shared addresses the shop's modems have
 SANITISED = 0.9  # of the accounts send no metadata; of everybody's it is about 0.7
@@ -53,42 +50,57 @@ _GIVEN = (
 )
 
 
-def bought(campaign: Campaign, plan: Plan, rng: np.random.Generator, people: Columns) -> None:
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What two sellers have and how they work; the numbers of `reward-model`."""
+
+    farmed: float = 0.6  # of the accounts: two sources, neither a fringe of the other
+    batch: tuple[int, int] = BATCH
+    imaged: tuple[float, float] = (0.6, 0.15)  # of farm's and shop's accounts; the others: browsers that change
+    days: float = 15.0  # median from sign-up to first use: sold accounts are aged, as that is what buyers ask for
+    card: tuple[int, int] = CARD
+    seats: float = 0.35  # of the shop's accounts are seats of a small team that pays once
+    tunnelled: tuple[float, float] = (0.75, 0.6)  # of the farm's through homes, of the shop's through a carrier
+
+
+def bought(
+    campaign: Campaign, plan: Plan, rng: np.random.Generator, people: Columns, stock: Stock | None = None
+) -> None:
     """Give the accounts the sign-up, the cards and the connections that two sellers of accounts give them.
 
     `campaign.hygiene.careful` of the accounts keep everything of their own.
     """
-    count = len(people["rate"])
+    count, stock = len(people["rate"]), stock or Stock()
     people["organization"] = np.full(count, None, object)
     people["created_s"] = np.minimum(people["created_s"], people["from_s"] - 3600)
     own = {name: people[name].copy() for name in _GIVEN}
-    batch, batches = _batches(rng, people["from_s"])
-    seller = np.where(rng.random(batches) < FARMED, FARM, SHOP)[batch]
-    _register(plan, rng, people, batch, batches)
-    imaged = rng.random(count) < np.array(IMAGED)[seller]
+    batch, batches = _batches(rng, people["from_s"], stock)
+    seller = np.where(rng.random(batches) < stock.farmed, FARM, SHOP)[batch]
+    _register(plan, rng, people, batch, stock.days)
+    imaged = rng.random(count) < np.array(stock.imaged)[seller]
     people["device"] = np.where(imaged, shared_by_few(rng, batch, IMAGE), people["device"])
-    _pay(rng, people, seller)
-    _tunnel(plan, rng, people, seller)
+    _pay(rng, people, seller, stock)
+    _tunnel(plan, rng, people, seller, stock)
     careful = rng.random(count) < campaign.hygiene.careful
     for name, kept in own.items():
         people[name] = np.where(careful, kept, people[name])
 
 
-def _batches(rng: np.random.Generator, from_s: npt.NDArray[np.float64]) -> tuple[Ints, int]:
+def _batches(rng: np.random.Generator, from_s: npt.NDArray[np.float64], stock: Stock) -> tuple[Ints, int]:
     """The batch of each account, and how many: stock is sold in the order it was made in, give or take two days."""
     order = np.argsort(from_s + rng.normal(0, 2 * DAY_S, len(from_s)), kind="stable")
-    group, groups = split(rng, len(from_s), *BATCH)
+    group, groups = split(rng, len(from_s), *stock.batch)
     batch = np.empty(len(from_s), np.int64)
     batch[order] = group
     return batch, groups
 
 
-def _register(plan: Plan, rng: np.random.Generator, people: Columns, batch: Ints, batches: int) -> None:
+def _register(plan: Plan, rng: np.random.Generator, people: Columns, batch: Ints, stock_days: float) -> None:
     """Sign the accounts of a batch up within hours, through one mail provider and a few addresses."""
-    count = len(batch)
+    count, batches = len(batch), int(batch.max()) + 1
     first_use = np.full(batches, np.inf)
     np.minimum.at(first_use, batch, people["from_s"])
-    made_s = first_use - STOCK_DAYS * DAY_S * rng.lognormal(0, 0.8, batches) - 6 * 3600
+    made_s = first_use - stock_days * DAY_S * rng.lognormal(0, 0.8, batches) - 6 * 3600
     hours = rng.uniform(0.5, 6, batches)
     people["created_s"] = np.minimum(
         made_s[batch] + rng.uniform(0, 3600, count) * hours[batch], people["from_s"] - 3600
@@ -115,12 +127,12 @@ def _somewhere(rng: np.random.Generator, batches: int) -> Ints:
     return rng.choice(len(COUNTRIES), batches, p=shares / shares.sum())
 
 
-def _pay(rng: np.random.Generator, people: Columns, seller: Ints) -> None:
+def _pay(rng: np.random.Generator, people: Columns, seller: Ints, stock: Stock) -> None:
     """Virtual cards that serve a few accounts of a seller; one card for all seats of a team."""
     count = len(seller)
     virtual = (people["card"] >= 0) & (rng.random(count) < VIRTUAL_CARD)
-    people["card"] = np.where(virtual, shared_by_few(rng, seller, CARD), people["card"])
-    seated = (seller == SHOP) & (rng.random(count) < SEATS)
+    people["card"] = np.where(virtual, shared_by_few(rng, seller, stock.card), people["card"])
+    seated = (seller == SHOP) & (rng.random(count) < stock.seats)
     team = np.cumsum(seated) - 1  # seats in order, cut into teams
     cut, teams = split(rng, count, *TEAM)
     people["organization"] = np.where(seated, names(rng, teams, "org")[cut[team]], people["organization"])
@@ -129,10 +141,10 @@ def _pay(rng: np.random.Generator, people: Columns, seller: Ints) -> None:
         people[name] = np.where(seated, value, people[name]).astype(object)
 
 
-def _tunnel(plan: Plan, rng: np.random.Generator, people: Columns, seller: Ints) -> None:
+def _tunnel(plan: Plan, rng: np.random.Generator, people: Columns, seller: Ints, stock: Stock) -> None:
     """Through homes whose connection is sold, or through a carrier's addresses: both have honest people on them."""
     count = len(seller)
-    tunnelled = rng.random(count) < np.array(TUNNELLED)[seller]
+    tunnelled = rng.random(count) < np.array(stock.tunnelled)[seller]
     exits, width = plan.networks.proxies()
     half = width // 2  # the gateway that the farm rents serves a part of the network
     home = exits + int(rng.integers(width - half)) + rng.integers(half - STICKY, size=count)

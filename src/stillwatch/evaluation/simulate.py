@@ -23,7 +23,7 @@ from stillwatch.evaluation.people import DAY_S, Columns, Networks, Plan
 from stillwatch.evaluation.populations import POPULATIONS
 from stillwatch.evaluation.registry import accounts_table, instant_us, truth_table
 from stillwatch.evaluation.samples import read_prompts, read_rhythm
-from stillwatch.evaluation.scenarios import Scenario
+from stillwatch.evaluation.scenarios import Scenario, made
 from stillwatch.evaluation.scenarios import scenario as named
 from stillwatch.evaluation.templates import Library
 
@@ -49,6 +49,7 @@ class Summary:
     with_text: bool
     doses: dict[str, float | int | str] = field(default_factory=dict)  # what was overridden
     added: dict[str, float] = field(default_factory=dict)  # shares of customers over the scenario's own
+    drawn: dict[str, object] = field(default_factory=dict)  # what the seed drew of campaigns and customers
 
 
 def simulate(
@@ -68,7 +69,7 @@ def simulate(
         SettingsError: the scenario is unknown, scale or days is out of range, or OUT holds other files.
         InputError: the file of prompts or of timing cannot be used.
     """
-    chosen = named(scenario) if isinstance(scenario, str) else scenario
+    chosen = made(named(scenario) if isinstance(scenario, str) else scenario, seed)
     _refuse(scale, days)
     plan = _plan(chosen, scale, days or chosen.days, seed)
     if prompts is not None:
@@ -81,7 +82,7 @@ def simulate(
     pq.write_table(truth_table(people, world.account_ids), out / "truth.parquet")
     exchanges = _write_days(world, out / "exchanges", on_progress or (lambda done, total: None))
     summary = _summary(chosen, plan, world, people, exchanges)
-    told = {name: value for name, value in asdict(summary).items() if name not in ("doses", "added") or value}
+    told = {name: value for name, value in asdict(summary).items() if name not in ("doses", "added", "drawn") or value}
     (out / "world.json").write_text(json.dumps(told, indent=2) + "\n")
     return summary
 
@@ -265,4 +266,5 @@ def _summary(chosen: Scenario, plan: Plan, world: World, people: Columns, exchan
         with_text=chosen.with_text,
         doses=chosen.doses.as_json(),
         added=dict(chosen.added),
+        drawn=dict(chosen.told),
     )
