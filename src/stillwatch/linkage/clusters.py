@@ -30,6 +30,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stillwatch.linkage.backing import backed
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
 from stillwatch.linkage.chains import with_chains
@@ -55,7 +56,7 @@ class Clusters:
 
     `familiar` is the same, with accounts that are no members and yet no strangers: they bear a lead of its members.
     `crossed` has the clusters that are cells joined by all that they share together; `weighed` the weights with what
-    chains add.
+    chains and cells add, and `chained` which values only chains speak for: (values,).
     """
 
     of_account: Ints
@@ -64,6 +65,7 @@ class Clusters:
     familiar: Ints
     crossed: Mapping[int, Crossed] = field(default_factory=dict)
     weighed: Weights | None = None
+    chained: Flags | None = None
 
     @property
     def count(self) -> int:
@@ -88,7 +90,8 @@ def clusters(
     by = _linkable(of, weighed, starts, insiders(of, outsiders), named)
     by, labels = _labelled(by, seed)
     labels = _corroborated(by, within_reach(by, labels, seed))
-    return Clusters(labels, *_membership(of, by.weighed, labels), labels, weighed=by.weighed)
+    chained = by.weighed.valid & ~weighed.valid & ~backed(of, weighed, wording_cells(of, weighed, by.eligible, seed)).valid
+    return Clusters(labels, *_membership(of, by.weighed, labels), labels, weighed=by.weighed, chained=chained)
 
 
 def with_crossed(
@@ -136,8 +139,9 @@ def clusters_of_bearers(
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
         labels, tied = tied, _tied(by, tied)
-    labels = numbered(labels, least=SMALLEST)
-    return Clusters(labels, *_membership(of, by.weighed, labels), _familiar(by, labels), weighed=by.weighed)
+    labels, chained = numbered(labels, least=SMALLEST), by.weighed.valid & ~weighed.valid
+    bits, groups = _membership(of, by.weighed, labels)
+    return Clusters(labels, bits, groups, _familiar(by, labels), weighed=by.weighed, chained=chained)
 
 
 def _familiar(by: Linkable, labels: Ints) -> Ints:
@@ -176,12 +180,25 @@ def _named(of: Holdings, named: Mapping[str, str]) -> Ints:
 def _labelled(by: Linkable, seed: int) -> tuple[Linkable, Ints]:
     """The same with the weights of the chains that the second sweep found, and the cluster of each account after it."""
     of, weighed, eligible = by.of, by.weighed, by.eligible
-    labels = _swept(by, wording_cells(of, weighed, eligible, seed))
+    cells = wording_cells(of, weighed, eligible, seed)
+    weighed = backed(of, weighed, cells)
+    by = replace(by, weighed=weighed)
+    labels = _swept(by, cells)
     rest = eligible & (labels < 0)
     chained = with_chains(of, weighed, rest, by.named, seed=seed)
     others = _swept(replace(by, weighed=chained, eligible=rest, by_crowds=rest), durable_cells(of, chained, rest))
     labels = numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
     return replace(by, weighed=chained), labels
+
+
+def _with_backed(by: Linkable, labels: Ints, seed: int) -> tuple[Linkable, Ints]:
+    """The same, and clusters of those who are in none, with the weights of values that their cells back."""
+    rest = by.eligible & (labels < 0)
+    cells = wording_cells(by.of, by.weighed, rest, seed)
+    by = replace(by, weighed=backed(by.of, by.weighed, cells))
+    free = replace(by, eligible=rest)
+    others = _corroborated(free, within_reach(free, _swept(free, cells), seed))
+    return by, numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
 
 
 def _swept(by: Linkable, cells: Ints) -> Ints:

@@ -33,7 +33,7 @@ from numba import njit
 from stillwatch.linkage.belonging import MIN_WORDINGS, OWN_SHARE
 from stillwatch.linkage.cells import DURABLE, wording_cells
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import numbered
+from stillwatch.linkage.labels import numbered, root
 from stillwatch.linkage.merging import Flags
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import WORDINGS
@@ -251,20 +251,12 @@ def _joins(world: _World, among: Flags) -> Ints:
             if one < 0 or crosses != crossing:
                 continue
             for account in holders:
-                if among[world.cells[account]] and _root(forest, account) != _root(forest, one):
-                    forest[_root(forest, account)] = _root(forest, one)
+                if among[world.cells[account]] and root(forest, account) != root(forest, one):
+                    forest[root(forest, account)] = root(forest, one)
                     if crossing:
                         joins[used, 0], joins[used, 1], joins[used, 2] = value, one, account
                         used += 1
     return joins[:used]
-
-
-@njit(nogil=True, cache=True)
-def _root(forest: Ints, account: int) -> int:
-    """Of the tree that an account is in."""
-    while forest[account] != account:
-        account = forest[account]
-    return account
 
 
 @njit(nogil=True, cache=True)
