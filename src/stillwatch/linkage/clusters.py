@@ -34,7 +34,7 @@ from stillwatch.linkage.backing import backed
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
 from stillwatch.linkage.chains import with_chains
-from stillwatch.linkage.crossing import Crossed, crossed
+from stillwatch.linkage.crossing import SMALL, WIDE, Crossed, crossed
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import any_of, commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
@@ -97,19 +97,45 @@ def clusters(
 def with_crossed(
     of: Holdings, weighed: Weights, found: Clusters, standing: Collection[int], *, seed: int, outsiders: Collection[str]
 ) -> Clusters:
-    """These clusters and what only crossing sees outside those that stand; others that lose members are given up."""
-    free = insiders(of, outsiders) & ~np.isin(found.of_account, list(standing))
-    new = crossed(of, free, seed=seed)
-    if not new:
+    """These clusters and what only crossing sees: sets of cells with the clusters they hold, and, in a small world, more.
+
+    Clusters that do not stand and lose members are given up.
+    """
+    able, home = insiders(of, outsiders), _standing(found.of_account, standing)
+    sets = [taken for one in crossed(of, able, home, WIDE, seed=seed) if (taken := _taken_in(home, one)) is not None]
+    free = able & (home < 0)
+    for one in sets:
+        free[one.members] = False
+    sets += crossed(of, free, home, SMALL, seed=seed)
+    if not sets:
         return found
     labels = found.of_account.copy()
-    for one in new:
+    for one in sets:
         labels[np.isin(labels, labels[one.members][labels[one.members] >= 0])] = -1
-    for number, one in enumerate(new, start=found.count):
+    for number, one in enumerate(sets, start=found.count):
         labels[one.members] = number
     labels = numbered(labels, least=SMALLEST)
+    new = [one for one in sets if 2 * (home[one.members] >= 0).sum() < len(one.members)]
     named = {int(labels[one.members[0]]): one for one in new}
     return Clusters(labels, *_membership(of, weighed, labels), labels, named, weighed)
+
+
+def _standing(labels: Ints, standing: Collection[int]) -> Ints:
+    """The cluster of each account that stands, -1 for none: (accounts,)."""
+    return np.where(np.isin(labels, [*standing]), labels, -1)
+
+
+def _taken_in(home: Ints, one: Crossed) -> Crossed | None:
+    """The set with the standing clusters of which it holds half, and without members of others; null if most are those.
+
+    Whoever is in a cluster that stands and reaches beyond the set is that cluster's.
+    """
+    inside, sizes = (np.bincount(own[own >= 0], minlength=home.max(initial=-1) + 1) for own in (home[one.members], home))
+    whole = np.flatnonzero((inside > 0) & (2 * inside >= sizes))
+    kept = one.members[(home[one.members] < 0) | np.isin(home[one.members], whole)]
+    if 2 * len(kept) < len(one.members):
+        return None
+    return replace(one, members=np.union1d(kept, np.flatnonzero(np.isin(home, whole))))
 
 
 def without(found: Clusters, given_up: Collection[int]) -> Clusters:

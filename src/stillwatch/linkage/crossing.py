@@ -38,10 +38,9 @@ from stillwatch.linkage.merging import Flags
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import WORDINGS
 
-FEW = 1_000  # accounts of a world that is small
 SMALLEST = 5  # accounts of a set of cells
 P_VALUE = 0.01  # of the best set of cells of a whole world
-SHUFFLES = 999
+SHUFFLES = 299
 DRAWS = 9_999  # of these, in which just the cells found are looked at
 LEAST_GAIN = 4.0  # in nats, for one more cell: one address in common is not enough
 TEMPLATE = "template"  # said in the same words: a rewording may be a mere sentence
@@ -63,11 +62,27 @@ class Crossed:
     p_value: float
 
 
+class Counting(NamedTuple):
+    """In worlds of at most so many `accounts`, for how many joins one value counts at most, and addresses together.
+
+    The latter for `leaning` times as much as cards, devices and telephones do.
+    """
+
+    accounts: int
+    most: int
+    leaning: float
+
+
+WIDE = Counting(20_000, 3, 1.0)  # one card of many is one customer's, and carriers' addresses are everybody's
+SMALL = Counting(1_000, 1_000, np.inf)  # where there is so little that all of it has to count
+
+
 class _World(NamedTuple):
     """What ties free accounts: values, the dearest groups first, their holders one after the other; and their cells.
 
     `place` of each value's group in JOINING (values,); `first` of its `holders` (values + 1,); `cells` of each account,
-    -1 for none; `rates` of joins for each pair of accounts, by group.
+    -1 for none; `rates` of joins for each pair of accounts, by group. A value counts for `most` joins, and addresses
+    for `leaning` times as much as all else, at most.
     """
 
     place: Ints
@@ -75,6 +90,8 @@ class _World(NamedTuple):
     holders: Ints
     cells: Ints
     rates: Floats
+    most: int
+    leaning: float
 
 
 class _Met(NamedTuple):
@@ -101,27 +118,37 @@ class _Met(NamedTuple):
 class _Set(NamedTuple):
     """A set of cells as it grows: trees of its accounts and their sizes, and how it holds each value.
 
-    `first` is its first holding of each, -1 for none, and `crosses` whether it has another.
+    `first` is its first holding of each, -1 for none, `crosses` whether it has another, and `joins` how many it made.
+    `undone` is room for trees that were joined for a try.
     """
 
     forest: Ints
     heft: Ints
     first: Ints
     crosses: Flags
+    joins: Ints
+    undone: Ints
 
 
-def crossed(of: Holdings, free: Flags, *, seed: int) -> list[Crossed]:
-    """Sets of cells among the free accounts that what they share keeps joining, one after another."""
+def crossed(of: Holdings, free: Flags, home: Ints, counting: Counting, *, seed: int) -> list[Crossed]:
+    """Sets of cells among the free accounts that what they share keeps joining, one after another.
+
+    `home` is the cluster that each account stands in already, -1 for none: (accounts,). What is known is not tested.
+    """
     found: list[Crossed] = []
-    while of.account_count <= FEW:
-        world = _world(of, free, _tight(of, free, seed))
+    while of.account_count <= counting.accounts:
+        world = _world(of, free, _tight(of, free, seed), counting)
         gain, order = _best(world)
         members, linked = _charged(world, order)
         who, expected = np.flatnonzero(free), float(world.rates.sum()) * _pairs(len(members))
-        if len(members) < SMALLEST or not _is_beyond_chance(world, gain, who, seed):
+        if len(members) < SMALLEST:
+            break
+        free = free & ~np.isin(world.cells, order)
+        if (home[members] < 0).sum() < SMALLEST and len(np.unique(home[members[home[members] >= 0]])) == 1:
+            continue
+        if not _is_beyond_chance(world, gain, who, seed):
             break
         found.append(Crossed(members, linked, expected, _p_value(world, gain, order, who, seed)))
-        free = free & ~np.isin(world.cells, order)
     return found
 
 
@@ -144,7 +171,7 @@ def _tight(of: Holdings, free: Flags, seed: int) -> Ints:
         labels = kept
 
 
-def _world(of: Holdings, free: Flags, cells: Ints) -> _World:
+def _world(of: Holdings, free: Flags, cells: Ints, counting: Counting) -> _World:
     """The world of the free accounts; the rates are those of joins were every account a cell, one at least."""
     group = np.full(len(GROUPS), -1, dtype=np.int64)
     group[list(JOINING)] = np.arange(len(JOINING))
@@ -155,7 +182,8 @@ def _world(of: Holdings, free: Flags, cells: Ints) -> _World:
     begins = np.flatnonzero(np.append(True, value[1:] != value[:-1])[: len(value)])
     place, first = place[value[begins]], np.append(begins, len(edge))
     counts = _joins_of_all(place, first, holders, of.account_count)
-    return _World(place, first, holders, cells, np.maximum(counts, 1) / max(_pairs(int(free.sum())), 1.0))
+    rates = np.maximum(counts, 1) / max(_pairs(int(free.sum())), 1.0)
+    return _World(place, first, holders, cells, rates, counting.most, counting.leaning)
 
 
 @njit(nogil=True, cache=True)
@@ -224,14 +252,18 @@ def _best(world: _World, enough: float = np.inf) -> tuple[float, Ints]:
     """The best set that grows from any cell, its cells in order, and its gain; whichever has `enough`, if one does.
 
     A set grows by the cell that gains most, of those that a card, device or telephone joins to it, while one gains
-    enough.
+    enough. Whoever is in a set begins no other, so that it stays quick where shuffled worlds have large ones.
     """
     met = _met(world)
     state = _empty(met)
+    begun = np.zeros(len(met.sizes), np.bool_)
     best, most = np.empty(0, np.int64), 0.0
     for start in range(len(met.sizes)):
-        order = _grown(met, world.rates, start, state)
-        gain = _gain(met, world.rates, order, state)
+        if begun[start]:
+            continue
+        order = _grown(met, world, start, state)
+        begun[order] = True
+        gain = _gain(met, world, order, state)
         if gain > most:
             best, most = order, gain
         if most >= enough:
@@ -249,11 +281,13 @@ def _met(world: _World) -> _Met:
     accounts = np.empty(len(world.holders), np.int64)
     kept, used, end = 0, 0, 0
     for number in range(len(world.place)):
-        holders = world.holders[world.first[number] : world.first[number + 1]]
+        holders, inside = world.holders[world.first[number] : world.first[number + 1]], 0
+        for holder in holders:
+            inside += world.cells[holder] >= 0
+        if inside < 2:
+            continue
         holders = holders[world.cells[holders] >= 0]
         holders = holders[np.argsort(world.cells[holders], kind="mergesort")]
-        if len(holders) < 2:
-            continue
         if world.cells[holders[0]] == world.cells[holders[-1]]:
             for holder in holders[1:]:
                 one, other = root(forest, holders[0]), root(forest, holder)
@@ -287,24 +321,24 @@ def _met(world: _World) -> _Met:
 def _empty(met: _Met) -> _Set:
     """The set of no cells."""
     values = len(met.place)
-    heft = np.ones(len(met.forest), np.int64)
-    return _Set(met.forest.copy(), heft, np.full(values, -1), np.zeros(values, np.bool_))
+    forest, heft, room = met.forest.copy(), np.ones(len(met.forest), np.int64), np.empty(len(met.forest), np.int64)
+    return _Set(forest, heft, np.full(values, -1), np.zeros(values, np.bool_), np.zeros(values, np.int64), room)
 
 
 @njit(nogil=True, cache=True)
-def _grown(met: _Met, rates: Floats, start: int, state: _Set) -> Ints:
+def _grown(met: _Met, world: _World, start: int, state: _Set) -> Ints:
     """The cells of the set that grows from one, in order; `state` is left as it was."""
     order, used = np.empty(len(met.sizes), np.int64), 0
     near, inside = np.zeros(len(met.sizes), np.bool_), np.zeros(len(met.sizes), np.bool_)
-    counts, gain, size, chosen = np.zeros(len(rates), np.int64), 0.0, 0, start
+    counts, gain, size, chosen = np.zeros(len(world.rates), np.int64), 0.0, 0, start
     while chosen >= 0:
-        counts += _added(met, chosen, state)
+        counts += _added(met, world.most, chosen, state)
         order[used], inside[chosen] = chosen, True
         used, size = used + 1, size + met.sizes[chosen]
         _look_around(met, chosen, near)
         chosen, most = -1, gain + (LEAST_GAIN if used > 1 else 0.0)
         for cell in np.flatnonzero(near & ~inside):
-            with_it = _nats(counts + _could_add(met, cell, state), rates, size + met.sizes[cell])
+            with_it = _nats(counts + _could_add(met, world.most, cell, state), world, size + met.sizes[cell])
             if with_it > most:
                 chosen, most = cell, with_it
         gain = most if chosen >= 0 else gain
@@ -341,29 +375,38 @@ def _hold(met: _Met, holding: int, state: _Set) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _added(met: _Met, cell: int, state: _Set) -> Ints:
+def _added(met: _Met, most: int, cell: int, state: _Set) -> Ints:
     """Joins by the place of their group between a cell and the set, which it then belongs to."""
     counts = np.zeros(len(JOINING), np.int64)
     for holding in met.holding[met.of_cell[cell] : met.of_cell[cell + 1]]:
-        meeting = _meeting(met, holding, state)
+        value, meeting = met.value[holding], _meeting(met, holding, state)
         for account in meeting[1:]:
-            counts[met.place[met.value[holding]]] += _joined(state, meeting[0], account) >= 0
+            if _joined(state, meeting[0], account) >= 0:
+                counts[met.place[value]] += state.joins[value] < most
+                state.joins[value] += 1
         _hold(met, holding, state)
     return counts
 
 
 @njit(nogil=True, cache=True)
-def _could_add(met: _Met, cell: int, state: _Set) -> Ints:
+def _could_add(met: _Met, most: int, cell: int, state: _Set) -> Ints:
     """The same, leaving the set as it is."""
-    counts, below = np.zeros(len(JOINING), np.int64), [0 for _ in range(0)]
+    counts, used = np.zeros(len(JOINING), np.int64), 0
     for holding in met.holding[met.of_cell[cell] : met.of_cell[cell + 1]]:
-        meeting = _meeting(met, holding, state)
-        for account in meeting[1:]:
-            tree = _joined(state, meeting[0], account)
-            if tree >= 0:
-                counts[met.place[met.value[holding]]] += 1
-                below.append(tree)
-    for tree in below[::-1]:
+        value, first = met.value[holding], state.first[met.value[holding]]
+        if first < 0:
+            continue
+        head, joins = met.accounts[met.begins[first]], state.joins[value]
+        for other in (first, holding):
+            if other == first and state.crosses[value]:
+                continue
+            for at in range(met.begins[other], met.begins[other + 1]):
+                tree = _joined(state, head, met.accounts[at])
+                if tree >= 0:
+                    counts[met.place[value]] += joins < most
+                    state.undone[used] = tree
+                    joins, used = joins + 1, used + 1
+    for tree in state.undone[:used][::-1]:
         state.heft[state.forest[tree]] -= state.heft[tree]
         state.forest[tree] = tree
     return counts
@@ -387,7 +430,8 @@ def _taken_back(met: _Met, order: Ints, state: _Set) -> None:
     """Empty the set of its cells."""
     for cell in order:
         for holding in met.holding[met.of_cell[cell] : met.of_cell[cell + 1]]:
-            state.first[met.value[holding]], state.crosses[met.value[holding]] = -1, False
+            value = met.value[holding]
+            state.first[value], state.crosses[value], state.joins[value] = -1, False, 0
             for account in met.accounts[met.begins[holding] : met.begins[holding + 1]]:
                 tree = met.forest[account]
                 state.forest[tree], state.heft[tree] = tree, 1
@@ -396,28 +440,40 @@ def _taken_back(met: _Met, order: Ints, state: _Set) -> None:
 @njit(nogil=True, cache=True)
 def _gain_of(world: _World, order: Ints) -> float:
     """The gain of just these cells in a world."""
-    met = _met(world)
-    return _gain(met, world.rates, order, _empty(met))
+    among = np.zeros(world.cells.max() + 2, np.bool_)
+    among[order] = True
+    met = _met(_only(world, np.where(among[world.cells], world.cells, -1)))
+    return _gain(met, world, order, _empty(met))
 
 
 @njit(nogil=True, cache=True)
-def _gain(met: _Met, rates: Floats, order: Ints, state: _Set) -> float:
+def _only(world: _World, cells: Ints) -> _World:
+    """The world with other cells."""
+    return _World(world.place, world.first, world.holders, cells, world.rates, world.most, world.leaning)
+
+
+@njit(nogil=True, cache=True)
+def _gain(met: _Met, world: _World, order: Ints, state: _Set) -> float:
     """How unlikely so many joins of these cells are, all groups together, in nats; `state` is left as it was."""
-    counts = np.zeros(len(rates), np.int64)
+    counts = np.zeros(len(world.rates), np.int64)
     for cell in order:
-        counts += _added(met, cell, state)
+        counts += _added(met, world.most, cell, state)
     _taken_back(met, order, state)
-    return _nats(counts, rates, met.sizes[order].sum())
+    return _nats(counts, world, met.sizes[order].sum())
 
 
 @njit(nogil=True, cache=True)
-def _nats(counts: Ints, rates: Floats, size: int) -> float:
-    """Fisher's combination of the chances of so many joins of each group among so many accounts."""
-    gain = 0.0
+def _nats(counts: Ints, world: _World, size: int) -> float:
+    """Fisher's combination of the chances of so many joins of each group among so many accounts.
+
+    Addresses are cheap: they count for `leaning` times what all the others do, at most.
+    """
+    dear = cheap = 0.0
     for place in range(len(counts)):
         if counts[place]:
-            gain -= _log_tail(counts[place], rates[place] * _pairs(size))
-    return gain
+            nats = -_log_tail(counts[place], world.rates[place] * _pairs(size))
+            dear, cheap = (dear + nats, cheap) if place < BY_ADDRESS else (dear, cheap + nats)
+    return dear + min(world.leaning * dear, cheap) if dear else 0.0
 
 
 @njit(nogil=True, cache=True)
