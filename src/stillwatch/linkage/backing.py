@@ -1,4 +1,4 @@
-"""Backing: small cards, devices and addresses that each say little, and that lie in one cell far more often than chance.
+"""Backing: small cards, devices and addresses that say little each, and lie in one cell far more often than chance.
 
 Why:    a campaign of a few hundred accounts in ten thousand shares each card, device or exit among two to four. No such
         value passes alone, for as many are shared by families. But families do not all write alike: where a cell of
@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 from scipy import stats
 
-from stillwatch.linkage.cells import DURABLE, Flags
+from stillwatch.linkage.cells import DURABLE
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import root
 from stillwatch.linkage.weights import PRIOR_HOLDERS, Weights, control_bits
@@ -35,7 +35,7 @@ FALSE_DISCOVERY_RATE = 0.01  # of cells and groups
 
 @dataclass(frozen=True, slots=True)
 class _Lying:
-    """Values of one group that lie in a cell: the cell, the value and how many accounts it newly joins, (pairs,) each."""
+    """Values of one group that lie in a cell: cell, value and how many accounts each newly joins, (pairs,) each."""
 
     cell: Ints
     value: Ints
@@ -79,18 +79,18 @@ def _joins(cells: Ints, holders: Ints, first: Ints, values: Ints, forest: Ints) 
     for value in values:
         own = holders[first[value] : first[value + 1]]
         homes = np.sort(cells[own])
-        home = homes[len(homes) // 2]  # where the most are, if half of them are anywhere
-        for other in (homes[(len(homes) - 1) // 2], home):
-            inside = own[cells[own] == other]
-            if other >= 0 and len(inside) >= max(MIN_ACCOUNTS, OWN_SHARE * len(own)):
-                joins = 0
-                for account in inside[1:]:
-                    one, two = root(forest, inside[0]), root(forest, account)
-                    forest[max(one, two)] = min(one, two)
-                    joins += one != two
-                found[used] = other, value, joins
-                used += 1
-                break
+        for home in (homes[(len(homes) - 1) // 2], homes[len(homes) // 2]):  # where half of them are, if they are
+            inside = own[cells[own] == home]
+            if home < 0 or len(inside) < max(MIN_ACCOUNTS, OWN_SHARE * len(own)):
+                continue
+            joins = 0
+            for account in inside[1:]:
+                one, other = root(forest, inside[0]), root(forest, account)
+                forest[max(one, other)] = min(one, other)
+                joins += one != other
+            found[used] = home, value, joins
+            used += 1
+            break
     return found[:used]
 
 

@@ -9,8 +9,9 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Chung & Lu, 
         sharing, degrees kept); Fisher's combination restricted to groups that speak for themselves. Membership bits
         as log-likelihood ratios: Fellegi & Sunter, JASA 64 (1969) 1183-1210.
 
-    1. Cells: communities of accounts and their templates. Accounts that end up in no cluster get a second sweep, with
-       cells by cards and devices, for which chains speak as well (`linkage/chains.py`).
+    1. Cells: communities of accounts and their templates, which back what lies in them (`linkage/backing.py`). Accounts
+       that end up in no cluster get a second sweep, with cells by cards and devices, for which chains speak as well
+       (`linkage/chains.py`).
     2. Cells merge when at least two independent groups, beside the templates, link them far beyond chance.
     3. A cluster owns a template when nearly all of its holders are members that belong for another reason as well.
        Members hold something their cluster owns, or are tied to it by two groups of which one costs something to
@@ -88,16 +89,15 @@ def clusters(
     account names.
     """
     by = _linkable(of, weighed, starts, insiders(of, outsiders), named)
-    by, labels = _labelled(by, seed)
+    by, labels, chained = _labelled(by, seed)
     labels = _corroborated(by, within_reach(by, labels, seed))
-    chained = by.weighed.valid & ~weighed.valid & ~backed(of, weighed, wording_cells(of, weighed, by.eligible, seed)).valid
     return Clusters(labels, *_membership(of, by.weighed, labels), labels, weighed=by.weighed, chained=chained)
 
 
 def with_crossed(
     of: Holdings, weighed: Weights, found: Clusters, standing: Collection[int], *, seed: int, outsiders: Collection[str]
 ) -> Clusters:
-    """These clusters and what only crossing sees: sets of cells with the clusters they hold, and, in a small world, more.
+    """These clusters and what only crossing sees: sets of cells, with the clusters they hold; in a small world more.
 
     Clusters that do not stand and lose members are given up.
     """
@@ -130,9 +130,10 @@ def _taken_in(home: Ints, one: Crossed) -> Crossed | None:
 
     Whoever is in a cluster that stands and reaches beyond the set is that cluster's.
     """
-    inside, sizes = (np.bincount(own[own >= 0], minlength=home.max(initial=-1) + 1) for own in (home[one.members], home))
+    count, theirs = int(home.max(initial=-1)) + 1, home[one.members]
+    inside, sizes = (np.bincount(own[own >= 0], minlength=count) for own in (theirs, home))
     whole = np.flatnonzero((inside > 0) & (2 * inside >= sizes))
-    kept = one.members[(home[one.members] < 0) | np.isin(home[one.members], whole)]
+    kept = one.members[(theirs < 0) | np.isin(theirs, whole)]
     if 2 * len(kept) < len(one.members):
         return None
     return replace(one, members=np.union1d(kept, np.flatnonzero(np.isin(home, whole))))
@@ -161,11 +162,11 @@ def clusters_of_bearers(
     """The same among the accounts that bear a lead; whom leads and wordings alone tie is dismissed."""
     bears = any_of(of, of.accounts[of.group[of.held] == PARTNER])
     by = _linkable(of, weighed, starts, bears & insiders(of, outsiders), named)
-    by, labels = _labelled(by, seed)
+    by, labels, chained = _labelled(by, seed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
         labels, tied = tied, _tied(by, tied)
-    labels, chained = numbered(labels, least=SMALLEST), by.weighed.valid & ~weighed.valid
+    labels = numbered(labels, least=SMALLEST)
     bits, groups = _membership(of, by.weighed, labels)
     return Clusters(labels, bits, groups, _familiar(by, labels), weighed=by.weighed, chained=chained)
 
@@ -203,28 +204,20 @@ def _named(of: Holdings, named: Mapping[str, str]) -> Ints:
     return np.array([numbers.get(named.get(name, ""), -1) for name in of.account_ids], dtype=np.int64)
 
 
-def _labelled(by: Linkable, seed: int) -> tuple[Linkable, Ints]:
-    """The same with the weights of the chains that the second sweep found, and the cluster of each account after it."""
-    of, weighed, eligible = by.of, by.weighed, by.eligible
-    cells = wording_cells(of, weighed, eligible, seed)
-    weighed = backed(of, weighed, cells)
-    by = replace(by, weighed=weighed)
+def _labelled(by: Linkable, seed: int) -> tuple[Linkable, Ints, Flags]:
+    """The same with the weights of what cells back and of chains, the cluster of each account after both sweeps.
+
+    Also which values only chains speak for: (values,).
+    """
+    of, eligible = by.of, by.eligible
+    cells = wording_cells(of, by.weighed, eligible, seed)
+    by = replace(by, weighed=backed(of, by.weighed, cells))
     labels = _swept(by, cells)
     rest = eligible & (labels < 0)
-    chained = with_chains(of, weighed, rest, by.named, seed=seed)
-    others = _swept(replace(by, weighed=chained, eligible=rest, by_crowds=rest), durable_cells(of, chained, rest))
+    weighed = with_chains(of, by.weighed, rest, by.named, seed=seed)
+    others = _swept(replace(by, weighed=weighed, eligible=rest, by_crowds=rest), durable_cells(of, weighed, rest))
     labels = numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
-    return replace(by, weighed=chained), labels
-
-
-def _with_backed(by: Linkable, labels: Ints, seed: int) -> tuple[Linkable, Ints]:
-    """The same, and clusters of those who are in none, with the weights of values that their cells back."""
-    rest = by.eligible & (labels < 0)
-    cells = wording_cells(by.of, by.weighed, rest, seed)
-    by = replace(by, weighed=backed(by.of, by.weighed, cells))
-    free = replace(by, eligible=rest)
-    others = _corroborated(free, within_reach(free, _swept(free, cells), seed))
-    return by, numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
+    return replace(by, weighed=weighed), labels, weighed.valid & ~by.weighed.valid
 
 
 def _swept(by: Linkable, cells: Ints) -> Ints:

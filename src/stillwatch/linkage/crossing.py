@@ -283,7 +283,7 @@ def _met(world: _World) -> _Met:
     for number in range(len(world.place)):
         holders, inside = world.holders[world.first[number] : world.first[number + 1]], 0
         for holder in holders:
-            inside += world.cells[holder] >= 0
+            inside += int(world.cells[holder] >= 0)
         if inside < 2:
             continue
         holders = holders[world.cells[holders] >= 0]
@@ -340,7 +340,7 @@ def _grown(met: _Met, world: _World, start: int, state: _Set) -> Ints:
         for cell in np.flatnonzero(near & ~inside):
             with_it = _nats(counts + _could_add(met, world.most, cell, state), world, size + met.sizes[cell])
             if with_it > most:
-                chosen, most = cell, with_it
+                chosen, most = int(cell), with_it
         gain = most if chosen >= 0 else gain
     _taken_back(met, order[:used], state)
     return order[:used]
