@@ -1,13 +1,13 @@
 """Backing: small cards, devices and addresses that say little each, and lie in one cell far more often than chance.
 
-Why:    a campaign of a few hundred accounts in ten thousand shares each card, device or exit among two to four. No such
-        value passes alone, for as many are shared by families. But families do not all write alike: where a cell of
+Why:    a campaign of a few hundred accounts in ten thousand shares each card, device or exit among three or four. No
+        such value passes alone, for families share as many. But families do not all write alike: where a cell of
         wordings holds a dozen such values whole, and chance would put one there, nearly all of the dozen are real.
 Misses: cells whose accounts share in one kind fewer than MIN_VALUES values, as a team shares its one card.
 Source: joint evidence of many weak tests with the local false-discovery rate of Efron, Tibshirani, Storey & Tusher,
         JASA 96 (2001) 1151-1160; which cells and kinds: Benjamini & Hochberg, JRSS B 57 (1995) 289-300.
 
-    1. A value lies in a cell when at least OWN_SHARE of its holders do, two at least.
+    1. A value lies in a cell when at least OWN_SHARE of its holders do, and MIN_ACCOUNTS of them: two are a household.
     2. Joins: how many accounts of the cell such values of one group bring together, each account once, without those
        of the value that brings most together, which may be one owner's.
     3. Chance: were holders drawn from everybody, each as often as he holds values of the group, a binomial number of
@@ -29,7 +29,7 @@ from stillwatch.membership import MIN_ACCOUNTS
 
 BACKED = (*DURABLE, GROUPS.index("network"))
 OWN_SHARE = 0.5  # of the holders of a value who have to be in the cell
-MIN_VALUES = 3  # that bring accounts of the cell together: two may be a household's
+MIN_VALUES = 3  # that bring accounts of the cell together: fewer may be one owner's
 FALSE_DISCOVERY_RATE = 0.01  # of cells and groups
 
 

@@ -63,9 +63,9 @@ class Crossed:
 
 
 class Counting(NamedTuple):
-    """In worlds of at most so many `accounts`, for how many joins one value counts at most, and addresses together.
+    """How joins count in worlds of at most so many `accounts`.
 
-    The latter for `leaning` times as much as cards, devices and telephones do.
+    One value for `most` joins at most, addresses for `leaning` times as much as all else.
     """
 
     accounts: int
@@ -73,8 +73,9 @@ class Counting(NamedTuple):
     leaning: float
 
 
-WIDE = Counting(20_000, 3, 1.0)  # one card of many is one customer's, and carriers' addresses are everybody's
-SMALL = Counting(1_000, 1_000, np.inf)  # where there is so little that all of it has to count
+# One card of many is one customer's, and carriers' addresses are everybody's.
+WIDE = Counting(accounts=20_000, most=3, leaning=1.0)
+SMALL = Counting(accounts=1_000, most=1_000, leaning=np.inf)  # there is so little that all of it has to count
 
 
 class _World(NamedTuple):
