@@ -83,13 +83,13 @@ def test_a_value_that_most_of_its_holders_have_elsewhere_lies_in_no_cell() -> No
     assert found == {f"three-{n}" for n in range(DEVICES)}
 
 
-def test_a_value_counts_for_the_share_of_joins_beyond_chance() -> None:
+def test_a_value_counts_for_the_share_of_its_like_beyond_chance() -> None:
     of = indexed(families() + alone() + wordings() + threes(), ACCOUNTS)
     value = of.values.index("three-0")
     held = of.degree[:, of.group[value]]
     share = held[list(CELL)].sum() / held.sum()
-    expected = (len(FAMILIES) / 3 + DEVICES) * 2 * share**3  # that all three are in the cell
-    beyond = 1 - expected / (2 * DEVICES - 2)  # without the joins of one value
+    expected = (len(FAMILIES) / 3 + DEVICES) * share**3  # that all three are in the cell
+    beyond = 1 - expected / DEVICES
     assert backed(of, weights(of), cells()).control[value] == pytest.approx(beyond * 3 / 5)  # two who mean nothing
 
 
