@@ -12,7 +12,7 @@ from stillwatch.linkage.holdings import Ints
 
 ACCOUNTS = 2000
 CELL = range(200)  # accounts that send the same wordings
-FAMILIES = range(201, 1401)  # accounts, three to a device
+FAMILIES = range(201, 801)  # accounts, three to a device
 DEVICES = 20  # of three accounts of the cell each
 
 
