@@ -1,6 +1,7 @@
 """Cells of a few accounts that many small things join again and again are one hand's; teams and households are not."""
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy import stats
 from tests.linkage.planted import Row, account, no_starts, trait_table
 
 from stillwatch.linkage import Known, findings, holdings
-from stillwatch.linkage.crossing import FEW, P_VALUE, _log_tail, crossed
+from stillwatch.linkage.crossing import P_VALUE, SMALL, WIDE, Counting, _log_tail, crossed
 from stillwatch.linkage.evidence import stand_by_themselves
 
 ACCOUNTS = 160
@@ -50,10 +51,13 @@ def shared(pairs: tuple[tuple[int, int, str], ...], name: str = "x") -> list[Row
     return [(account(i), kind, f"{name}-{n}") for n, (*both, kind) in enumerate(pairs) for i in both]
 
 
-def found(rows: list[Row], accounts: int = ACCOUNTS) -> list[set[str]]:
-    """The members of each set of cells."""
+def found(
+    rows: list[Row], accounts: int = ACCOUNTS, counting: Counting = SMALL, known: Sequence[int] = ()
+) -> list[set[str]]:
+    """The members of each set of cells; `known` are accounts that stand in one cluster."""
     of = holdings(trait_table(rows), [account(i) for i in range(accounts)])
-    sets = crossed(of, np.ones(accounts, dtype=bool), seed=0)
+    home = np.where(np.isin(np.arange(accounts), known), 0, -1)
+    sets = crossed(of, np.ones(accounts, dtype=bool), home, counting, seed=0)
     return [{of.account_ids[i] for i in one.members} for one in sets]
 
 
@@ -112,8 +116,44 @@ def test_who_holds_a_single_wording_of_a_cell_is_not_charged(rows: list[Row]) ->
     assert found(rows + shared(ACROSS) + passer_by) == [CAMPAIGN]
 
 
-def test_a_world_of_many_accounts_is_left_alone(rows: list[Row]) -> None:
-    assert found(rows + shared(ACROSS), FEW + 1) == []
+@pytest.mark.parametrize("counting", [SMALL, WIDE])
+def test_a_world_of_many_accounts_is_left_alone(rows: list[Row], counting: Counting) -> None:
+    assert found(rows + shared(ACROSS), counting.accounts + 1, counting) == []
+
+
+def large() -> list[Row]:
+    """Three thousand accounts: teams of four with wordings, couples across them, and the cells of the campaign."""
+    rng = random.Random(3)
+    others = rng.sample(range(20, 3_000), 1_000)
+    couples = zip(others[::2], others[1::2], strict=True)
+    shares = [
+        (account(i), kind, f"{kind}-{n}") for n, both in enumerate(couples) for i in both for kind in ("payment", "ip")
+    ]
+    return (
+        worded(tuple(tuple(range(i, i + 4)) for i in range(20, 3_000, 4)), "team") + shares + worded(CELLS, "campaign")
+    )
+
+
+def test_among_many_accounts_enough_cards_join_a_set() -> None:
+    more = tuple((one, 5 + one % 4, "device") for one in range(5)) + tuple(
+        (one, 9 + one % 3, "phone") for one in range(3)
+    )
+    assert found(large() + shared(ACROSS + more), 3_000, WIDE) == [CAMPAIGN]
+
+
+def test_among_many_accounts_a_card_of_many_is_one_customers_and_cards_of_some_are_not() -> None:
+    places = [i for cell in CELLS for i in cell]
+    one = [(account(i), "payment", "card") for i in places]
+    some = [(account(i), "payment", f"card-{n % 4}") for n, i in enumerate(places)]
+    other = shared(((3, 7, "ip"),))
+    assert found(large() + one + other, 3_000, WIDE) == []
+    assert found(large() + some + other, 3_000, WIDE) == [CAMPAIGN]
+
+
+def test_a_set_that_stands_in_one_cluster_already_is_not_told_again(rows: list[Row]) -> None:
+    inside = [i for cell in CELLS for i in cell]
+    assert found(rows + shared(ACROSS), known=inside) == []
+    assert found(rows + shared(ACROSS), known=inside[:6]) == [CAMPAIGN]
 
 
 def test_in_worlds_of_innocents_nothing_is_found_more_often_than_its_rate() -> None:

@@ -9,8 +9,9 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Chung & Lu, 
         sharing, degrees kept); Fisher's combination restricted to groups that speak for themselves. Membership bits
         as log-likelihood ratios: Fellegi & Sunter, JASA 64 (1969) 1183-1210.
 
-    1. Cells: communities of accounts and their templates. Accounts that end up in no cluster get a second sweep, with
-       cells by cards and devices, for which chains speak as well (`linkage/chains.py`).
+    1. Cells: communities of accounts and their templates, which back what lies in them (`linkage/backing.py`). Accounts
+       that end up in no cluster get a second sweep, with cells by cards and devices, for which chains speak as well
+       (`linkage/chains.py`).
     2. Cells merge when at least two independent groups, beside the templates, link them far beyond chance.
     3. A cluster owns a template when nearly all of its holders are members that belong for another reason as well.
        Members hold something their cluster owns, or are tied to it by two groups of which one costs something to
@@ -30,10 +31,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stillwatch.linkage.backing import backed
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
 from stillwatch.linkage.chains import with_chains
-from stillwatch.linkage.crossing import Crossed, crossed
+from stillwatch.linkage.crossing import SMALL, WIDE, Crossed, crossed
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import any_of, commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
@@ -55,7 +57,7 @@ class Clusters:
 
     `familiar` is the same, with accounts that are no members and yet no strangers: they bear a lead of its members.
     `crossed` has the clusters that are cells joined by all that they share together; `weighed` the weights with what
-    chains add.
+    chains and cells add, and `chained` which values only chains speak for: (values,).
     """
 
     of_account: Ints
@@ -64,6 +66,7 @@ class Clusters:
     familiar: Ints
     crossed: Mapping[int, Crossed] = field(default_factory=dict)
     weighed: Weights | None = None
+    chained: Flags | None = None
 
     @property
     def count(self) -> int:
@@ -86,27 +89,54 @@ def clusters(
     account names.
     """
     by = _linkable(of, weighed, starts, insiders(of, outsiders), named)
-    by, labels = _labelled(by, seed)
+    by, labels, chained = _labelled(by, seed)
     labels = _corroborated(by, within_reach(by, labels, seed))
-    return Clusters(labels, *_membership(of, by.weighed, labels), labels, weighed=by.weighed)
+    return Clusters(labels, *_membership(of, by.weighed, labels), labels, weighed=by.weighed, chained=chained)
 
 
 def with_crossed(
     of: Holdings, weighed: Weights, found: Clusters, standing: Collection[int], *, seed: int, outsiders: Collection[str]
 ) -> Clusters:
-    """These clusters and what only crossing sees outside those that stand; others that lose members are given up."""
-    free = insiders(of, outsiders) & ~np.isin(found.of_account, list(standing))
-    new = crossed(of, free, seed=seed)
-    if not new:
+    """These clusters and what only crossing sees: sets of cells, with the clusters they hold; in a small world more.
+
+    Clusters that do not stand and lose members are given up.
+    """
+    able, home = insiders(of, outsiders), _standing(found.of_account, standing)
+    sets = [taken for one in crossed(of, able, home, WIDE, seed=seed) if (taken := _taken_in(home, one)) is not None]
+    free = able & (home < 0)
+    for one in sets:
+        free[one.members] = False
+    sets += crossed(of, free, home, SMALL, seed=seed)
+    if not sets:
         return found
     labels = found.of_account.copy()
-    for one in new:
+    for one in sets:
         labels[np.isin(labels, labels[one.members][labels[one.members] >= 0])] = -1
-    for number, one in enumerate(new, start=found.count):
+    for number, one in enumerate(sets, start=found.count):
         labels[one.members] = number
     labels = numbered(labels, least=SMALLEST)
+    new = [one for one in sets if 2 * (home[one.members] >= 0).sum() < len(one.members)]
     named = {int(labels[one.members[0]]): one for one in new}
     return Clusters(labels, *_membership(of, weighed, labels), labels, named, weighed)
+
+
+def _standing(labels: Ints, standing: Collection[int]) -> Ints:
+    """The cluster of each account that stands, -1 for none: (accounts,)."""
+    return np.where(np.isin(labels, [*standing]), labels, -1)
+
+
+def _taken_in(home: Ints, one: Crossed) -> Crossed | None:
+    """The set with the standing clusters of which it holds half, and without members of others; null if most are those.
+
+    Whoever is in a cluster that stands and reaches beyond the set is that cluster's.
+    """
+    count, theirs = int(home.max(initial=-1)) + 1, home[one.members]
+    inside, sizes = (np.bincount(own[own >= 0], minlength=count) for own in (theirs, home))
+    whole = np.flatnonzero((inside > 0) & (2 * inside >= sizes))
+    kept = one.members[(theirs < 0) | np.isin(theirs, whole)]
+    if 2 * len(kept) < len(one.members):
+        return None
+    return replace(one, members=np.union1d(kept, np.flatnonzero(np.isin(home, whole))))
 
 
 def without(found: Clusters, given_up: Collection[int]) -> Clusters:
@@ -132,12 +162,13 @@ def clusters_of_bearers(
     """The same among the accounts that bear a lead; whom leads and wordings alone tie is dismissed."""
     bears = any_of(of, of.accounts[of.group[of.held] == PARTNER])
     by = _linkable(of, weighed, starts, bears & insiders(of, outsiders), named)
-    by, labels = _labelled(by, seed)
+    by, labels, chained = _labelled(by, seed)
     tied = _tied(by, labels)
     while not np.array_equal(labels, tied):
         labels, tied = tied, _tied(by, tied)
     labels = numbered(labels, least=SMALLEST)
-    return Clusters(labels, *_membership(of, by.weighed, labels), _familiar(by, labels), weighed=by.weighed)
+    bits, groups = _membership(of, by.weighed, labels)
+    return Clusters(labels, bits, groups, _familiar(by, labels), weighed=by.weighed, chained=chained)
 
 
 def _familiar(by: Linkable, labels: Ints) -> Ints:
@@ -173,15 +204,20 @@ def _named(of: Holdings, named: Mapping[str, str]) -> Ints:
     return np.array([numbers.get(named.get(name, ""), -1) for name in of.account_ids], dtype=np.int64)
 
 
-def _labelled(by: Linkable, seed: int) -> tuple[Linkable, Ints]:
-    """The same with the weights of the chains that the second sweep found, and the cluster of each account after it."""
-    of, weighed, eligible = by.of, by.weighed, by.eligible
-    labels = _swept(by, wording_cells(of, weighed, eligible, seed))
+def _labelled(by: Linkable, seed: int) -> tuple[Linkable, Ints, Flags]:
+    """The same with the weights of what cells back and of chains, the cluster of each account after both sweeps.
+
+    Also which values only chains speak for: (values,).
+    """
+    of, eligible = by.of, by.eligible
+    cells = wording_cells(of, by.weighed, eligible, seed)
+    by = replace(by, weighed=backed(of, by.weighed, cells))
+    labels = _swept(by, cells)
     rest = eligible & (labels < 0)
-    chained = with_chains(of, weighed, rest, by.named, seed=seed)
-    others = _swept(replace(by, weighed=chained, eligible=rest, by_crowds=rest), durable_cells(of, chained, rest))
+    weighed = with_chains(of, by.weighed, rest, by.named, seed=seed)
+    others = _swept(replace(by, weighed=weighed, eligible=rest, by_crowds=rest), durable_cells(of, weighed, rest))
     labels = numbered(np.where(others >= 0, others + labels.max(initial=-1) + 1, labels), least=SMALLEST)
-    return replace(by, weighed=chained), labels
+    return replace(by, weighed=weighed), labels, weighed.valid & ~by.weighed.valid
 
 
 def _swept(by: Linkable, cells: Ints) -> Ints:

@@ -33,20 +33,20 @@ from numba import njit
 from stillwatch.linkage.belonging import MIN_WORDINGS, OWN_SHARE
 from stillwatch.linkage.cells import DURABLE, wording_cells
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import numbered
+from stillwatch.linkage.labels import numbered, root
 from stillwatch.linkage.merging import Flags
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import WORDINGS
 
-FEW = 1_000  # accounts of a world that is small
 SMALLEST = 5  # accounts of a set of cells
 P_VALUE = 0.01  # of the best set of cells of a whole world
-SHUFFLES = 999
+SHUFFLES = 299
 DRAWS = 9_999  # of these, in which just the cells found are looked at
 LEAST_GAIN = 4.0  # in nats, for one more cell: one address in common is not enough
 TEMPLATE = "template"  # said in the same words: a rewording may be a mere sentence
-NETWORK = GROUPS.index("network")
-JOINING = (*DURABLE, NETWORK)  # groups whose values join cells; the dearest first
+JOINING = (*DURABLE, GROUPS.index("network"))  # groups whose values join cells; the dearest first
+BY_ADDRESS = len(DURABLE)  # place of the last
+MIN_VALUES = 2  # that join a set: one card is one customer's
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,28 @@ class Crossed:
     p_value: float
 
 
+class Counting(NamedTuple):
+    """How joins count in worlds of at most so many `accounts`.
+
+    One value for `most` joins at most, addresses for `leaning` times as much as all else.
+    """
+
+    accounts: int
+    most: int
+    leaning: float
+
+
+# One card of many is one customer's, and carriers' addresses are everybody's.
+WIDE = Counting(accounts=20_000, most=3, leaning=1.0)
+SMALL = Counting(accounts=1_000, most=1_000, leaning=np.inf)  # there is so little that all of it has to count
+
+
 class _World(NamedTuple):
     """What ties free accounts: values, the dearest groups first, their holders one after the other; and their cells.
 
     `place` of each value's group in JOINING (values,); `first` of its `holders` (values + 1,); `cells` of each account,
-    -1 for none; `rates` of joins for each pair of accounts, by group.
+    -1 for none; `rates` of joins for each pair of accounts, by group. A value counts for `most` joins, and addresses
+    for `leaning` times as much as all else, at most.
     """
 
     place: Ints
@@ -74,20 +91,65 @@ class _World(NamedTuple):
     holders: Ints
     cells: Ints
     rates: Floats
+    most: int
+    leaning: float
 
 
-def crossed(of: Holdings, free: Flags, *, seed: int) -> list[Crossed]:
-    """Sets of cells among the free accounts that what they share keeps joining, one after another."""
+class _Met(NamedTuple):
+    """What cells have in common. A holding is a cell's of a value that another cell holds too.
+
+    `place` of each value's group (values,); `of_value` the first holding of each value (values + 1,), `cell` and
+    `begins` of each holding among the `accounts` that hold it; `of_cell` the first of each cell (cells + 1,) among
+    `holding`, the dearest values first, and the `value` of each holding; `forest` in which accounts of a cell that
+    share what no other cell holds are one tree; `sizes` of the cells in accounts.
+    """
+
+    place: Ints
+    of_value: Ints
+    cell: Ints
+    begins: Ints
+    accounts: Ints
+    of_cell: Ints
+    holding: Ints
+    value: Ints
+    forest: Ints
+    sizes: Ints
+
+
+class _Set(NamedTuple):
+    """A set of cells as it grows: trees of its accounts and their sizes, and how it holds each value.
+
+    `first` is its first holding of each, -1 for none, `crosses` whether it has another, and `joins` how many it made.
+    `undone` is room for trees that were joined for a try.
+    """
+
+    forest: Ints
+    heft: Ints
+    first: Ints
+    crosses: Flags
+    joins: Ints
+    undone: Ints
+
+
+def crossed(of: Holdings, free: Flags, home: Ints, counting: Counting, *, seed: int) -> list[Crossed]:
+    """Sets of cells among the free accounts that what they share keeps joining, one after another.
+
+    `home` is the cluster that each account stands in already, -1 for none: (accounts,). What is known is not tested.
+    """
     found: list[Crossed] = []
-    while of.account_count <= FEW:
-        world = _world(of, free, _tight(of, free, seed))
-        gain, among = _best(world)
-        members, linked = _charged(world, among)
-        who, expected = np.flatnonzero(free), float(world.rates.sum()) * _pairs(int(among[world.cells].sum()))
-        if len(members) < SMALLEST or not _is_beyond_chance(world, gain, who, seed):
+    while of.account_count <= counting.accounts:
+        world = _world(of, free, _tight(of, free, seed), counting)
+        gain, order = _best(world)
+        members, linked = _charged(world, order)
+        who, expected = np.flatnonzero(free), float(world.rates.sum()) * _pairs(len(members))
+        if len(members) < SMALLEST:
             break
-        found.append(Crossed(members, linked, expected, _p_value(world, gain, among, who, seed)))
-        free = free & ~among[world.cells]
+        free = free & ~np.isin(world.cells, order)
+        if (home[members] < 0).sum() < SMALLEST and len(np.unique(home[members[home[members] >= 0]])) == 1:
+            continue
+        if not _is_beyond_chance(world, gain, who, seed):
+            break
+        found.append(Crossed(members, linked, expected, _p_value(world, gain, order, who, seed)))
     return found
 
 
@@ -110,7 +172,7 @@ def _tight(of: Holdings, free: Flags, seed: int) -> Ints:
         labels = kept
 
 
-def _world(of: Holdings, free: Flags, cells: Ints) -> _World:
+def _world(of: Holdings, free: Flags, cells: Ints, counting: Counting) -> _World:
     """The world of the free accounts; the rates are those of joins were every account a cell, one at least."""
     group = np.full(len(GROUPS), -1, dtype=np.int64)
     group[list(JOINING)] = np.arange(len(JOINING))
@@ -119,10 +181,22 @@ def _world(of: Holdings, free: Flags, cells: Ints) -> _World:
     edge = edge[np.lexsort((of.accounts[edge], of.held[edge], place[of.held[edge]]))]
     value, holders = of.held[edge], of.accounts[edge]
     begins = np.flatnonzero(np.append(True, value[1:] != value[:-1])[: len(value)])
-    alone = np.where(free, np.arange(of.account_count), -1)
-    apart = _World(place[value[begins]], np.append(begins, len(edge)), holders, alone, np.ones(len(JOINING)))
-    counts = _counts(apart, np.append(free, False))
-    return apart._replace(cells=cells, rates=np.maximum(counts, 1) / max(_pairs(int(free.sum())), 1.0))
+    place, first = place[value[begins]], np.append(begins, len(edge))
+    counts = _joins_of_all(place, first, holders, of.account_count)
+    rates = np.maximum(counts, 1) / max(_pairs(int(free.sum())), 1.0)
+    return _World(place, first, holders, cells, rates, counting.most, counting.leaning)
+
+
+@njit(nogil=True, cache=True)
+def _joins_of_all(place: Ints, first: Ints, holders: Ints, accounts: int) -> Ints:
+    """Joins by the place of their group were every account a cell."""
+    forest, counts = np.arange(accounts), np.zeros(len(JOINING), np.int64)
+    for value in range(len(place)):
+        for at in range(first[value] + 1, first[value + 1]):
+            one, other = root(forest, holders[at]), root(forest, holders[first[value]])
+            forest[max(one, other)] = min(one, other)
+            counts[place[value]] += one != other
+    return counts
 
 
 def _shuffled(world: _World, free: Ints, seed: int, times: int) -> Iterator[_World]:
@@ -138,142 +212,269 @@ def _is_beyond_chance(world: _World, gain: float, free: Ints, seed: int) -> bool
     """Whether hardly any shuffled world has a set of cells as good."""
     as_good = 0
     for other in _shuffled(world, free, seed, SHUFFLES):
-        as_good += _best(other)[0] >= gain
+        as_good += _best(other, gain)[0] >= gain
         if as_good >= P_VALUE * (SHUFFLES + 1):
             return False
     return True
 
 
-def _p_value(world: _World, gain: float, among: Flags, free: Ints, seed: int) -> float:
+def _p_value(world: _World, gain: float, order: Ints, free: Ints, seed: int) -> float:
     """How many shuffled worlds join just these cells as well, the world itself among them."""
-    return (1 + sum(_gain(other, among) >= gain for other in _shuffled(world, free, seed, DRAWS))) / (DRAWS + 1)
+    shuffled = _shuffled(world, free, seed, DRAWS)
+    return (1 + sum(_gain_of(other, order) >= gain for other in shuffled)) / (DRAWS + 1)
 
 
-def _charged(world: _World, among: Flags) -> tuple[Ints, Ints]:
+def _charged(world: _World, order: Ints) -> tuple[Ints, Ints]:
     """Whom the set charges, and who of them is at an end of a join: nobody where one value is all that joins it.
 
     One card or device is one customer's, however many use it.
     """
-    joins = _joins(world, among)
-    joins = joins if len(np.unique(joins[:, 0])) > 1 else joins[:0]
-    dear = world.cells[joins[world.place[joins[:, 0]] < JOINING.index(NETWORK), 1:].ravel()]
-    members = np.flatnonzero(np.isin(world.cells, np.unique(dear)))
-    return members, np.intersect1d(np.unique(joins[:, 1:]), members)
+    joins = _joins(world, order)
+    if len(np.unique(joins[:, 0])) < MIN_VALUES:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    return np.flatnonzero(np.isin(world.cells, order)), np.unique(joins[:, 1:])
+
+
+def _joins(world: _World, order: Ints) -> Ints:
+    """What joins these cells, once those within them have joined their accounts: (joins, value and two accounts)."""
+    met = _met(world)
+    state, joins = _empty(met), []
+    for cell in order:
+        for holding in met.holding[met.of_cell[cell] : met.of_cell[cell + 1]].tolist():
+            value = int(met.value[holding])
+            head, *others = _meeting(met, holding, state).tolist()
+            joins += [(value, head, other) for other in others if _joined(state, head, other) >= 0]
+            _hold(met, holding, state)
+    return np.array(joins, dtype=np.int64).reshape(-1, 3)
 
 
 @njit(nogil=True, cache=True)
-def _best(world: _World) -> tuple[float, Flags]:
-    """The best set that grows from any cell, by the cell that gains most, while one gains enough; and its gain.
+def _best(world: _World, enough: float = np.inf) -> tuple[float, Ints]:
+    """The best set that grows from any cell, its cells in order, and its gain; whichever has `enough`, if one does.
 
-    Sets are flags of cells; the last is for -1.
+    A set grows by the cell that gains most, of those that a card, device or telephone joins to it, while one gains
+    enough. Whoever is in a set begins no other, so that it stays quick where shuffled worlds have large ones.
     """
-    world = _in_cells(world)
-    near = _near(world)
-    best, most = np.zeros(len(near), np.bool_), 0.0
-    for start in range(len(near) - 1):
-        among, gain, least = np.zeros(len(near), np.bool_), 0.0, 0.0
-        among[start] = True
-        while True:
-            chosen, gained = -1, gain + least
-            for cell in range(len(near) - 1):
-                if among[cell] or not (near[cell] & among).any():
-                    continue
-                among[cell] = True
-                with_it = _gain(world, among)
-                among[cell] = False
-                if with_it > gained:
-                    chosen, gained = cell, with_it
-            if chosen < 0:
-                break
-            among[chosen], gain, least = True, gained, LEAST_GAIN
+    met = _met(world)
+    state = _empty(met)
+    begun = np.zeros(len(met.sizes), np.bool_)
+    best, most = np.empty(0, np.int64), 0.0
+    for start in range(len(met.sizes)):
+        if begun[start]:
+            continue
+        order = _grown(met, world, start, state)
+        begun[order] = True
+        gain = _gain(met, world, order, state)
         if gain > most:
-            best, most = among, gain
+            best, most = order, gain
+        if most >= enough:
+            break
     return most, best
 
 
 @njit(nogil=True, cache=True)
-def _in_cells(world: _World) -> _World:
-    """The world without values, and holders, that join nothing: only accounts in cells, two at least to a value."""
-    place, first, holders = np.empty_like(world.place), np.zeros_like(world.first), np.empty_like(world.holders)
-    kept, used = 0, 0
-    for value in range(len(world.place)):
-        for account in world.holders[world.first[value] : world.first[value + 1]]:
-            if world.cells[account] >= 0:
-                holders[used] = account
-                used += 1
-        if used - first[kept] < 2:
-            used = first[kept]
+def _met(world: _World) -> _Met:
+    """What cells have in common."""
+    cells = world.cells.max() + 1 if len(world.cells) else 0
+    forest, place = np.arange(len(world.cells)), np.empty_like(world.place)
+    of_value, value = np.zeros(len(world.place) + 1, np.int64), np.empty(len(world.holders), np.int64)
+    cell, begins = np.empty(len(world.holders), np.int64), np.empty(len(world.holders) + 1, np.int64)
+    accounts = np.empty(len(world.holders), np.int64)
+    kept, used, end = 0, 0, 0
+    for number in range(len(world.place)):
+        holders, inside = world.holders[world.first[number] : world.first[number + 1]], 0
+        for holder in holders:
+            inside += int(world.cells[holder] >= 0)
+        if inside < 2:
             continue
-        place[kept], first[kept + 1] = world.place[value], used
+        holders = holders[world.cells[holders] >= 0]
+        holders = holders[np.argsort(world.cells[holders], kind="mergesort")]
+        if world.cells[holders[0]] == world.cells[holders[-1]]:
+            for holder in holders[1:]:
+                one, other = root(forest, holders[0]), root(forest, holder)
+                forest[max(one, other)] = min(one, other)
+            continue
+        for holder in holders:
+            home = world.cells[holder]
+            if used == of_value[kept] or cell[used - 1] != home:
+                cell[used], value[used], begins[used] = home, kept, end
+                used += 1
+            accounts[end] = holder
+            end += 1
+        place[kept], of_value[kept + 1] = world.place[number], used
         kept += 1
-    return _World(place[:kept], first[: kept + 1], holders[:used], world.cells, world.rates)
+    begins[used] = end
+    for one in range(len(forest)):
+        forest[one] = root(forest, one)
+    of_cell, sizes = np.zeros(cells + 1, np.int64), np.zeros(cells, np.int64)
+    for home in cell[:used]:
+        of_cell[home + 1] += 1
+    for home in world.cells:
+        if home >= 0:
+            sizes[home] += 1
+    of_cell, holding = np.cumsum(of_cell), np.argsort(cell[:used], kind="mergesort")
+    return _Met(
+        place[:kept], of_value[: kept + 1], cell[:used], begins, accounts, of_cell, holding, value, forest, sizes
+    )
 
 
 @njit(nogil=True, cache=True)
-def _near(world: _World) -> Flags:
-    """Which cells hold any value together: (cells + 1, cells + 1), the last for -1, which is near nothing."""
-    size = world.cells.max() + 2 if len(world.cells) else 1
-    near = np.zeros((size, size), np.bool_)
-    for value in range(len(world.place)):
-        cells = world.cells[world.holders[world.first[value] : world.first[value + 1]]]
-        for one in cells:
-            for other in cells:
-                near[one, other] = True
-    near[-1], near[:, -1] = False, False
-    return near
+def _empty(met: _Met) -> _Set:
+    """The set of no cells."""
+    values = len(met.place)
+    forest, heft, room = met.forest.copy(), np.ones(len(met.forest), np.int64), np.empty(len(met.forest), np.int64)
+    return _Set(forest, heft, np.full(values, -1), np.zeros(values, np.bool_), np.zeros(values, np.int64), room)
 
 
 @njit(nogil=True, cache=True)
-def _gain(world: _World, among: Flags) -> float:
-    """How unlikely so many joins of these cells are, all groups together, in nats: Fisher's combination."""
-    size, gain = 0, 0.0
-    for cell in world.cells:
-        size += among[cell]
-    counts = _counts(world, among)
+def _grown(met: _Met, world: _World, start: int, state: _Set) -> Ints:
+    """The cells of the set that grows from one, in order; `state` is left as it was."""
+    order, used = np.empty(len(met.sizes), np.int64), 0
+    near, inside = np.zeros(len(met.sizes), np.bool_), np.zeros(len(met.sizes), np.bool_)
+    counts, gain, size, chosen = np.zeros(len(world.rates), np.int64), 0.0, 0, start
+    while chosen >= 0:
+        counts += _added(met, world.most, chosen, state)
+        order[used], inside[chosen] = chosen, True
+        used, size = used + 1, size + met.sizes[chosen]
+        _look_around(met, chosen, near)
+        chosen, most = -1, gain + (LEAST_GAIN if used > 1 else 0.0)
+        for cell in np.flatnonzero(near & ~inside):
+            with_it = _nats(counts + _could_add(met, world.most, cell, state), world, size + met.sizes[cell])
+            if with_it > most:
+                chosen, most = int(cell), with_it
+        gain = most if chosen >= 0 else gain
+    _taken_back(met, order[:used], state)
+    return order[:used]
+
+
+@njit(nogil=True, cache=True)
+def _look_around(met: _Met, cell: int, near: Flags) -> None:
+    """Mark the cells that hold a card, device or telephone of this one."""
+    for holding in met.holding[met.of_cell[cell] : met.of_cell[cell + 1]]:
+        value = met.value[holding]
+        if met.place[value] < BY_ADDRESS:
+            near[met.cell[met.of_value[value] : met.of_value[value + 1]]] = True
+
+
+@njit(nogil=True, cache=True)
+def _meeting(met: _Met, holding: int, state: _Set) -> Ints:
+    """The accounts that a holding joins, were it the set's: the first is in the set, or the only one is its own."""
+    own = met.accounts[met.begins[holding] : met.begins[holding + 1]]
+    first = state.first[met.value[holding]]
+    if first < 0:
+        return own[:1]
+    theirs = met.accounts[met.begins[first] : met.begins[first + 1]]
+    return np.concatenate((theirs[:1] if state.crosses[met.value[holding]] else theirs, own))
+
+
+@njit(nogil=True, cache=True)
+def _hold(met: _Met, holding: int, state: _Set) -> None:
+    """Let a holding be the set's."""
+    value = met.value[holding]
+    state.crosses[value] = state.first[value] >= 0
+    state.first[value] = holding if state.first[value] < 0 else state.first[value]
+
+
+@njit(nogil=True, cache=True)
+def _added(met: _Met, most: int, cell: int, state: _Set) -> Ints:
+    """Joins by the place of their group between a cell and the set, which it then belongs to."""
+    counts = np.zeros(len(JOINING), np.int64)
+    for holding in met.holding[met.of_cell[cell] : met.of_cell[cell + 1]]:
+        value, meeting = met.value[holding], _meeting(met, holding, state)
+        for account in meeting[1:]:
+            if _joined(state, meeting[0], account) >= 0:
+                counts[met.place[value]] += state.joins[value] < most
+                state.joins[value] += 1
+        _hold(met, holding, state)
+    return counts
+
+
+@njit(nogil=True, cache=True)
+def _could_add(met: _Met, most: int, cell: int, state: _Set) -> Ints:
+    """The same, leaving the set as it is."""
+    counts, used = np.zeros(len(JOINING), np.int64), 0
+    for holding in met.holding[met.of_cell[cell] : met.of_cell[cell + 1]]:
+        value, first = met.value[holding], state.first[met.value[holding]]
+        if first < 0:
+            continue
+        head, joins = met.accounts[met.begins[first]], state.joins[value]
+        for other in (first, holding):
+            if other == first and state.crosses[value]:
+                continue
+            for at in range(met.begins[other], met.begins[other + 1]):
+                tree = _joined(state, head, met.accounts[at])
+                if tree >= 0:
+                    counts[met.place[value]] += joins < most
+                    state.undone[used] = tree
+                    joins, used = joins + 1, used + 1
+    for tree in state.undone[:used][::-1]:
+        state.heft[state.forest[tree]] -= state.heft[tree]
+        state.forest[tree] = tree
+    return counts
+
+
+@njit(nogil=True, cache=True)
+def _joined(state: _Set, one: int, other: int) -> int:
+    """Make the trees of two accounts one, the lighter below the other; its root, -1 where they are one already."""
+    below, above = root(state.forest, one), root(state.forest, other)
+    if below == above:
+        return -1
+    if state.heft[below] > state.heft[above]:
+        below, above = above, below
+    state.forest[below] = above
+    state.heft[above] += state.heft[below]
+    return below
+
+
+@njit(nogil=True, cache=True)
+def _taken_back(met: _Met, order: Ints, state: _Set) -> None:
+    """Empty the set of its cells."""
+    for cell in order:
+        for holding in met.holding[met.of_cell[cell] : met.of_cell[cell + 1]]:
+            value = met.value[holding]
+            state.first[value], state.crosses[value], state.joins[value] = -1, False, 0
+            for account in met.accounts[met.begins[holding] : met.begins[holding + 1]]:
+                tree = met.forest[account]
+                state.forest[tree], state.heft[tree] = tree, 1
+
+
+@njit(nogil=True, cache=True)
+def _gain_of(world: _World, order: Ints) -> float:
+    """The gain of just these cells in a world."""
+    among = np.zeros(world.cells.max() + 2, np.bool_)
+    among[order] = True
+    met = _met(_only(world, np.where(among[world.cells], world.cells, -1)))
+    return _gain(met, world, order, _empty(met))
+
+
+@njit(nogil=True, cache=True)
+def _only(world: _World, cells: Ints) -> _World:
+    """The world with other cells."""
+    return _World(world.place, world.first, world.holders, cells, world.rates, world.most, world.leaning)
+
+
+@njit(nogil=True, cache=True)
+def _gain(met: _Met, world: _World, order: Ints, state: _Set) -> float:
+    """How unlikely so many joins of these cells are, all groups together, in nats; `state` is left as it was."""
+    counts = np.zeros(len(world.rates), np.int64)
+    for cell in order:
+        counts += _added(met, world.most, cell, state)
+    _taken_back(met, order, state)
+    return _nats(counts, world, met.sizes[order].sum())
+
+
+@njit(nogil=True, cache=True)
+def _nats(counts: Ints, world: _World, size: int) -> float:
+    """Fisher's combination of the chances of so many joins of each group among so many accounts.
+
+    Addresses are cheap: they count for `leaning` times what all the others do, at most.
+    """
+    dear = cheap = 0.0
     for place in range(len(counts)):
         if counts[place]:
-            gain -= _log_tail(counts[place], world.rates[place] * _pairs(size))
-    return gain
-
-
-@njit(nogil=True, cache=True)
-def _joins(world: _World, among: Flags) -> Ints:
-    """What joins these cells, once those within them have joined their accounts: (joins, value and two accounts)."""
-    forest, joins, used = np.arange(len(world.cells)), np.empty((len(world.cells), 3), np.int64), 0
-    for crossing in (False, True):
-        for value in range(len(world.place)):
-            holders = world.holders[world.first[value] : world.first[value + 1]]
-            one, crosses = -1, False
-            for account in holders:
-                if among[world.cells[account]]:
-                    one = account if one < 0 else one
-                    crosses |= world.cells[account] != world.cells[one]
-            if one < 0 or crosses != crossing:
-                continue
-            for account in holders:
-                if among[world.cells[account]] and _root(forest, account) != _root(forest, one):
-                    forest[_root(forest, account)] = _root(forest, one)
-                    if crossing:
-                        joins[used, 0], joins[used, 1], joins[used, 2] = value, one, account
-                        used += 1
-    return joins[:used]
-
-
-@njit(nogil=True, cache=True)
-def _root(forest: Ints, account: int) -> int:
-    """Of the tree that an account is in."""
-    while forest[account] != account:
-        account = forest[account]
-    return account
-
-
-@njit(nogil=True, cache=True)
-def _counts(world: _World, among: Flags) -> Ints:
-    """Joins by the place of their group."""
-    counts = np.zeros(len(world.rates), np.int64)
-    for value in _joins(world, among)[:, 0]:
-        counts[world.place[value]] += 1
-    return counts
+            nats = -_log_tail(counts[place], world.rates[place] * _pairs(size))
+            dear, cheap = (dear + nats, cheap) if place < BY_ADDRESS else (dear, cheap + nats)
+    return dear + min(world.leaning * dear, cheap) if dear else 0.0
 
 
 @njit(nogil=True, cache=True)

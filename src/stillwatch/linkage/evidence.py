@@ -215,15 +215,15 @@ def stand_by_themselves(cohering: pa.Table) -> list[int]:
     return [cluster for cluster, groups in tied.items() if groups >= MIN_GROUPS]
 
 
-def by_chains_alone(of: Holdings, found: Clusters, before: Weights, cohering: pa.Table) -> list[int]:
+def by_chains_alone(of: Holdings, found: Clusters, cohering: pa.Table) -> list[int]:
     """The clusters that chains brought together and nothing that chains are not made of ties, given their cohesion.
 
-    `before` are the weights without chains. Of a cluster that is made of cards and devices, cards and devices prove
+    Of a cluster that is made of cards and devices, cards and devices prove
     little: it has to share addresses, a manner of signing up, or minutes at which it begins, too.
     """
-    if found.weighed is None:
+    if found.chained is None:
         return []
-    chained = (found.weighed.valid & ~before.valid)[of.held] & (found.of_account[of.accounts] >= 0)
+    chained = found.chained[of.held] & (found.of_account[of.accounts] >= 0)
     holding = np.unique(of.accounts[chained])
     resting = np.flatnonzero(np.bincount(found.of_account[holding], minlength=found.count) >= MIN_ACCOUNTS)
     others = [row for row in cohering.to_pylist() if row["group"] in APART_FROM_CHAINS]

@@ -77,7 +77,7 @@ def findings(traits: pa.Table, campaigns: Collection[str], known: Known) -> Find
     of = holdings(_without_leads(traits, campaigns), known.account_ids)
     weighed = weights(of, fdr=known.fdr)
     alone = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders, named=known.named)
-    found, told = _corroborated(of, weighed, alone, known)
+    found, told = _corroborated(of, alone, known)
     weighed, standing = found.weighed or weighed, stand_by_themselves(told.cohesion)
     every = with_crossed(of, weighed, found, standing, seed=known.seed, outsiders=known.outsiders)
     return _found(of, weighed, every, known, told if every is found else _tied(of, every, known))
@@ -94,7 +94,7 @@ def findings_with_leads(
     weighed = weights(of, fdr=known.fdr, precision=precision)
     outsiders = {*known.outsiders, *standing}
     found = clusters_of_bearers(of, weighed, known.starts, seed=known.seed, outsiders=outsiders, named=known.named)
-    found, tied = _corroborated(of, weighed, found, known)
+    found, tied = _corroborated(of, found, known)
     weighed = found.weighed or weighed
     told, borne = _found(of, weighed, found, known, tied), _borne(of, weighed, alone.clusters)
     given_up = np.unique(alone.clusters.of_account[found.of_account >= 0])
@@ -136,10 +136,10 @@ def _tied(of: Holdings, found: Clusters, known: Known) -> _Tied:
     return _Tied(in_step, cohesion(of, found, in_step))
 
 
-def _corroborated(of: Holdings, weighed: Weights, found: Clusters, known: Known) -> tuple[Clusters, _Tied]:
-    """The clusters but for those that rest on chains alone, and what ties them; `weighed` is without chains."""
+def _corroborated(of: Holdings, found: Clusters, known: Known) -> tuple[Clusters, _Tied]:
+    """The clusters but for those that rest on chains alone, and what ties them."""
     tied = _tied(of, found, known)
-    given_up = by_chains_alone(of, found, weighed, tied.cohesion)
+    given_up = by_chains_alone(of, found, tied.cohesion)
     if not given_up:
         return found, tied
     found = without(found, given_up)

@@ -114,3 +114,11 @@ def members_of(labels: Ints) -> list[Ints]:
     order = inside[np.argsort(labels[inside], kind="stable")]
     ends = np.cumsum(np.bincount(labels[inside])).tolist() if len(inside) else []
     return [order[first:last] for first, last in pairwise([0, *ends])]
+
+
+@njit(nogil=True, cache=True)
+def root(forest: Ints, account: int) -> int:
+    """Of the tree that an account is in."""
+    while forest[account] != account:
+        account = forest[account]
+    return account
