@@ -1,10 +1,10 @@
-"""Crossing: in a world of few accounts, cells of wordings that one set of cards, devices and addresses joins again.
+"""Crossing: cells of wordings that cards, devices and addresses of a few accounts each join again and again.
 
-Why:    a small campaign deals few tasks out over few accounts. Its cells are pure and each of its cards, devices and
-        exits is shared by a few, so no value and no pair of cells says more than chance, nor more than a household; all
-        of them together do, for they join the same few cells over and over.
+Why:    a campaign deals its tasks out, and each of its cards, devices and exits is shared by a few. Its cells are pure,
+        and no value and no pair of cells says more than chance, nor more than a household; all of them together do,
+        for they join the same few cells over and over.
 Misses: campaigns of one cell; those whose cells are mixed with strangers, or that addresses alone or one card alone
-        join; deployments of more than FEW accounts, where values with more holders speak for themselves.
+        join; deployments of more accounts than WIDE has.
 Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat. Theory Methods 26 (1997) 1481-1496; of
         sets it maximises Fisher's combination of Poisson tails, one for each group of traits, instead of a likelihood
         ratio. Stopping early: Besag & Clifford, Biometrika 78 (1991) 301-304. Counting joins rather than values is our
@@ -15,11 +15,13 @@ Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat.
     2. A join is a card, device, telephone or address of accounts in several cells: it counts once for each account
        that nothing had joined to the others yet. What is shared inside one cell joins nothing: a team or a class is one
        cell, however much it shares. A household in two cells joins them once.
-    3. The set of cells with the most joins for the pairs of its accounts is grown cell by cell.
-    4. Of the set, the cells are charged that a card, device or telephone joins. Addresses alone charge nobody, nor does
-       one card alone, however many hold it: that is one customer.
-    5. Null: who shares what with whom is kept, and who writes what, and which account is which is shuffled. The best
+    3. The set of cells with the least likely number of joins for the pairs of its accounts is grown cell by cell, each
+       joined to it by a card, device or telephone. Addresses alone bring nobody in, and one value alone is one
+       customer's, however many hold it.
+    4. Null: who shares what with whom is kept, and who writes what, and which account is which is shuffled. The best
        set anywhere has to beat the best set of all but one in a hundred shuffled worlds.
+    5. Twice: among all accounts, where a value makes few joins and addresses count for no more than all else together;
+       and once more among few accounts that stand in no cluster, where everything counts.
 """
 
 from collections.abc import Iterator
@@ -73,7 +75,7 @@ class Counting(NamedTuple):
     leaning: float
 
 
-# One card of many is one customer's, and carriers' addresses are everybody's.
+# Among many, one card of many is one customer's, and carriers' addresses are everybody's.
 WIDE = Counting(accounts=20_000, most=3, leaning=1.0)
 SMALL = Counting(accounts=1_000, most=1_000, leaning=np.inf)  # there is so little that all of it has to count
 
