@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 from tests.linkage.planted import Row, account, no_starts, trait_table
 
-from stillwatch.linkage import Known, findings, holdings
+from stillwatch.linkage import Clusters, Known, findings, holdings, weights
+from stillwatch.linkage.clusters import with_crossed
 from stillwatch.linkage.crossing import P_VALUE, SMALL, WIDE, Counting, _log_tail, crossed
 from stillwatch.linkage.evidence import stand_by_themselves
 
@@ -177,3 +178,41 @@ def test_a_set_stands_by_its_wordings_and_by_all_that_joins_it_counted_once(rows
     groups = {row["group"]: row["linked"] for row in told.cohesion.to_pylist() if row["cluster_id"] == cluster}
     assert groups == {"content": 9, "crossing": 12}  # three holders of a wording are no more than chance
     assert cluster in stand_by_themselves(told.cohesion)
+
+
+def joined(*cluster: int) -> Clusters:
+    """The clusters of the large world in which these accounts stand in one, once sets of cells are looked for."""
+    more = tuple((one, 5 + one % 4, "device") for one in range(5)) + tuple(
+        (one, 9 + one % 3, "phone") for one in range(3)
+    )
+    of = holdings(trait_table(large() + shared(ACROSS + more)), [account(i) for i in range(3_000)])
+    labels = np.where(np.isin(np.arange(3_000), cluster), 0, -1)
+    before = Clusters(labels, np.zeros(3_000), np.zeros(3_000, dtype=np.int64), labels)
+    return with_crossed(of, weights(of), before, [0] if cluster else [], seed=0, outsiders=())
+
+
+def members(found: Clusters) -> list[set[int]]:
+    """The accounts of each cluster, by number."""
+    return [set(np.flatnonzero(found.of_account == number).tolist()) for number in range(found.count)]
+
+
+def test_a_set_takes_in_the_cluster_of_which_it_holds_most() -> None:
+    found = joined(*CELLS[0], 1_000)
+    assert members(found) == [{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1_000}]
+    assert list(found.crossed) == [0]  # most are there by crossing alone
+
+
+def test_where_most_stood_before_crossing_is_not_what_proves_it() -> None:
+    others = range(1_000, 1_005)
+    found = joined(*CELLS[1], *CELLS[2], *others)
+    assert members(found) == [{*range(12), *others}]
+    assert not found.crossed
+
+
+def test_who_would_be_a_handful_more_of_one_cluster_is_left_alone() -> None:
+    assert members(joined(*CELLS[0], *CELLS[1])) == [{*CELLS[0], *CELLS[1]}]
+
+
+def test_a_cluster_that_reaches_beyond_the_set_keeps_its_members() -> None:
+    strangers = range(2_000, 2_020)
+    assert members(joined(*CELLS[0], *strangers)) == [{*CELLS[0], *strangers}, {*CELLS[1], *CELLS[2]}]

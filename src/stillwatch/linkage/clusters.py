@@ -126,13 +126,13 @@ def _standing(labels: Ints, standing: Collection[int]) -> Ints:
 
 
 def _taken_in(home: Ints, one: Crossed) -> Crossed | None:
-    """The set with the standing clusters of which it holds half, and without members of others; null if most are those.
+    """The set with the standing clusters of which it holds most, and without members of others; null if most are those.
 
     Whoever is in a cluster that stands and reaches beyond the set is that cluster's.
     """
     count, theirs = int(home.max(initial=-1)) + 1, home[one.members]
     inside, sizes = (np.bincount(own[own >= 0], minlength=count) for own in (theirs, home))
-    whole = np.flatnonzero((inside > 0) & (2 * inside >= sizes))
+    whole = np.flatnonzero(2 * inside > sizes)
     kept = one.members[(theirs < 0) | np.isin(theirs, whole)]
     if 2 * len(kept) < len(one.members):
         return None
