@@ -10,7 +10,7 @@ from tests.linkage.planted import Row, account, no_starts, trait_table
 
 from stillwatch.linkage import Clusters, Known, findings, holdings, weights
 from stillwatch.linkage.clusters import with_crossed
-from stillwatch.linkage.crossing import P_VALUE, SMALL, WIDE, Counting, _log_tail, crossed
+from stillwatch.linkage.crossing import LOOSE, P_VALUE, SMALL, WIDE, Counting, _log_tail, crossed
 from stillwatch.linkage.evidence import stand_by_themselves
 
 ACCOUNTS = 160
@@ -140,6 +140,18 @@ def test_among_many_accounts_enough_cards_join_a_set() -> None:
         (one, 9 + one % 3, "phone") for one in range(3)
     )
     assert found(large() + shared(ACROSS + more), 3_000, WIDE) == [CAMPAIGN]
+
+
+def test_among_many_accounts_one_wording_of_its_own_suffices_later() -> None:
+    """Each account of the campaign says what three thousand say, and one template of its cell."""
+    first = [row for row in large() if not row[2].startswith("campaign-")]
+    behind = [(account(i), "template", f"campaign-{c}-0") for c, cell in enumerate(CELLS) for i in cell]
+    more = tuple((one, 5 + one % 4, "device") for one in range(5)) + tuple(
+        (one, 9 + one % 3, "phone") for one in range(3)
+    )
+    rows = first + behind + shared(ACROSS + more)
+    assert found(rows, 3_000, WIDE) == []
+    assert found(rows, 3_000, LOOSE) == [CAMPAIGN]
 
 
 def test_among_many_accounts_a_card_of_many_is_one_customers_and_cards_of_some_are_not() -> None:

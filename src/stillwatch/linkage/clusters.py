@@ -35,7 +35,7 @@ from stillwatch.linkage.backing import backed
 from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
 from stillwatch.linkage.chains import with_chains
-from stillwatch.linkage.crossing import SMALL, WIDE, Crossed, crossed
+from stillwatch.linkage.crossing import LOOSE, SMALL, WIDE, Crossed, crossed
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.labels import any_of, commonest, holding_counts, most, numbered
 from stillwatch.linkage.lockstep import Starts
@@ -102,10 +102,13 @@ def with_crossed(
     Clusters that do not stand and lose members are given up.
     """
     able, home = insiders(of, outsiders), _standing(found.of_account, standing)
-    sets = [taken for one in crossed(of, able, home, WIDE, seed=seed) if (taken := _taken_in(home, one)) is not None]
+    sets: list[Crossed] = []
+    for counting in (WIDE, LOOSE):
+        asked = (_taken_in(home, one) for one in crossed(of, able, home, counting, seed=seed))
+        for one in filter(None, asked):
+            sets.append(one)
+            able[one.members] = False
     free = able & (home < 0)
-    for one in sets:
-        free[one.members] = False
     sets += crossed(of, free, home, SMALL, seed=seed)
     if not sets:
         return found

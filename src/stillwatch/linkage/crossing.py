@@ -11,7 +11,7 @@ Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat.
         own.
 
     1. Cells by wordings alone, without what else is known of these wordings. Who stays holds two wordings that hardly
-       anybody outside the cell holds, one of them a template.
+       anybody outside the cell holds, or later one; one of them is a template.
     2. A join is a card, device, telephone or address of accounts in several cells: it counts once for each account
        that nothing had joined to the others yet. What is shared inside one cell joins nothing: a team or a class is one
        cell, however much it shares. A household in two cells joins them once.
@@ -20,8 +20,9 @@ Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat.
        customer's, however many hold it.
     4. Null: who shares what with whom is kept, and who writes what, and which account is which is shuffled. The best
        set anywhere has to beat the best set of all but one in a hundred shuffled worlds.
-    5. Twice: among all accounts, where a value makes few joins and addresses count for no more than all else together;
-       and once more among few accounts that stand in no cluster, where everything counts.
+    5. Among all accounts a value makes few joins, and addresses count for no more than all else together; first with
+       cells of two wordings, then with those of one. At last, among few accounts, who stands in no cluster is asked
+       once more, and everything counts.
 """
 
 from collections.abc import Iterator
@@ -67,16 +68,19 @@ class Crossed:
 class Counting(NamedTuple):
     """How joins count in worlds of at most so many `accounts`.
 
-    One value for `most` joins at most, addresses for `leaning` times as much as all else.
+    One value for `most` joins at most, addresses for `leaning` times as much as all else. Who stays in a cell holds so
+    many `wordings` of its own.
     """
 
     accounts: int
     most: int
     leaning: float
+    wordings: int = MIN_WORDINGS
 
 
 # Among many, one card of many is one customer's, and carriers' addresses are everybody's.
 WIDE = Counting(accounts=20_000, most=3, leaning=1.0)
+LOOSE = WIDE._replace(wordings=1)  # who hides behind a public tool holds one, beside what all of its users say
 SMALL = Counting(accounts=1_000, most=1_000, leaning=np.inf)  # there is so little that all of it has to count
 
 
@@ -140,7 +144,7 @@ def crossed(of: Holdings, free: Flags, home: Ints, counting: Counting, *, seed: 
     """
     found: list[Crossed] = []
     while of.account_count <= counting.accounts:
-        world = _world(of, free, _tight(of, free, seed), counting)
+        world = _world(of, free, _tight(of, free, counting.wordings, seed), counting)
         gain, order = _best(world)
         members, linked = _charged(world, order)
         who, expected = np.flatnonzero(free), float(world.rates.sum()) * _pairs(len(members))
@@ -155,7 +159,7 @@ def crossed(of: Holdings, free: Flags, home: Ints, counting: Counting, *, seed: 
     return found
 
 
-def _tight(of: Holdings, free: Flags, seed: int) -> Ints:
+def _tight(of: Holdings, free: Flags, least: int, seed: int) -> Ints:
     """Cells of the free accounts by wordings alone, those left out who hold too few of its own: (accounts,)."""
     size = len(of.values)
     blank = Weights(np.zeros(size), np.zeros(size), np.zeros(size, dtype=bool))
@@ -168,7 +172,7 @@ def _tight(of: Holdings, free: Flags, seed: int) -> Ints:
         own = (inside[name] >= 2) & (inside[name] >= OWN_SHARE * of.holder_counts[value])
         owned = np.bincount(account[own], minlength=of.account_count)
         templates = np.bincount(account[own & template[value]], minlength=of.account_count)
-        kept = np.where((owned >= MIN_WORDINGS) & (templates >= 1), labels, -1)
+        kept = np.where((owned >= least) & (templates >= 1), labels, -1)
         if np.array_equal(kept, labels):
             return numbered(labels, least=2)
         labels = kept
