@@ -24,3 +24,9 @@ def test_a_harvest_that_rides_inside_the_tool_is_not_the_tools() -> None:
 def test_the_tool_does_not_explain_cards_and_addresses() -> None:
     case = facts(evidence=TOOL, links=[CONTENT, NETWORK, tie("payment")])
     assert not hypothesis(case, NOT_PROVEN).survives
+
+
+def test_nor_what_joins_prompts_that_nobody_else_sends() -> None:
+    found = hypothesis(facts(evidence=TOOL, links=[CONTENT, tie("crossing")]), NOT_PROVEN)
+    assert not found.survives
+    assert "crossing" in found.because

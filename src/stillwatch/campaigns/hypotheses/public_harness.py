@@ -6,7 +6,7 @@ Source: own; published campaigns chose whom to relay by such tools, so that the 
         and nothing of what rides inside it.
 """
 
-from stillwatch.campaigns.coordination import TestResult
+from stillwatch.campaigns.coordination import CROSSING, TestResult
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.hypotheses.base import Finding, linked_beyond_content, nearness
 
@@ -25,7 +25,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
         because = f"at most {share:.0%} of the accounts use one tool that at least as many others use"
         return Finding(name, False, because, nearness=near)
     others = linked_beyond_content(facts)
-    if len(others) > 1:
+    if len(others) > 1 or CROSSING in others:  # several kinds of things, across separate wordings
         because = f"what everybody sends does not explain that they share {' and '.join(others)} as well"
         return Finding(name, False, because, nearness=near)
     if harvest.result == "proven":
