@@ -225,6 +225,7 @@ def test_campaigns_of_one_name_are_kept_apart_by_the_seed_that_drew_them_and_poo
     records = [
         drawn_record(1001, {"drawn-1": (10, 40)}, wrong=3, legitimate=900, owners=(2, 800)),
         drawn_record(1000, {"drawn-1": (40, 40), "drawn-2": (30, 60)}, legitimate=100, owners=(0, 90)),
+        replace(drawn_record(1001, {"drawn-1": (20, 40)}, wrong=9, legitimate=900, owners=(8, 800)), method=LINKED),
         Record(
             WorldName(LEFT_OUT, 0.05, 1000, "built in"),
             FACTS,
@@ -233,15 +234,17 @@ def test_campaigns_of_one_name_are_kept_apart_by_the_seed_that_drew_them_and_poo
         ),
     ]
     text = drawn_report(records)
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:5]]
-    assert [(*row[:5], row[6]) for row in rows] == [
-        ("1000", "drawn-1", "a ring", "40", "25.00 %", "yes"),
-        ("1000", "drawn-2", "-", "60", "-", "yes"),
-        ("1001", "drawn-1", "-", "40", "-", "no"),
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert [(*row[:5], row[6]) for row in lines[2:5]] == [
+        ("1000", "drawn-1", "a ring", "40", "25.00 %", "100.00 %"),
+        ("1000", "drawn-2", "-", "60", "-", "50.00 %"),
+        ("1001", "drawn-1", "-", "40", "-", "50.00 %"),
     ]
-    assert "are found: 66.67 % (9.43 % to 99.16 %) of 3." in text
-    assert "Recall of a campaign: 58.33 % on average, quartiles 37.50 %, 50.00 % and 75.00 %." in text
-    assert "wronged: 3 of 1,000; customers: 2 of 890." in text
+    strict, linked = lines[8:]
+    spread = "58.33 % on average; 37.50 %, 50.00 %, 75.00 %"
+    assert strict[:3] == ["distillation", "66.67 % (9.43 % to 99.16 %)", spread]
+    assert strict[5:] == ["3 of 1,000", "2 of 890"]
+    assert [linked[0], linked[2], *linked[5:]] == ["or coordinated", "50.00 %", "9 of 900", "8 of 800"]
     assert drawn_report([]) == "Not measured."
     page = report(records, [])
     assert page.count("| drawn-1 ") == 2, "not among the campaigns whose names stay the same"
