@@ -97,19 +97,20 @@ def clusters(
 def with_crossed(
     of: Holdings, weighed: Weights, found: Clusters, standing: Collection[int], *, seed: int, outsiders: Collection[str]
 ) -> Clusters:
-    """These clusters and what only crossing sees: sets of cells, with the clusters they hold; in a small world more.
+    """These clusters and what only crossing sees: sets of cells with the clusters they hold; in a small world in none.
 
     Clusters that do not stand and lose members are given up.
     """
     able, home = insiders(of, outsiders), _standing(found.of_account, standing)
-    sets: list[Crossed] = []
-    for counting in (WIDE, LOOSE):
-        asked = (_taken_in(home, one) for one in crossed(of, able, home, counting, seed=seed))
-        for one in filter(None, asked):
-            sets.append(one)
-            able[one.members] = False
-    free = able & (home < 0)
-    sets += crossed(of, free, home, SMALL, seed=seed)
+    if of.account_count <= SMALL.accounts:
+        sets = crossed(of, able & (home < 0), home, SMALL, seed=seed)
+    else:
+        sets = []
+        for counting in (WIDE, LOOSE):
+            asked = (_taken_in(home, one) for one in crossed(of, able, home, counting, seed=seed))
+            for one in filter(None, asked):
+                sets.append(one)
+                able[one.members] = False
     if not sets:
         return found
     labels = found.of_account.copy()

@@ -20,9 +20,8 @@ Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat.
        customer's, however many hold it.
     4. Null: who shares what with whom is kept, and who writes what, and which account is which is shuffled. The best
        set anywhere has to beat the best set of all but one in a hundred shuffled worlds.
-    5. Among all accounts a value makes few joins, and addresses count for no more than all else together; first with
-       cells of two wordings, then with those of one. At last, among few accounts, who stands in no cluster is asked
-       once more, and everything counts.
+    5. Among few accounts those in no cluster are asked, and everything counts. Among many all are, a value makes few
+       joins, and addresses count for no more than all else together; first with cells of two wordings, then of one.
 """
 
 from collections.abc import Iterator
@@ -43,8 +42,7 @@ from stillwatch.membership import WORDINGS
 
 SMALLEST = 5  # accounts of a set of cells
 P_VALUE = 0.01  # of the best set of cells of a whole world
-SHUFFLES = 299
-DRAWS = 9_999  # of these, in which just the cells found are looked at
+DRAWS = 9_999  # shuffled worlds in which just the cells found are looked at
 LEAST_GAIN = 4.0  # in nats, for one more cell: one address in common is not enough
 TEMPLATE = "template"  # said in the same words: a rewording may be a mere sentence
 JOINING = (*DURABLE, GROUPS.index("network"))  # groups whose values join cells; the dearest first
@@ -69,19 +67,21 @@ class Counting(NamedTuple):
     """How joins count in worlds of at most so many `accounts`.
 
     One value for `most` joins at most, addresses for `leaning` times as much as all else. Who stays in a cell holds so
-    many `wordings` of its own.
+    many `wordings` of its own; `shuffles` is how many shuffled worlds a set is held against.
     """
 
     accounts: int
     most: int
     leaning: float
+    shuffles: int
     wordings: int = MIN_WORDINGS
 
 
 # Among many, one card of many is one customer's, and carriers' addresses are everybody's.
-WIDE = Counting(accounts=20_000, most=3, leaning=1.0)
+WIDE = Counting(accounts=20_000, most=3, leaning=1.0, shuffles=299)
 LOOSE = WIDE._replace(wordings=1)  # who hides behind a public tool holds one, beside what all of its users say
-SMALL = Counting(accounts=1_000, most=1_000, leaning=np.inf)  # there is so little that all of it has to count
+# Among few there is so little that all of it has to count.
+SMALL = Counting(accounts=1_000, most=1_000, leaning=np.inf, shuffles=999)
 
 
 class _World(NamedTuple):
@@ -153,7 +153,7 @@ def crossed(of: Holdings, free: Flags, home: Ints, counting: Counting, *, seed: 
         free = free & ~np.isin(world.cells, order)
         if (home[members] < 0).sum() < SMALLEST and len(np.unique(home[members[home[members] >= 0]])) == 1:
             continue
-        if not _is_beyond_chance(world, gain, who, seed):
+        if not _is_beyond_chance(world, gain, who, counting.shuffles, seed):
             break
         found.append(Crossed(members, linked, expected, _p_value(world, gain, order, who, seed)))
     return found
@@ -214,12 +214,12 @@ def _shuffled(world: _World, free: Ints, seed: int, times: int) -> Iterator[_Wor
         yield world._replace(cells=cells)
 
 
-def _is_beyond_chance(world: _World, gain: float, free: Ints, seed: int) -> bool:
+def _is_beyond_chance(world: _World, gain: float, free: Ints, shuffles: int, seed: int) -> bool:
     """Whether hardly any shuffled world has a set of cells as good."""
     as_good = 0
-    for other in _shuffled(world, free, seed, SHUFFLES):
+    for other in _shuffled(world, free, seed, shuffles):
         as_good += _best(other, gain)[0] >= gain
-        if as_good >= P_VALUE * (SHUFFLES + 1):
+        if as_good >= P_VALUE * (shuffles + 1):
             return False
     return True
 
