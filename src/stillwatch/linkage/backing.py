@@ -24,8 +24,8 @@ from scipy import stats
 
 from stillwatch.linkage.cells import DURABLE
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import root
-from stillwatch.linkage.weights import PRIOR_HOLDERS, Weights, control_bits
+from stillwatch.linkage.labels import united
+from stillwatch.linkage.weights import PRIOR_HOLDERS, Weights, accepted, control_bits
 from stillwatch.membership import MIN_ACCOUNTS
 
 BACKED = (*DURABLE, GROUPS.index("network"))
@@ -57,12 +57,10 @@ def backed(of: Holdings, weighed: Weights, cells: Ints) -> Weights:
         return weighed
     lying = [_lying(of, cells, group) for group in BACKED]
     p_values = np.stack([_chance(own) for own in lying], axis=1)
-    ordered = np.sort(p_values.ravel())
-    passing = np.flatnonzero(ordered <= FALSE_DISCOVERY_RATE * np.arange(1, ordered.size + 1) / ordered.size)
-    limit = ordered[passing[-1]] if len(passing) else -1.0
+    passing = accepted(p_values, FALSE_DISCOVERY_RATE)
     control = weighed.control.copy()
     for place, own in enumerate(lying):
-        for cell in np.flatnonzero(p_values[:, place] <= limit).tolist():
+        for cell in np.flatnonzero(passing[:, place]).tolist():
             value, beyond = _beyond_chance(own, cell)
             holders = of.holder_counts[value]
             control[value] = np.maximum(control[value], beyond * holders / (holders + PRIOR_HOLDERS))
@@ -95,9 +93,7 @@ def _joins(cells: Ints, holders: Ints, first: Ints, values: Ints, forest: Ints) 
                 continue
             joins = 0
             for account in inside[1:]:
-                one, other = root(forest, inside[0]), root(forest, account)
-                forest[max(one, other)] = min(one, other)
-                joins += one != other
+                joins += united(forest, inside[0], account)
             found[used] = home, value, len(inside), joins
             used += 1
             break

@@ -35,7 +35,7 @@ from numba import njit
 from stillwatch.linkage.belonging import MIN_WORDINGS, OWN_SHARE
 from stillwatch.linkage.cells import DURABLE, wording_cells
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import numbered, root
+from stillwatch.linkage.labels import numbered, root, united
 from stillwatch.linkage.merging import Flags
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import WORDINGS
@@ -199,9 +199,7 @@ def _joins_of_all(place: Ints, first: Ints, holders: Ints, accounts: int) -> Int
     forest, counts = np.arange(accounts), np.zeros(len(JOINING), np.int64)
     for value in range(len(place)):
         for at in range(first[value] + 1, first[value + 1]):
-            one, other = root(forest, holders[at]), root(forest, holders[first[value]])
-            forest[max(one, other)] = min(one, other)
-            counts[place[value]] += one != other
+            counts[place[value]] += united(forest, holders[at], holders[first[value]])
     return counts
 
 
@@ -297,8 +295,7 @@ def _met(world: _World) -> _Met:
         holders = holders[np.argsort(world.cells[holders], kind="mergesort")]
         if world.cells[holders[0]] == world.cells[holders[-1]]:
             for holder in holders[1:]:
-                one, other = root(forest, holders[0]), root(forest, holder)
-                forest[max(one, other)] = min(one, other)
+                united(forest, holders[0], holder)
             continue
         for holder in holders:
             home = world.cells[holder]

@@ -218,8 +218,8 @@ def stand_by_themselves(cohering: pa.Table) -> list[int]:
 def by_chains_alone(of: Holdings, found: Clusters, cohering: pa.Table) -> list[int]:
     """The clusters that chains brought together and nothing that chains are not made of ties, given their cohesion.
 
-    Of a cluster that is made of cards and devices, cards and devices prove
-    little: it has to share addresses, a manner of signing up, or minutes at which it begins, too.
+    Of a cluster that is made of cards and devices, cards and devices prove little: it has to share addresses, a manner
+    of signing up, or minutes at which it begins, too.
     """
     if found.chained is None:
         return []

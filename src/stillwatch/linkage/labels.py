@@ -122,3 +122,11 @@ def root(forest: Ints, account: int) -> int:
     while forest[account] != account:
         account = forest[account]
     return account
+
+
+@njit(nogil=True, cache=True)
+def united(forest: Ints, one: int, other: int) -> bool:
+    """Make the trees of two accounts one, below the first of its accounts; whether they were two."""
+    above, below = root(forest, one), root(forest, other)
+    forest[max(above, below)] = min(above, below)
+    return above != below

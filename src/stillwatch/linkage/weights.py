@@ -187,11 +187,11 @@ def _discoveries(of: Holdings, p_values: Floats, fdr: float) -> NDArray[np.bool_
     found = np.zeros(p_values.shape, dtype=bool)
     for kind in np.unique(of.kind):
         cells = np.ix_(of.kind == kind, tested)
-        found[cells] = _below(p_values[cells], fdr)
+        found[cells] = accepted(p_values[cells], fdr)
     return found
 
 
-def _below(p_values: Floats, fdr: float) -> NDArray[np.bool_]:
+def accepted(p_values: Floats, fdr: float) -> NDArray[np.bool_]:
     """The p-values that Benjamini and Hochberg's procedure accepts; any shape."""
     ordered = np.sort(p_values.ravel())
     passing = np.flatnonzero(ordered <= fdr * np.arange(1, len(ordered) + 1) / max(len(ordered), 1))
