@@ -1,12 +1,13 @@
 """Strangers who use the wording of a class, a team or an abuser are not charged with what these share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests.linkage.planted import Row, account, background, found_in, indexed, member_sets, no_starts
 
-from stillwatch.linkage import reach
+from stillwatch.linkage import reach, starts
 from stillwatch.linkage.holdings import Ints
 from stillwatch.linkage.merging import Linkable
 from stillwatch.linkage.synchrony import Synchrony
@@ -73,14 +74,21 @@ def a_hand(members: list[str]) -> list[Row]:
     return rows + [(one, "payment", f"h-card-{place // 24}") for place, one in placed[::2]]
 
 
-def reached(rows: list[Row], members: list[str]) -> dict[str, int]:
-    """The label of each account where these were one cluster, and everything weighs the same."""
+def reached(rows: list[Row], members: list[str], begun: Sequence[tuple[str, int]] = ()) -> dict[str, int]:
+    """The label of each account where these were one cluster, and everything weighs the same.
+
+    `begun` are accounts, and minutes in which they started.
+    """
     of = indexed(rows, ACCOUNTS)
     each = np.ones(len(of.values))
     weighed = Weights(control=each, bits=each, valid=each > 0)
     everybody = np.ones(of.account_count, dtype=bool)
     nobody = np.zeros(of.account_count, dtype=np.int64) - 1
-    by = Linkable(of, weighed, Synchrony(no_starts(of)), everybody, ~everybody, nobody)
+    known = no_starts(of)
+    if begun:
+        account_ids, minutes = (pa.array(column) for column in zip(*begun, strict=True))
+        known = starts(pa.table({"account_id": account_ids, "minute": minutes}), of.account_ids)
+    by = Linkable(of, weighed, Synchrony(known), everybody, ~everybody, nobody)
     one_cluster = np.where(np.isin(of.account_ids, members), 0, -1)
     return dict(zip(of.account_ids, reach.within_reach(by, one_cluster, 0).tolist(), strict=True))
 
@@ -113,6 +121,90 @@ def test_who_holds_nothing_but_phrases_of_a_campaign_is_let_go_where_none_of_tho
     hand, others = [account(i) for i in range(60, 180)], [account(i) for i in range(200, 208)]
     rows = a_hand(hand) + [(one, "rewording", f"phrase-{t}") for one in hand + others for t in range(2)]
     assert sets(rows)[0] == set(hand)
+
+
+HAND, USERS = [account(i) for i in range(60, 180)], [account(i) for i in range(200, 500)]
+
+
+def a_tools_users() -> list[Row]:
+    """A hand behind a public tool: everybody sends the tool's five wordings, the hand two of its twelve templates."""
+    rows = [(one, "rewording", f"tool-{t}") for one in HAND + USERS for t in range(3)]
+    rows += [(one, kind, "tool") for one in HAND + USERS for kind in ("template", "system_prompt")]
+    return rows + [(one, "template", f"h-{(place + t) % 12}") for place, one in enumerate(HAND) for t in range(2)]
+
+
+def exits() -> list[Row]:
+    """Of four in five of the hand."""
+    rows = [(one, "ip", f"h-exit-{(place * 7 + i) % 16}") for place, one in enumerate(HAND) for i in range(2)]
+    return [row for row in rows if row[0] not in HAND[::5]]
+
+
+def in_waves() -> list[tuple[str, int]]:
+    """Four in five of the hand begin at three of twenty moments of a day, and everybody else when they like."""
+    rng, days = np.random.default_rng(0), range(0, 14 * 1440, 1440)
+    begun = [(one, day + int(m)) for one in HAND[::5] + USERS for day in days for m in rng.integers(1440, size=3)]
+    for day in days:
+        waves = rng.integers(1440, size=20)
+        together = [one for one in HAND if one not in HAND[::5]]
+        begun += [(one, day + int(m)) for one in together for m in rng.choice(waves, 3, replace=False)]
+    return begun
+
+
+CARD = [(one, "payment", "h-card") for one in HAND[1:4]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "begun"),
+    [(exits(), []), (exits() + CARD, []), (CARD, in_waves())],
+    ids=["exits", "exits and a card", "lockstep and a card"],
+)
+def test_users_of_a_public_tool_leave_the_cluster_of_a_campaign_that_one_group_catches(
+    rows: list[Row], begun: list[tuple[str, int]]
+) -> None:
+    """Those of the campaign who are missed stay: they hold fewer of its templates than of the tool's wordings."""
+    labels = reached(a_tools_users() + rows, HAND + USERS, begun)
+    assert {labels[one] for one in HAND} == {0}
+    assert 0 not in {labels[one] for one in USERS}
+
+
+def test_one_template_of_the_campaigns_own_keeps_no_user_of_the_tool() -> None:
+    """Ten users came upon one each; the missed of the campaign hold two."""
+    borrowed = [(one, "template", f"h-{place}") for place, one in enumerate(USERS[:10])]
+    labels = reached(a_tools_users() + exits() + borrowed, HAND + USERS)
+    assert {labels[one] for one in HAND} == {0}
+    assert 0 not in {labels[one] for one in USERS}
+
+
+def test_two_templates_that_are_missed_more_often_than_the_hand_keep_nobody() -> None:
+    """Few of those who hold them are caught: they are the users' own, come upon by three of the campaign."""
+    theirs = [(one, "template", f"seldom-{t}") for one in HAND[1:4] + USERS[:12] for t in range(2)]
+    labels = reached(a_tools_users() + exits() + theirs, HAND + USERS)
+    assert {labels[one] for one in HAND} == {0}
+    assert 0 not in {labels[one] for one in USERS}
+
+
+def test_a_wording_that_nobody_caught_holds_keeps_nobody() -> None:
+    """Three of the public hold three wordings of their own and two of everybody's."""
+    hand, own = [account(i) for i in range(60, 180)], PUBLIC[:3]
+    rows = a_hand(hand) + said_by(hand[:30] + PUBLIC, "template", "rewording")
+    rows += [(one, "template", f"theirs-{t}") for one in own for t in range(3)]
+    labels = reached(rows, hand + PUBLIC)
+    assert {labels[one] for one in hand} == {0}
+    assert 0 not in {labels[one] for one in PUBLIC}
+
+
+def test_where_the_groups_tell_what_a_hand_misses_its_wordings_do_not() -> None:
+    """A quarter is caught by neither of two groups, and one wording, sent by the caught only, knows nothing of it."""
+    hand = [account(i) for i in range(60, 180)]
+    placed = list(enumerate(hand))
+    missed, caught = hand[2::4], [one for place, one in placed if place % 4 != 2]
+    rows = [(one, "device", f"h-{place // 8 % 4}") for place, one in placed if place % 2]
+    rows += [(one, "payment", f"h-{place % 3}") for place, one in placed if place % 4 < 2]
+    rows += [(one, "template", f"h-{place // 4 % 2}") for place, one in placed]
+    rows += [(one, "template", "of-the-caught") for one in caught]
+    rows += [(one, "rewording", "of-many-missed") for one in caught[:33] + missed[:27]]
+    labels = reached(rows, hand)
+    assert {labels[one] for one in hand} == {0}
 
 
 @pytest.mark.parametrize("seed", range(3))

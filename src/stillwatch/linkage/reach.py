@@ -13,10 +13,12 @@ Source: capture and recapture by several lists: Chandra Sekar & Deming, JASA 44 
     2. Null: whoever is not in it is the hand's as well, and missed by every group. Each group's share of misses is read
        off the members that others caught; it is taken as large as it may well be. Whoever is clean in one group is
        likelier clean in the next, and how many are caught once and twice tells how many may be missed at least.
-       Operators keep some accounts clean on purpose, so that KEPT_CLEAN of them may be missed besides.
+       Operators keep some accounts clean on purpose, so that KEPT_CLEAN of them may be missed besides. Where nearly
+       all may be, as one group catches far more than the others, the wording missed least tells it.
     3. Under the null the holders of each wording are missed as often as all others. A wording of which far too many
        holders are missed is strange. The missed who hold it are let go, unless they hold more wordings that are the
-       hand's own, an exact template among them.
+       hand's own, an exact template among them, or two such templates that are missed no more often than the hand.
+       Of what is the hand's own somebody is caught.
     4. So are the missed among those who hold no such template, where these are missed too often.
     5. Islands go as one: where a quarter of one is let go, so are the missed among the others, whatever they hold.
     6. Whoever was let go is looked at likewise, apart: a class among them is a cluster of its own.
@@ -28,7 +30,7 @@ import numpy as np
 from scipy import stats
 from scipy.sparse import csgraph
 
-from stillwatch.linkage.belonging import tying, tying_values
+from stillwatch.linkage.belonging import MIN_WORDINGS, tying, tying_values
 from stillwatch.linkage.cells import linked, pieces
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import any_of, commonest, distinct, most, numbered
@@ -38,6 +40,7 @@ from stillwatch.records import TEMPLATE_KINDS
 
 KEPT_CLEAN = 0.1  # of a hand's accounts that may share nothing but wordings on purpose, one in ten
 MISSED_P_VALUE = 0.05  # a group misses at most so many, but for one chance in twenty
+NOTHING_TOLD = 0.9  # share of a hand's accounts that may be missed, beyond which the groups tell next to nothing
 STRANGE_P_VALUE = 0.01  # of so many holders of a wording missed, corrected for the wordings of the cluster
 THEIR_SHARE = 0.75  # of all holders of a wording that must be left in the cluster for it to be the hand's own
 LED = 0.25  # share of an island that has to be strange for the missed among the others to go along
@@ -102,12 +105,34 @@ def _looked_at(by: Linkable, labels: Ints, asked: Ints, seed: int) -> _Looked:
     caught = _caught(by, labels, members, ties[_on_largest(islands, labels, of.accounts[ties])])
     missed = np.zeros(of.account_count, dtype=bool)
     missed[members] = ~caught[members].any(axis=1)
-    edges = of.edges_of(members)
-    worded = edges[of.is_of(WORDINGS)[of.held[edges]]]
+    worded = _worded(of, labels, members, missed)
     shares = _missed_shares(labels[members], caught[members])
-    strange = _strange(of, labels, worded, missed, shares)
+    strange = _strange(of, labels, worded, missed, _told(shares, worded))
     is_counted = np.append(shares < 1, False)[np.where(labels < len(shares), labels, -1)]
-    return _Looked(strange | _mates(of, islands, strange, missed, worded), islands, is_counted)
+    return _Looked(strange | _mates(of, islands, strange, missed, worded.account), islands, is_counted)
+
+
+class _Worded(NamedTuple):
+    """Who holds which wordings: the `account` of each holding, and the `place` of its wording (holdings,).
+
+    A wording is one of a cluster: `cluster`, its `value`, and how many members hold it and are missed (wordings,).
+    """
+
+    account: Ints
+    place: Ints
+    cluster: Ints
+    value: Ints
+    holders: Ints
+    misses: Ints
+
+
+def _worded(of: Holdings, labels: Ints, members: Ints, missed: Flags) -> _Worded:
+    edges = of.edges_of(members)
+    edges = edges[of.is_of(WORDINGS)[of.held[edges]]]
+    account, size = of.accounts[edges], max(len(of.values), 1)
+    names, place = np.unique(labels[account] * size + of.held[edges], return_inverse=True)
+    misses = np.bincount(place[missed[account]], minlength=len(names))
+    return _Worded(account, place, names // size, names % size, np.bincount(place, minlength=len(names)), misses)
 
 
 def _islands(of: Holdings, ties: Ints, seed: int) -> Ints:
@@ -183,24 +208,39 @@ def _missed_shares(label: Ints, caught: Flags) -> Floats:
     return KEPT_CLEAN + (1 - KEPT_CLEAN) * missed
 
 
-def _strange(of: Holdings, labels: Ints, worded: Ints, missed: Flags, shares: Floats) -> Flags:
+def _told(shares: Floats, worded: _Worded) -> Floats:
+    """The shares of a hand's accounts that may be missed; by its wordings where the groups tell next to nothing.
+
+    Whoever else is in the cluster, the hand's own wordings are missed as often as the hand is, so that the wording
+    missed least says how often that may be at most; corrected for how many wordings there are: (clusters,).
+    """
+    tried = np.bincount(worded.cluster, minlength=len(shares))[worded.cluster]
+    some = np.flatnonzero(worded.misses < worded.holders)
+    misses, caught = worded.misses[some], (worded.holders - worded.misses)[some]
+    told = np.ones(len(shares))
+    np.minimum.at(told, worded.cluster[some], stats.beta.isf(MISSED_P_VALUE / tried[some], misses + 1, caught))
+    return np.where(shares > NOTHING_TOLD, np.minimum(shares, KEPT_CLEAN + (1 - KEPT_CLEAN) * told), shares)
+
+
+def _strange(of: Holdings, labels: Ints, worded: _Worded, missed: Flags, shares: Floats) -> Flags:
     """The missed accounts whom the wordings that they hold, or do not, make strangers: (accounts,).
 
-    Steps 3 and 4 of the module summary. `worded` are the edges of members to wordings.
+    Steps 3 and 4 of the module summary.
     """
-    account, size = of.accounts[worded], max(len(of.values), 1)
-    names, place = np.unique(labels[account] * size + of.held[worded], return_inverse=True)
-    cluster, value = names // size, names % size
-    strange = _refuted(cluster, np.bincount(place), np.bincount(place[missed[account]], minlength=len(names)), shares)
+    account, place, cluster, value, holders, misses = worded
+    strange = _refuted(cluster, holders, misses, shares)
     odd = np.bincount(account[strange[place]], minlength=of.account_count)
     exact = of.is_of([TEMPLATE])[value]
+    typical = exact & (holders - misses >= MIN_ACCOUNTS) & (misses <= shares[cluster] * holders)
     gone = np.zeros(of.account_count, dtype=bool)
     for _ in range(2):  # what is the hand's own, with everybody and then without those who leave
-        stay = np.bincount(place[~gone[account]], minlength=len(names))
-        own = ~strange & (stay >= MIN_ACCOUNTS) & (stay > THEIR_SHARE * of.holder_counts[value])
-        held = np.bincount(account[own[place]], minlength=of.account_count)
+        stay = np.bincount(place[~gone[account]], minlength=len(value))
+        own = ~strange & (misses < holders) & (stay >= MIN_ACCOUNTS) & (stay > THEIR_SHARE * of.holder_counts[value])
+        held, held_typical = (
+            np.bincount(account[one[place]], minlength=of.account_count) for one in (own, own & typical)
+        )
         speaks = any_of(of, account[(own & exact)[place]])
-        gone = missed & (odd > 0) & ~(speaks & (held > odd))
+        gone = missed & (odd > 0) & ~(speaks & ((held > odd) | (held_typical >= MIN_WORDINGS)))
     silent = np.unique(account[~speaks[account]])
     holders, misses = (np.bincount(labels[who], minlength=len(shares)) for who in (silent, silent[missed[silent]]))
     out = _refuted(np.arange(len(shares)), holders, misses, shares)
@@ -221,10 +261,10 @@ def _refuted(cluster: Ints, holders: Ints, misses: Ints, shares: Floats) -> Flag
 def _mates(of: Holdings, islands: Ints, strange: Flags, missed: Flags, worded: Ints) -> Flags:
     """Missed accounts on islands of strange ones that go along: all where these are many, else whom no wording holds.
 
-    (accounts,); step 5 of the module summary.
+    `worded` are accounts that hold a wording, each as often as it likes: (accounts,); step 5 of the module summary.
     """
     count = int(islands.max(initial=-1)) + 1
     people, strangers = (np.bincount(islands[who & (islands >= 0)], minlength=count) for who in (islands >= 0, strange))
     some = np.append(strangers > 0, False)[islands]  # the last for -1
     many = np.append(strangers > LED * people, False)[islands]
-    return missed & (many | (some & ~any_of(of, of.accounts[worded])))
+    return missed & (many | (some & ~any_of(of, worded)))
