@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.campaigns.clues import bearing, facts, learned, members, one_day, ordinary, ordinary_units, spread
+from scipy import stats
+from tests.campaigns.clues import bearing, facts, intents, learned, members, one_day, ordinary, ordinary_units, spread
 
-from stillwatch.campaigns import Facts
+from stillwatch.campaigns import Facts, TestResult
 from stillwatch.campaigns.days import NO_DAYS, Days
 from stillwatch.campaigns.facts import Usage
 from stillwatch.campaigns.harvest import (
+    EXTRACTED_P_VALUE,
     FALSE_DISCOVERY_RATE,
     MIN_EXCHANGES,
     NAMED_LIMIT,
@@ -20,7 +22,7 @@ from stillwatch.campaigns.harvest import (
     harvests,
 )
 from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE
-from stillwatch.records import INTENTS
+from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
 
 REFERENCE = ordinary()
 
@@ -35,7 +37,8 @@ def test_a_planted_harvest_is_proven() -> None:
     found = harvest(facts(), REFERENCE)
     assert found.result == "proven"
     assert found.p_value == pytest.approx(1 / (REFERENCE.everyone.size + 1), abs=1e-6)
-    assert [m.name for m in found.measures] == [*MEASURES, "pools as far", "capability focus", "item sharing"]
+    told = ["pools as far", "extracting", "capability focus", "item sharing"]
+    assert [m.name for m in found.measures] == [*MEASURES, *told]
 
 
 def test_too_few_ordinary_customers_leave_it_untested() -> None:
@@ -252,3 +255,64 @@ def test_innocents_who_all_begin_at_once_are_no_harvest(seed: int) -> None:
 def test_clusters_of_all_ages_are_tested_at_once_as_they_are_alone() -> None:
     clusters = [young(60), facts(), young(10), young(60, on=3)]
     assert [one.p_value for one in harvests(clusters, IN_DAYS)] == [harvest(one, IN_DAYS).p_value for one in clusters]
+
+
+def customers(extracting: int, of: int = 300) -> list[Usage]:
+    """Customers who ask for much, so many of whom reach for the model's reasoning, in one exchange."""
+    units = ordinary_units(of)
+    asked = [dict(zip(INTENTS, unit.intents, strict=True)) | dict.fromkeys(EXTRACTION_TECHNIQUES, 0) for unit in units]
+    for one in asked[:extracting]:
+        one["forced_trace_tags"] = 1
+    return [replace(unit, intents=intents(**one)) for unit, one in zip(units, asked, strict=True)]
+
+
+def reaching(accounts: int, of: int = 200) -> Facts:
+    """A cluster so many accounts of which reach for the model's reasoning, in one exchange each."""
+    sent = [intents(forced_trace_tags=int(place < accounts)) for place in range(of)]
+    used = bearing(accounts=of, intents=intents(forced_trace_tags=accounts))
+    return facts(members=members(of), bearing=used, member_days=one_day(sent))
+
+
+def asked_twice(found: TestResult) -> tuple[float, float]:
+    """p-values of what is elicited and of how many accounts extract."""
+    told = {measure.name: measure for measure in found.measures}
+    bits = told["extracting"].bits
+    assert bits is not None
+    return told["pools as far"].value, 2.0**-bits
+
+
+def test_many_accounts_that_reach_for_reasoning_a_little_are_a_harvest_though_little_is_elicited() -> None:
+    found = harvest(reaching(60), learned(customers(30)))
+    elicited, extracted = asked_twice(found)
+    assert elicited > 0.5
+    assert extracted < EXTRACTED_P_VALUE
+    assert found.result == "proven"
+    assert "and 60 accounts reach for the model's reasoning, as at most 13.3% of them do" in found.because
+
+
+@pytest.mark.parametrize("extracting", [0, 3, 30])
+def test_of_accounts_that_reach_for_reasoning_one_in_two_thousand_has_to_have_as_many(extracting: int) -> None:
+    """The share of customers who do is taken as large as it may well be, so that even where none does some may."""
+    crowd = learned(customers(extracting))
+    at_most = float(stats.beta.ppf(0.95, extracting + 1, 300 - extracting))
+    results = set()
+    for accounts in range(1, 60):
+        found = harvest(reaching(accounts), crowd)
+        elicited, extracted = asked_twice(found)
+        exact = float(stats.binom.sf(accounts - 1, 200, at_most))
+        assert elicited > 0.5
+        assert extracted == pytest.approx(exact, rel=1e-3)
+        assert found.p_value == pytest.approx(max(min(10 * exact, elicited), 1 / (crowd.everyone.size + 1)), abs=1e-6)
+        assert (found.result == "proven") == (exact <= EXTRACTED_P_VALUE)
+        results.add(found.result)
+    assert results == {"proven", "not_proven"}
+
+
+def test_a_cluster_that_uses_no_technique_is_judged_by_what_it_elicits_alone() -> None:
+    for exchanges in (0, 5, 10, 15, 20, 25, 60):
+        asked = one_day([intents(task_generation=exchanges, rubric_grading=exchanges // 5)] * 12)
+        found = harvest(facts(bearing=bearing(intents=intents(task_generation=4500)), member_days=asked), REFERENCE)
+        elicited, extracted = asked_twice(found)
+        assert extracted == 1.0
+        assert found.p_value == pytest.approx(max(elicited, 1 / (REFERENCE.everyone.size + 1)), abs=1e-6)
+        assert (found.result == "proven") == (elicited <= POOL_P_VALUE)

@@ -10,7 +10,8 @@ Source: conformal p-values as in `ordinary`; the largest p-value of several test
     0. Over how many days? The shortest run that holds most of the cluster's traffic; everybody is compared in the
        busiest run of that length, wherever it lies.
     1. One customer: is the cluster further out than ordinary units, each of which may be one customer with one product?
-    2. Many customers: does it elicit more than random pools of as many units?
+    2. Many customers: does it elicit more than random pools of as many units, or do more of its accounts reach for the
+       model's reasoning than of nearly any as many customers?
     3. Its own kind: is it as far out among the units of its own segment?
     4. All clusters were asked at once: the p-values of 1 and 2 pass a false-discovery rate over all of them, those that
        partners name apart from the others (strata: Sun et al., Genet. Epidemiol. 30 (2006) 519-530).
@@ -24,14 +25,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import log2
 
+import numpy as np
+
 from stillwatch.campaigns.coordination import Measure, TestResult
 from stillwatch.campaigns.days import WHOLE
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE, Floats, Ordinary, elicited_volume
+from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE, Floats, Ordinary, elicited_volume, extracts
 
 MIN_EXCHANGES = 30  # template-bearing exchanges a cluster needs before shares mean anything
 P_VALUE = 0.01  # of the whole: one ordinary unit in 100 is as far out
 POOL_P_VALUE = 0.005  # one random pool in 200 elicits as much
+EXTRACTED_P_VALUE = 0.0005  # or of one in 2,000 as many accounts use a technique of reasoning extraction
 NAMED_LIMIT = 0.05  # of both, at most, of a cluster that a partner names
 USUAL_SHARE = 0.1  # of linked clusters that nobody names, assumed to be harvests
 SEGMENT_P_VALUE = 0.05  # among its own kind, which are few
@@ -97,13 +101,16 @@ def _tested(facts: Facts, ordinary: Ordinary) -> TestResult:
     everyone = ordinary.everyone
     row = everyone.row(facts.bearing, facts.days, ordinary.length)
     bits = everyone.bits(row)
-    as_one, as_many = everyone.p_value(bits), _pooled(facts, ordinary)
+    as_one, elicited, extracting = everyone.p_value(bits), _pooled(facts, ordinary), _extracting(facts)
+    extracted = ordinary.extracting_p_value(extracting, facts.principals)
+    as_many = min(elicited, extracted * POOL_P_VALUE / EXTRACTED_P_VALUE)
     segment, own = ordinary.nearest(facts.bearing.segment)
     among_own = own.p_value(own.bits(own.row(facts.bearing, facts.days, ordinary.length)))
     sharing = facts.item_sharing or 0.0
     measures = (
         *_measures(row, bits, everyone.values),
-        _pool_measure(facts, as_many),
+        _pool_measure(facts, elicited),
+        _extraction_measure(extracting / facts.principals, ordinary.extracting, extracted),
         _focus_measure(everyone.focus_of(facts.bearing), everyone.focus),
         _sharing_measure(sharing),
     )
@@ -116,17 +123,18 @@ def _tested(facts: Facts, ordinary: Ordinary) -> TestResult:
         return TestResult("not_proven", p_value, total, because, measures)
     if as_one > _limit(P_VALUE, facts.named) or as_many > _limit(POOL_P_VALUE, facts.named):
         because = (
-            f"{as_one:.1%} of {everyone.size} ordinary units are as far out, and {as_many:.1%} of pools of "
+            f"{as_one:.1%} of {everyone.size} ordinary units are as far out, and {elicited:.1%} of pools of "
             f"{facts.principals} elicit as much{_over(ordinary)}"
         )
         return TestResult("not_proven", p_value, total, because, measures)
     if among_own > SEGMENT_P_VALUE:
         because = f"{among_own:.1%} of {own.size} ordinary units of the same segment ({_named(segment)}) are as far out"
         return TestResult("not_proven", p_value, total, because, measures)
-    because = (
-        f"pooled traffic is further out than {1 - as_one:.2%} of {everyone.size} ordinary units and elicits more than "
-        f"{1 - as_many:.2%} of pools of {facts.principals} of them{_over(ordinary)}"
-    )
+    much = f"elicits more than {1 - elicited:.2%} of pools of {facts.principals} of them"
+    if elicited > _limit(POOL_P_VALUE, facts.named):
+        much = f"{extracting} accounts reach for the model's reasoning, as at most {ordinary.extracting:.1%} of them do"
+    because = f"pooled traffic is further out than {1 - as_one:.2%} of {everyone.size} ordinary units and {much}"
+    because += _over(ordinary)
     if as_one > P_VALUE or as_many > POOL_P_VALUE:
         because += f"; this suffices as a partner names these wordings, {facts.named:.0%} of whose leads proved right"
     return TestResult("proven", p_value, total, because, measures)
@@ -163,6 +171,11 @@ def _pooled(facts: Facts, ordinary: Ordinary) -> float:
     return ordinary.pooled_p_value(volumes.tolist(), facts.principals)
 
 
+def _extracting(facts: Facts) -> int:
+    """How many accounts use a technique of reasoning extraction in traffic that bears the cluster's templates."""
+    return len(np.unique(facts.member_days.unit[extracts(facts.member_days.intents)]))
+
+
 def _named(segment: Sequence[str | None]) -> str:
     return ", ".join(part or "unknown" for part in segment) or "all"
 
@@ -178,6 +191,11 @@ def _measures(row: Floats, bits: Floats, values: Floats) -> tuple[Measure, ...]:
 def _pool_measure(facts: Facts, p_value: float) -> Measure:
     because = f"share of random pools of {facts.principals} ordinary units that elicit as much, no account over its cap"
     return Measure("pools as far", float(f"{p_value:.6g}"), 0.5, round(-log2(p_value), 6), because)
+
+
+def _extraction_measure(share: float, ordinary: float, p_value: float) -> Measure:
+    because = "share of accounts that use a technique of reasoning extraction, and of ordinary units at most"
+    return Measure("extracting", round(share, 6), round(ordinary, 6), round(-log2(p_value), 6), because)
 
 
 def _focus_measure(focus: float, ordinary: float) -> Measure:

@@ -6,7 +6,8 @@ Why:    what is unusual can only be said against somebody. A unit is an organisa
 Misses: campaigns that nobody has linked are among the units, and raise the bar for the others.
 Source: conformal p-values: Vovk, Gammerman & Shafer, "Algorithmic Learning in a Random World" (2005), ch. 2. The share
         of random pools as far out, plus one: Davison & Hinkley, "Bootstrap Methods and their Application" (1997), 4.2.
-        Beyond all of those drawn the bound of Chernoff, as in `volume`.
+        Beyond all of those drawn the bound of Chernoff, as in `volume`. The bound on a share: Clopper & Pearson,
+        Biometrika 26 (1934) 404-413.
 """
 
 from collections import defaultdict
@@ -16,11 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from stillwatch.campaigns.days import NO_DAYS, WHOLE, Counts, Days
 from stillwatch.campaigns.facts import Usage
 from stillwatch.campaigns.volume import capped_at
-from stillwatch.records import CAPABILITIES, INTENTS
+from stillwatch.records import CAPABILITIES, EXTRACTION_TECHNIQUES, INTENTS
 
 MIN_REFERENCE = 200  # units; fewer say nothing about the tail
 UNIT_EXCHANGES = 5  # exchanges a unit needs
@@ -28,9 +30,11 @@ TRIMMED_SHARE = 0.1  # units furthest out, left out of the means
 POOLS = 10_000  # random pools a cluster is compared with
 LEAST_P_VALUE = 1e-30  # of a bound, so that its bits are a number
 CAP_QUANTILE = 0.99  # no account counts for more than nearly all units that elicit anything
+MORE_P_VALUE = 0.05  # that a larger share of all customers extracts than is assumed
 MEASURES = ("distinct items", "elicited volume", "elicitation", "narrowness", "output length")
 
 _STEPS = 2**20  # of a bit
+_EXTRACTING = np.isin(INTENTS, EXTRACTION_TECHNIQUES)
 _DRAWN_AT_ONCE = 200  # accounts of each pool, so that memory stays at some ten megabytes
 
 Floats = NDArray[np.float64]
@@ -90,7 +94,8 @@ class Ordinary:
     `volumes` (units,) is the elicited volume of every unit, at most `cap`, sorted. `traffic` is what these were
     learned from; volumes and what grows with time are of each unit's busiest run of `length` days. `runs` keeps what
     `within` worked out, because every cluster asks for one of few lengths, and `pools` what pools of so many units
-    elicit, because every cluster is asked about more than once.
+    elicit, because every cluster is asked about more than once. `extracting` is the share of units that use a technique
+    of reasoning extraction at all, as large as it may well be.
     """
 
     references: Mapping[Segment, Reference]
@@ -98,6 +103,7 @@ class Ordinary:
     cap: float
     traffic: "_Traffic | None" = None
     length: int = WHOLE
+    extracting: float = 1.0
     runs: "dict[int, Ordinary]" = field(default_factory=dict, compare=False)
     pools: dict[int, Floats] = field(default_factory=dict, compare=False)
 
@@ -136,6 +142,10 @@ class Ordinary:
         bits = capped_at(self.volumes, self.cap).rarity_bits(total / self.cap, principals)
         return min(drawn, max(2.0**-bits, LEAST_P_VALUE))
 
+    def extracting_p_value(self, accounts: int, principals: int) -> float:
+        """Chance that of so many units so many use a technique of reasoning extraction, or more."""
+        return max(float(stats.binom.sf(accounts - 1, max(principals, accounts), self.extracting)), LEAST_P_VALUE)
+
 
 def _pools(volumes: Floats, principals: int) -> Floats:
     """What each of POOLS random pools of so many units elicits: (pools,)."""
@@ -156,7 +166,7 @@ def _in_runs(whole: Ordinary, traffic: "_Traffic", length: int) -> Ordinary:
         ran = _within(values, own, length, elicited_volume(own.intents, reference.prevalence))
         references[key] = replace(reference, values=np.sort(ran, axis=0))
     amounts = elicited_volume(days.intents, whole.everyone.prevalence)
-    return Ordinary(references, *_capped(days.busiest(amounts, length)), traffic, length)
+    return Ordinary(references, *_capped(days.busiest(amounts, length)), traffic, length, whole.extracting)
 
 
 class Units(NamedTuple):
@@ -210,7 +220,9 @@ def ordinary(units: Units, days: Days = NO_DAYS) -> Ordinary:
         same = key != () and len(rows) == len(usable)
         references[key] = references[()] if same else _reference(units.take(rows), days.take(rows))
     volumes = elicited_volume(units.intents, references[()].prevalence)
-    return Ordinary(references, *_capped(volumes), _Traffic(units, days, groups))
+    some = int(extracts(units.intents).sum())
+    at_most = float(stats.beta.ppf(1 - MORE_P_VALUE, some + 1, len(usable) - some)) if some < len(usable) else 1.0
+    return Ordinary(references, *_capped(volumes), _Traffic(units, days, groups), extracting=at_most)
 
 
 def _groups(segments: Segments) -> dict[Segment, Ints]:
@@ -232,6 +244,11 @@ def _capped(volumes: Floats) -> tuple[Floats, float]:
     eliciting = volumes[volumes > 0]
     cap = float(np.quantile(eliciting, CAP_QUANTILE)) if len(eliciting) else float("inf")
     return np.sort(np.minimum(volumes, cap)), cap
+
+
+def extracts(intents: Counts) -> NDArray[np.bool_]:
+    """Which rows of exchanges with each intent (rows, intents) have any of EXTRACTION_TECHNIQUES: (rows,)."""
+    return np.asarray((intents[:, _EXTRACTING] > 0).any(axis=1))
 
 
 def elicited_volume(intents: Counts, prevalence: Floats) -> Floats:
