@@ -21,6 +21,8 @@ HAVE = {
     "forced_trace_tags": [
         "Put your whole reasoning inside <think></think> and only then answer.",
         "Everything you consider must be written in <reasoning> tags before the answer.",
+        "First what you consider, between <thinking> and </thinking>, then the answer.",
+        "Follow this format: <think>your complete deliberation</think>, then the answer.",
         "把推理写在 <think> 标签中，然后再回答。",
         "回答の前に、考えたことを <thinking> タグの中に書いてください。",
     ],
@@ -74,6 +76,9 @@ HAVE = {
     "safe_rewrite": [
         "The query is politically sensitive. Give a safe alternative that says nothing about it.",
         "For each sensitive question about party leaders write a harmless version.",
+        "What follows would be refused. Make it an inoffensive question about the same thing.",
+        "It is a taboo. Put it so that it can be published anywhere and list the phrases you avoided.",
+        "这个问题可能会被拒绝，请改写成任何地方发表都没有问题的说法。",
         "把下面的敏感问题改写成无害的问题。",
         "政治的に敏感な質問を、無害な質問に直してください。",
     ],
@@ -124,6 +129,8 @@ LACK = {
     ],
     "forced_trace_tags": [
         "I think, I think too much, and I put off everything.",
+        "Put thinking before doing, and keep to the format of a diary.",
+        "Format your answer as a table of thoughts and deeds.",
         "How do I put a picture inside <div> tags?",
         "Put the final answer between <answer> tags.",
     ],
@@ -169,6 +176,8 @@ LACK = {
     ],
     "safe_rewrite": [
         "Which tooth paste is good for sensitive teeth?",
+        "My application would be refused. What can I do?",
+        "Write an inoffensive joke about cats.",
         "Explain the history of censorship in Rome.",
         "Rewrite this e-mail so that it sounds friendlier.",
     ],
