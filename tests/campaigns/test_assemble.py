@@ -25,7 +25,7 @@ from stillwatch.campaigns import (
 )
 from stillwatch.campaigns.assemble import MAX_EVIDENCE, MAX_TEMPLATES
 from stillwatch.campaigns.attempts import AttemptDay, Attempts, TechniqueUse
-from stillwatch.campaigns.facts import Evidence, TemplateUse
+from stillwatch.campaigns.facts import Evidence, GroupLink, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.identity import new_id
@@ -57,6 +57,20 @@ def test_coordination_and_harvest_without_an_explanation_are_distillation() -> N
     assert found["verdict"] == "distillation"
     assert found["missing"] == []
     assert not any(h["survives"] for h in found["benign_hypotheses"])
+
+
+@pytest.mark.parametrize(("reached", "verdict"), [(3, "coordinated"), (5, "distillation")])
+def test_what_proves_control_has_to_reach_a_good_part_of_those_charged(reached: int, verdict: str) -> None:
+    """Control may be proven by a few: all users of a wording are not theirs for that."""
+    few = GroupLink("network", reached, 0.5, 12, 1e-9)
+    found = assembled(facts(links=[CONTENT, few]))[0]
+    assert (found["coordination"]["result"], found["verdict"]) == ("proven", verdict)
+    assert any("ties beside wordings for more of the accounts" in one for one in found["missing"]) == (reached == 3)
+
+
+def test_ties_of_several_groups_add_up() -> None:
+    few = [GroupLink(group, 3, 0.5, 12, 1e-9) for group in ("network", "payment")]
+    assert assembled(facts(links=[CONTENT, *few]))[0]["verdict"] == "distillation"
 
 
 def test_coordination_without_a_provable_harvest_is_coordinated() -> None:

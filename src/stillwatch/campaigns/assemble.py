@@ -5,7 +5,14 @@ from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from stillwatch.campaigns.continuity import Continuation, continuations
-from stillwatch.campaigns.coordination import MIN_PRINCIPALS, Measure, TestResult, coordination
+from stillwatch.campaigns.coordination import (
+    MIN_PRINCIPALS,
+    REACHED_SHARE,
+    Measure,
+    TestResult,
+    coordination,
+    ties_beyond_chance,
+)
 from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.extraction import NOBODY, Extraction, Reaches, Sweep, extraction
 from stillwatch.campaigns.facts import Declared, Evidence, Facts, FamilyUse, TemplateUse
@@ -140,6 +147,11 @@ def _judged(cluster: Facts, harvested: TestResult) -> _Judged | None:
     missing = [harvested.because] if harvested.result == "not_tested" else []
     if verdict == "insufficient_data":
         missing.append("a second independent group of traits (addresses, payment, devices, sign-up or prompts)")
+    if verdict == "coordinated" and harvested.result == "proven" and not _is_reached(cluster):
+        missing.append(
+            f"ties beside wordings for more of the accounts: there are {ties_beyond_chance(cluster):.2f} for each, and "
+            f"{REACHED_SHARE} are needed before all are charged with a harvest"
+        )
     return None if verdict is None else _Judged(verdict, common, harvested, explanations, missing)
 
 
@@ -152,7 +164,13 @@ def _verdict(cluster: Facts, common: TestResult, harvested: TestResult, explanat
         return "insufficient_data" if len(cluster.links) < 2 and harvested.result == "proven" else None
     if innocent:
         return "explained"
-    return "distillation" if harvested.result == "proven" and not surviving else "coordinated"
+    harvested_by_all = harvested.result == "proven" and _is_reached(cluster)
+    return "distillation" if harvested_by_all and not surviving else "coordinated"
+
+
+def _is_reached(cluster: Facts) -> bool:
+    """Whether what proves common control reaches enough of the members to charge all of them with a harvest."""
+    return ties_beyond_chance(cluster) >= REACHED_SHARE
 
 
 def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) -> Campaign:

@@ -17,6 +17,7 @@ MIN_GROUPS = 2  # independent groups that must each speak
 GROUP_P_VALUE = 1e-3  # per group, after correction for the number of groups tried
 CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join separate wordings
 CONTENT = "content"  # cells are made of it, so that nearly everybody may hold some wording of a large cluster
+REACHED_SHARE = 0.3  # ties of a member beyond chance, wordings apart, before all are charged with a harvest
 LINKED_SHARE = 0.1  # of the members, more than chance ties: fewer are a part of the cluster, or a null slightly off
 
 
@@ -61,6 +62,12 @@ def coordination(facts: Facts) -> TestResult:
         return TestResult("not_proven", p_value, bits, because, measures)
     because = f"{facts.principals} principals share traits of {len(telling)} independent groups ({names}) beyond chance"
     return TestResult("proven", p_value, bits, because, measures)
+
+
+def ties_beyond_chance(facts: Facts) -> float:
+    """How many groups beside wordings tie a member on average, more than chance would."""
+    apart = (link for link in facts.links if link.group != CONTENT)
+    return sum(max(link.linked - link.expected, 0.0) for link in apart) / max(facts.principals, 1)
 
 
 def _tells(link: GroupLink, tried: int) -> bool:
