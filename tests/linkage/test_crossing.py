@@ -10,7 +10,7 @@ from tests.linkage.planted import Row, account, no_starts, trait_table
 
 from stillwatch.linkage import Clusters, Known, findings, holdings, weights
 from stillwatch.linkage.clusters import with_crossed
-from stillwatch.linkage.crossing import LOOSE, P_VALUE, SMALL, WIDE, Counting, _log_tail, crossed
+from stillwatch.linkage.crossing import LOOSE, P_VALUE, SMALL, WIDE, Counting, crossed
 from stillwatch.linkage.evidence import stand_by_themselves
 
 ACCOUNTS = 160
@@ -172,11 +172,6 @@ def test_a_set_that_stands_in_one_cluster_already_is_not_told_again(rows: list[R
 def test_in_worlds_of_innocents_nothing_is_found_more_often_than_its_rate() -> None:
     hits = sum(bool(found(innocents(random.Random(seed)))) for seed in range(WORLDS))
     assert hits <= stats.binom.ppf(0.99, WORLDS, P_VALUE)
-
-
-@pytest.mark.parametrize(("count", "mean"), [(1, 0.03), (2, 0.5), (5, 0.2), (7, 9.0)])
-def test_the_tail_is_the_poisson_distributions(count: int, mean: float) -> None:
-    assert _log_tail(count, mean) == pytest.approx(stats.poisson.logsf(count - 1, mean))
 
 
 def test_a_set_stands_by_its_wordings_and_by_all_that_joins_it_counted_once(rows: list[Row]) -> None:

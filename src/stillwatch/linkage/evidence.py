@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters
-from stillwatch.linkage.crossing import JOINING
+from stillwatch.linkage.growing import JOINING
 from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import any_of, holding_counts, members_of
