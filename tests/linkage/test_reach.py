@@ -183,6 +183,24 @@ def test_two_templates_that_are_missed_more_often_than_the_hand_keep_nobody() ->
     assert 0 not in {labels[one] for one in USERS}
 
 
+def test_two_templates_that_fewer_than_three_of_the_caught_hold_keep_nobody() -> None:
+    """Two of the campaign and one user came upon the same: too few to say how often a template is missed."""
+    same = [(one, "template", f"seldom-{t}") for one in HAND[1:3] + USERS[:1] for t in range(2)]
+    labels = reached(a_tools_users() + exits() + same, HAND + USERS)
+    assert {labels[one] for one in HAND} == {0}
+    assert 0 not in {labels[one] for one in USERS}
+
+
+def test_one_of_many_wordings_that_is_never_missed_by_chance_tells_nothing() -> None:
+    """One group catches an eighth of the hand; of its forty-two wordings the caught alone hold one, three of them."""
+    caught = HAND[::8]
+    rows = [(one, "template", name) for place, one in enumerate(HAND) for name in ("h", f"h-{place // 3}")]
+    rows += [(one, "template", "of-three") for one in caught[:3]]
+    rows += [(one, "ip", f"h-exit-{(place + i) % 6}") for place, one in enumerate(caught) for i in range(2)]
+    labels = reached(rows, HAND)
+    assert {labels[one] for one in HAND} == {0}
+
+
 def test_a_wording_that_nobody_caught_holds_keeps_nobody() -> None:
     """Three of the public hold three wordings of their own and two of everybody's."""
     hand, own = [account(i) for i in range(60, 180)], PUBLIC[:3]
