@@ -27,7 +27,7 @@ import numpy as np
 
 from stillwatch.linkage.belonging import MIN_WORDINGS, OWN_SHARE
 from stillwatch.linkage.cells import wording_cells
-from stillwatch.linkage.growing import World, best_set, gain_of, joins_of, pairs, world_of
+from stillwatch.linkage.growing import World, best_set, gain_of, joined_by, pairs, world_of
 from stillwatch.linkage.holdings import Holdings, Ints
 from stillwatch.linkage.labels import numbered
 from stillwatch.linkage.merging import Flags
@@ -147,7 +147,7 @@ def _charged(world: World, order: Ints) -> tuple[Ints, Ints]:
 
     One card or device is one customer's, however many use it.
     """
-    joins = joins_of(world, order)
-    if len(np.unique(joins[:, 0])) < MIN_VALUES:
+    values, linked = joined_by(world, order)
+    if values < MIN_VALUES:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    return np.flatnonzero(np.isin(world.cells, order)), np.unique(joins[:, 1:])
+    return np.flatnonzero(np.isin(world.cells, order)), linked

@@ -71,7 +71,7 @@ class _Set(NamedTuple):
     """A set of cells as it grows: trees of its accounts and their sizes, and how it holds each value.
 
     `first` is its first holding of each, -1 for none, `crosses` whether it has another, and `joins` how many it made.
-    `undone` is room for trees that were joined for a try.
+    `ends` are the accounts at the ends of joins; `undone` is room for trees that were joined for a try.
     """
 
     forest: Ints
@@ -79,6 +79,7 @@ class _Set(NamedTuple):
     first: Ints
     crosses: Flags
     joins: Ints
+    ends: Flags
     undone: Ints
 
 
@@ -131,17 +132,14 @@ def best_set(world: World, enough: float = np.inf) -> tuple[float, Ints]:
     return most, best
 
 
-def joins_of(world: World, order: Ints) -> Ints:
-    """What joins these cells, once those within them have joined their accounts: (joins, value and two accounts)."""
+@njit(nogil=True, cache=True)
+def joined_by(world: World, order: Ints) -> tuple[int, Ints]:
+    """How many values join these cells, and the accounts at the ends of their joins."""
     met = _met(world)
-    state, joins = _empty(met), []
+    state = _empty(met)
     for cell in order:
-        for holding in met.holding[met.of_cell[cell] : met.of_cell[cell + 1]].tolist():
-            value = int(met.value[holding])
-            head, *others = _meeting(met, holding, state).tolist()
-            joins += [(value, head, other) for other in others if _joined(state, head, other) >= 0]
-            _hold(met, holding, state)
-    return np.array(joins, dtype=np.int64).reshape(-1, 3)
+        _added(met, world.most, cell, state)
+    return (state.joins > 0).sum(), np.flatnonzero(state.ends)
 
 
 @njit(nogil=True, cache=True)
@@ -201,9 +199,11 @@ def _met(world: World) -> _Met:
 @njit(nogil=True, cache=True)
 def _empty(met: _Met) -> _Set:
     """The set of no cells."""
-    values = len(met.place)
-    forest, heft, room = met.forest.copy(), np.ones(len(met.forest), np.int64), np.empty(len(met.forest), np.int64)
-    return _Set(forest, heft, np.full(values, -1), np.zeros(values, np.bool_), np.zeros(values, np.int64), room)
+    values, accounts = len(met.place), len(met.forest)
+    first, joins = np.full(values, -1), np.zeros(values, np.int64)
+    crosses, ends = np.zeros(values, np.bool_), np.zeros(accounts, np.bool_)
+    heft, room = np.ones(accounts, np.int64), np.empty(accounts, np.int64)
+    return _Set(met.forest.copy(), heft, first, crosses, joins, ends, room)
 
 
 @njit(nogil=True, cache=True)
@@ -265,6 +265,7 @@ def _added(met: _Met, most: int, cell: int, state: _Set) -> Ints:
             if _joined(state, meeting[0], account) >= 0:
                 counts[met.place[value]] += state.joins[value] < most
                 state.joins[value] += 1
+                state.ends[meeting[0]] = state.ends[account] = True
         _hold(met, holding, state)
     return counts
 
@@ -315,7 +316,7 @@ def _taken_back(met: _Met, order: Ints, state: _Set) -> None:
             state.first[value], state.crosses[value], state.joins[value] = -1, False, 0
             for account in met.accounts[met.begins[holding] : met.begins[holding + 1]]:
                 tree = met.forest[account]
-                state.forest[tree], state.heft[tree] = tree, 1
+                state.forest[tree], state.heft[tree], state.ends[account] = tree, 1, False
 
 
 @njit(nogil=True, cache=True)
