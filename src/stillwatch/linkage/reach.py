@@ -200,12 +200,17 @@ def _missed_shares(label: Ints, caught: Flags) -> Floats:
         tried = np.bincount(label[others], minlength=count)
         misses = np.bincount(label[others & ~caught[:, group]], minlength=count)
         told = np.flatnonzero((np.bincount(label[caught[:, group]], minlength=count) > 0) & (misses < tried))
-        missed[told] *= stats.beta.ppf(1 - MISSED_P_VALUE, misses[told] + 1, tried[told] - misses[told])
+        missed[told] *= _at_most(misses[told], (tried - misses)[told], MISSED_P_VALUE)
     once, twice = (np.bincount(label[ways == often], minlength=count) for often in (1, 2))
     unseen = once * np.maximum(once - 1, 0) / (2 * (twice + 1))
     seen = np.bincount(label[ways > 0], minlength=count)
     missed = np.maximum(missed, unseen / np.maximum(unseen + seen, 1))
     return KEPT_CLEAN + (1 - KEPT_CLEAN) * missed
+
+
+def _at_most(misses: Ints, caught: Ints, p_value: float | Floats) -> Floats:
+    """The share that is missed, as large as it may be but for one chance in so many (Clopper and Pearson)."""
+    return np.asarray(stats.beta.isf(p_value, misses + 1, caught))
 
 
 def _told(shares: Floats, worded: _Worded) -> Floats:
@@ -218,7 +223,7 @@ def _told(shares: Floats, worded: _Worded) -> Floats:
     some = np.flatnonzero(worded.misses < worded.holders)
     misses, caught = worded.misses[some], (worded.holders - worded.misses)[some]
     told = np.ones(len(shares))
-    np.minimum.at(told, worded.cluster[some], stats.beta.isf(MISSED_P_VALUE / tried[some], misses + 1, caught))
+    np.minimum.at(told, worded.cluster[some], _at_most(misses, caught, MISSED_P_VALUE / tried[some]))
     return np.where(shares > NOTHING_TOLD, np.minimum(shares, KEPT_CLEAN + (1 - KEPT_CLEAN) * told), shares)
 
 
