@@ -290,6 +290,13 @@ def test_many_accounts_that_reach_for_reasoning_a_little_are_a_harvest_though_li
     assert "and 60 accounts reach for the model's reasoning, as at most 13.3% of them do" in found.because
 
 
+def test_the_share_that_extracts_is_one_of_accounts_though_they_are_fewer_customers() -> None:
+    cluster = replace(reaching(60), members=members(200, organization_id="org", verification_level="contract"))
+    told = {measure.name: measure for measure in harvest(cluster, learned(customers(30))).measures}
+    assert cluster.principals == 1
+    assert told["extracting"].value == pytest.approx(60 / 200)
+
+
 @pytest.mark.parametrize("extracting", [0, 3, 30])
 def test_of_accounts_that_reach_for_reasoning_one_in_two_thousand_has_to_have_as_many(extracting: int) -> None:
     """The share of customers who do is taken as large as it may well be, so that even where none does some may."""

@@ -110,7 +110,7 @@ def _tested(facts: Facts, ordinary: Ordinary) -> TestResult:
     measures = (
         *_measures(row, bits, everyone.values),
         _pool_measure(facts, elicited),
-        _extraction_measure(extracting / facts.principals, ordinary.extracting, extracted),
+        _extraction_measure(extracting / len(facts.members), ordinary.extracting, extracted),
         _focus_measure(everyone.focus_of(facts.bearing), everyone.focus),
         _sharing_measure(sharing),
     )
