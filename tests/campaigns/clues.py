@@ -11,7 +11,7 @@ import pyarrow as pa
 from stillwatch.campaigns import Facts, Member, TestResult
 from stillwatch.campaigns.coordination import Measure
 from stillwatch.campaigns.days import NO_DAYS, Days
-from stillwatch.campaigns.facts import Declared, Evidence, GroupLink, TemplateUse, Usage
+from stillwatch.campaigns.facts import Declared, Evidence, GroupLink, Reached, TemplateUse, Usage
 from stillwatch.campaigns.ordinary import Ordinary, units_of
 from stillwatch.campaigns.ordinary import ordinary as learned_from
 from stillwatch.campaigns.tables import Tables
@@ -22,6 +22,7 @@ from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS, REPLAYS, arrow_sche
 CONTENT = GroupLink("content", 12, 0.5, 12, 1e-12)
 NETWORK = GroupLink("network", 10, 0.5, 12, 1e-9)
 DECLARED = Declared("o", accounts=40, outside=(("x1", "x2"),), shared=3)
+REACHED = Reached("debug_pretext", accounts=9, others=1, customers=1_200)
 HARVEST = Usage(
     exchanges=5000,
     items=4900,

@@ -5,11 +5,12 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tests.campaigns.clues import bearing, learned, ordinary_units, spread
+from scipy import stats
+from tests.campaigns.clues import bearing, intents, learned, ordinary_units, spread
 
 from stillwatch.campaigns.facts import Usage
 from stillwatch.campaigns.ordinary import MIN_REFERENCE, POOLS, Ordinary, elicited_volume
-from stillwatch.records import INTENTS
+from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
 
 
 def test_customers_with_next_to_no_traffic_are_no_reference() -> None:
@@ -148,3 +149,28 @@ def test_compared_over_the_days_that_fit_them_no_more_units_stand_out_than_the_p
             p_values.append(everyone.p_value(everyone.bits(row)))
     assert len(p_values) == len(units)
     assert all(np.mean(np.array(p_values) <= level) <= level + 1e-9 for level in (0.01, 0.05, 0.2))
+
+
+@pytest.mark.parametrize("users", [0, 1, 2, 3, 30])
+@pytest.mark.parametrize("others", [597, 598, 945, 946, 2_000])
+def test_a_technique_is_rare_when_more_users_among_the_others_were_likely_if_more_used_it(
+    users: int, others: int
+) -> None:
+    """The customer asked about is a unit of its own, uses the technique, and is none of the others."""
+    share, plain = 0.005, replace(ordinary_units(1)[0], intents=intents())
+    uses = replace(plain, intents=intents(debug_pretext=2, forced_trace_tags=1))
+    crowd = learned([*[uses] * (users + 1), *[plain] * (others - users)])
+    rare = stats.binom.cdf(users, others, share) <= 0.05
+    found = crowd.rare_techniques(share)
+    assert found.get("debug_pretext") == found.get("forced_trace_tags") == (users if rare else None)
+    assert found.get("replay_decoding") == (0 if others >= 598 else None)
+
+
+def test_what_is_rare_does_not_depend_on_the_days_that_are_compared() -> None:
+    units = [replace(one, intents=intents(step_by_step=3)) for one in ordinary_units(700)]
+    crowd = learned([replace(units[0], intents=intents(debug_pretext=9)), *units], spread(units[:1] + units))
+    found = crowd.rare_techniques(0.005)
+    assert set(found) == set(EXTRACTION_TECHNIQUES)
+    assert crowd.within(3) is not crowd
+    assert crowd.within(3).rare_techniques(0.005) == found == dict.fromkeys(EXTRACTION_TECHNIQUES, 0)
+    assert crowd.within(3).users == crowd.users

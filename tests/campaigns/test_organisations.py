@@ -6,7 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.campaigns.clues import DECLARED, TELLING, bearing, facts, intents, members, ordinary, outcome, unit
+from tests.campaigns.clues import (
+    DECLARED,
+    REACHED,
+    TELLING,
+    bearing,
+    facts,
+    intents,
+    learned,
+    members,
+    ordinary,
+    ordinary_units,
+    outcome,
+    unit,
+)
 from tests.campaigns.logs import Logs
 
 from stillwatch.campaigns import Facts, Marks, Member, Past, Surroundings, campaigns, organisation_units
@@ -14,14 +27,18 @@ from stillwatch.campaigns.facts import Usage
 from stillwatch.campaigns.harvest import harvest
 from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.known import Span
+from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.organisations import MIN_PEERS, SAME_HARVEST_P_VALUE, declared_control, declared_verdict
 from stillwatch.engines.embedded import EmbeddedEngine
+from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
 
 REFERENCE = ordinary()
 FIRM = [f"o{n}" for n in range(8)]
 OUTSIDE = [f"x{n}" for n in range(6)]
 CAMPAIGN = facts(members=[Member(name) for name in OUTSIDE])
 ASKS = ("forced_trace_tags", "rubric_grading", "task_generation")
+COMMON = ("forced_trace_tags", "post_hoc_rationale", "trace_cleaning")  # what a product of somebody's asks for
+PRETEXTS = ("debug_pretext", "translation_laundering")
 
 
 @pytest.fixture
@@ -41,8 +58,8 @@ def firm(**columns: Any) -> Logs:
     return logs
 
 
-def units(logs: Logs, engine: EmbeddedEngine, accused: list[Facts]) -> list[Facts]:
-    return organisation_units(logs.tables(engine), engine, logs.sent(), accused, REFERENCE)
+def units(logs: Logs, engine: EmbeddedEngine, accused: list[Facts], reference: Ordinary = REFERENCE) -> list[Facts]:
+    return organisation_units(logs.tables(engine), engine, logs.sent(), accused, reference)
 
 
 def relay(wordings: int = 2, strangers: int = 0) -> Logs:
@@ -129,6 +146,128 @@ def test_products_a_partner_and_an_unverified_name_are_none(engine: EmbeddedEngi
     assert units(logs, engine, []) == []
 
 
+def everybody(others: int = 700, **users: int) -> Ordinary:
+    """The firm and so many other customers: 20 use each of COMMON, and of other techniques as many as is said."""
+    asked = [dict(zip(INTENTS, one.intents, strict=True)) for one in ordinary_units(others + 1)]
+    uses = dict.fromkeys(COMMON, 20) | users
+    for place, one in enumerate(asked):
+        one |= {name: int(place == others or place < uses.get(name, 0)) for name in EXTRACTION_TECHNIQUES}
+    crowd = zip(ordinary_units(others + 1), asked, strict=True)
+    return learned([replace(one, intents=intents(**counts)) for one, counts in crowd])
+
+
+def test_an_organisation_that_reaches_for_reasoning_as_hardly_anybody_does_is_a_unit_of_the_accounts_that_do(
+    engine: EmbeddedEngine,
+) -> None:
+    """Each account asks for one thing, and there is no other organisation to compare with."""
+    logs = firm()
+    for number, account in enumerate(FIRM[:6]):
+        logs.send(account, 20 + number % 2, 6, asks=PRETEXTS[number % 2])
+    logs.send(FIRM[6], 20, 1, asks=PRETEXTS[0])  # once or twice is no use of a wording
+    (found,) = units(logs, engine, [], everybody(1_000, debug_pretext=1))
+    assert found.declared is not None
+    assert found.account_ids == FIRM[:6]
+    assert found.declared.reached == (("debug_pretext", 3, 1, 1_000), ("translation_laundering", 3, 0, 1_000))
+    assert found.declared.peers == 0
+    assert found.bearing.exchanges == 6 * 6
+
+
+def test_a_partner_is_no_exception_as_its_customers_are_customers(engine: EmbeddedEngine) -> None:
+    (found,) = units(asking(PRETEXTS, access_program="partner"), engine, [], everybody())
+    assert found.declared is not None
+    assert [way.technique for way in found.declared.reached] == list(PRETEXTS)
+
+
+def test_of_an_organisation_one_thing_is_tested_first_what_others_send_then_how_it_reaches(
+    engine: EmbeddedEngine,
+) -> None:
+    (found,) = units(asking((*PRETEXTS, *ASKS)), engine, [], everybody())
+    assert found.declared is not None
+    assert len(found.declared.reached) == 2
+    both = relay()
+    for template, ask in enumerate(PRETEXTS, start=20):
+        for account in FIRM[:5]:
+            both.send(account, template, 6, asks=ask)
+    (found,) = units(both, engine, [CAMPAIGN], everybody())
+    assert found.declared is not None
+    assert found.account_ids == FIRM[:4]
+    assert (found.declared.outside, found.declared.reached) == ((tuple(OUTSIDE),), ())
+
+
+def refused(share: int) -> Logs:
+    """Two pretexts, every wording refused so often of six times."""
+    logs = asking(PRETEXTS)
+    for number, row in enumerate(row for row in logs.exchanges if row["intents"]):
+        row["finish_reason"] = "content_filter" if number % 6 < share else "stop"
+    return logs
+
+
+def tried(accounts: int, times: int) -> Logs:
+    """A red team: so many accounts try each of twelve forms, and what is asked in them is the same."""
+    logs = firm()
+    for form in range(12):
+        for account in FIRM[:accounts]:
+            logs.send(account, 20 + form, times, asks=PRETEXTS[form % 2])
+            for number, row in enumerate(logs.exchanges[-times:]):
+                row["item_id"] = -1 - (times * form + number)
+    return logs
+
+
+@pytest.mark.parametrize(
+    ("logs", "reference"),
+    [
+        (asking(PRETEXTS[:1]), everybody()),
+        (asking((PRETEXTS[0], COMMON[0])), everybody()),
+        (one_product_each(), everybody()),
+        (asking(COMMON[:2]), everybody()),
+        (asking(PRETEXTS), everybody(1_000, debug_pretext=2)),
+        (asking(PRETEXTS), everybody(597)),
+        (asking(PRETEXTS, verification_level="email"), everybody()),
+        (tried(4, 2), everybody()),
+        (refused(4), everybody()),
+    ],
+    ids=[
+        "one pretext",
+        "a pretext and a tag",
+        "several products with one tag each",
+        "what customers do ask for",
+        "two of a thousand others do it",
+        "too few others to say that it is rare",
+        "nobody verified it",
+        "a red team of four",
+        "a red team that is mostly refused",
+    ],
+)
+def test_products_and_red_teams_do_not_reach_as_a_harvest_does(
+    engine: EmbeddedEngine, logs: Logs, reference: Ordinary
+) -> None:
+    assert [one for one in units(logs, engine, [], reference) if one.declared and one.declared.reached] == []
+
+
+def test_two_pretexts_in_each_prompt_of_one_product_are_one_wording(engine: EmbeddedEngine) -> None:
+    logs = asking(PRETEXTS[:1])
+    for row in logs.exchanges:
+        row["intents"] = row["intents"] and sum(1 << INTENTS.index(name) for name in PRETEXTS)
+    assert units(logs, engine, [], everybody()) == []
+
+
+def test_a_large_red_team_asks_the_same_again_and_that_is_no_harvest(engine: EmbeddedEngine) -> None:
+    (found,) = units(tried(8, 2), engine, [], everybody())
+    assert found.declared is not None
+    assert found.declared.reached
+    assert harvest(found, everybody()).result == "not_proven"
+    assert judged(found, everybody()) is None
+    for number, row in enumerate((logs := tried(8, 8)).exchanges):
+        row["item_id"] = number  # the same, but a corpus shared out
+    (found,) = units(logs, engine, [], everybody())
+    assert judged(found, everybody()) == "coordinated"
+
+
+def judged(found: Facts, reference: Ordinary) -> str | None:
+    """The verdict on what runs through an organisation, no campaign outside."""
+    return next((one["verdict"] for one in campaigns_of([found], reference=reference)), None)
+
+
 def test_units_do_not_depend_on_the_order_of_rows(engine: EmbeddedEngine) -> None:
     one, other = relay(), relay()
     other.exchanges.reverse()
@@ -165,6 +304,17 @@ def test_an_organisation_alone_is_never_accused_of_distillation() -> None:
     assert declared_verdict(ordinary_among_peers, TELLING, [], own_p_value=0.001, outside=set()) is None
 
 
+def test_reaching_as_hardly_anybody_does_is_coordinated_at_most_and_needs_no_other_organisation() -> None:
+    reaching = {"outside": (), "reached": (REACHED,), "peers": 0}
+    declared = replace(DECLARED, **reaching)
+    assert declared_verdict(declared, TELLING, [], own_p_value=1e-9, outside=set()) == "coordinated"
+    as_far = replace(declared, peers=20, peers_as_far=20)
+    assert declared_verdict(as_far, TELLING, [], own_p_value=1e-9, outside=set()) == "coordinated"
+    assert declared_verdict(declared, outcome("not_proven"), [], own_p_value=1e-9, outside=set()) is None
+    holds = [Finding("analyst verdict", True, "so")]
+    assert declared_verdict(declared, TELLING, holds, own_p_value=1e-9, outside=set()) == "explained"
+
+
 def test_an_innocent_explanation_that_holds_ends_the_accusation() -> None:
     holds = [Finding("analyst verdict", True, "so")]
     assert verdict("proven", holds) == "explained"
@@ -189,6 +339,16 @@ def test_a_campaign_through_an_organisation_names_it_the_link_and_the_campaign_o
     assert f"{len(inside.members)} of the 40 accounts" in through["declared"]["because"]
 
 
+def test_a_campaign_of_an_organisation_that_reaches_says_how_and_how_many_others_do() -> None:
+    inside = unit(outside=(), shared=0, reached=(REACHED, REACHED._replace(technique="replay_decoding", others=0)))
+    (through,) = campaigns_of([inside])
+    assert through["verdict"] == "coordinated"
+    assert through["declared"]["because"].endswith(
+        "They ask for the model's reasoning in ways that hardly any other customer does: debug pretext (9 accounts; "
+        "1 of 1,200 other customers), replay decoding (9 accounts; 0 of 1,200 other customers)."
+    )
+
+
 def test_what_is_far_out_in_one_organisation_of_many_asked_about_may_be_chance() -> None:
     """The same part of one is called a harvest when it alone shares wordings with the campaign, and not among ten."""
     outside = facts(members=[Member(f"x{n}") for n in range(12)])
@@ -202,13 +362,15 @@ def test_what_is_far_out_in_one_organisation_of_many_asked_about_may_be_chance()
     assert not any(one["declared"] for one in campaigns_of([inside] * 10, outside))
 
 
-def campaigns_of(inside: list[Facts], outside: Facts) -> list[dict[str, Any]]:
+def campaigns_of(
+    inside: list[Facts], outside: Facts | None = None, reference: Ordinary = REFERENCE
+) -> list[dict[str, Any]]:
     """What is reported of a campaign and of what runs through organisations."""
-    first, last = outside.first_seen_at, outside.last_seen_at
-    spans = {account: Span(9, first, last) for one in [outside, *inside] for account in one.account_ids}
-    past = Past((), spans, last)
-    marks = [Marks() for _ in [outside, *inside]]
-    return campaigns([outside, *inside], REFERENCE, marks=marks, past=past, others=Surroundings(1000))
+    clusters = [*([outside] if outside else []), *inside]
+    spans = {id_: Span(9, one.first_seen_at, one.last_seen_at) for one in clusters for id_ in one.account_ids}
+    past = Past((), spans, clusters[0].last_seen_at)
+    marks = [Marks() for _ in clusters]
+    return campaigns(clusters, reference, marks=marks, past=past, others=Surroundings(1000))
 
 
 def test_usage_of_two_units_adds_up_and_nothing_changes_nothing() -> None:

@@ -15,7 +15,7 @@ from stillwatch.campaigns.coordination import (
 )
 from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.extraction import NOBODY, Extraction, Reaches, Sweep, extraction
-from stillwatch.campaigns.facts import Declared, Evidence, Facts, FamilyUse, TemplateUse
+from stillwatch.campaigns.facts import Declared, Evidence, Facts, FamilyUse, Reached, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.harvest import harvest, harvests
 from stillwatch.campaigns.hypotheses import Finding, findings, meaning
@@ -263,6 +263,8 @@ def _declared(cluster: Facts, verdict: str, ids: Mapping[tuple[str, ...], str]) 
     )
     if outside:
         because += f" {declared.shared} of their wordings are those of {', '.join(outside)}, outside the organisation."
+    if declared.reached:
+        because += f" {_ways(declared.reached)}"
     return {
         "organization_id": name,
         "accounts": declared.accounts,
@@ -270,6 +272,15 @@ def _declared(cluster: Facts, verdict: str, ids: Mapping[tuple[str, ...], str]) 
         "shared_templates": declared.shared,
         "because": because,
     }
+
+
+def _ways(reached: Sequence[Reached]) -> str:
+    """How the members ask for the model's reasoning, and how many others do so."""
+    ways = ", ".join(
+        f"{technique.replace('_', ' ')} ({accounts} accounts; {others} of {customers:,} other customers)"
+        for technique, accounts, others, customers in reached
+    )
+    return f"They ask for the model's reasoning in ways that hardly any other customer does: {ways}."
 
 
 def _exposure(cluster: Facts) -> dict[str, Any]:

@@ -7,8 +7,8 @@ Misses: wordings the lexicon does not know; an operator who sweeps from accounts
 Source: Anthropic (2026), "Detecting and countering misuse of AI: September 2026" (a sweep of more than 12,000 requests,
         most rejected, its winners scaled). Conformal p-values as in `harvest`: Vovk, Gammerman & Shafer (2005).
 
-The innocent twin is a red team: it sweeps as well. One at a verified organisation is one principal and makes no
-campaign; the words of this test accuse nobody, so it cannot make one either.
+The innocent twin is a red team: it sweeps as well. One at a verified organisation is one principal and in no cluster
+(`organisations` says what it takes to be accused nevertheless); the words of this test accuse nobody.
 """
 
 from collections import Counter

@@ -155,13 +155,26 @@ class GroupLink:
     p_value: float
 
 
+class Reached(NamedTuple):
+    """A technique of reasoning extraction in an organisation's own wordings, which hardly any other customer uses.
+
+    `accounts` of the members send such wordings; `others` of so many other `customers` use the technique at all.
+    """
+
+    technique: str
+    accounts: int
+    others: int
+    customers: int
+
+
 @dataclass(frozen=True, slots=True)
 class Declared:
     """A verified organisation as a unit of its own: the link among its accounts is declared by contract.
 
     `organisation` its id, `accounts` that were active, of which the members bear what is tested; `outside` the accounts
     of each campaign that sends some of the same templates, `shared` of them in all, and `pooled` the usage of both
-    together; `asks` the intents that much of the traffic shows; `peers` other organisations that were tested likewise,
+    together; `asks` the intents that much of the traffic shows; `reached` the rare techniques by which it asks for the
+    model's reasoning, where it is tested for these; `peers` other organisations that were tested likewise,
     `peers_as_far` those as far out.
     """
 
@@ -171,6 +184,7 @@ class Declared:
     shared: int = 0
     pooled: Usage = field(default_factory=Usage)
     asks: tuple[str, ...] = ()
+    reached: tuple[Reached, ...] = ()
     peers: int = 0
     peers_as_far: int = 0
 

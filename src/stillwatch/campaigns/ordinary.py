@@ -95,7 +95,7 @@ class Ordinary:
     learned from; volumes and what grows with time are of each unit's busiest run of `length` days. `runs` keeps what
     `within` worked out, because every cluster asks for one of few lengths, and `pools` what pools of so many units
     elicit, because every cluster is asked about more than once. `extracting` is the share of units that use a technique
-    of reasoning extraction at all, as large as it may well be.
+    of reasoning extraction at all, as large as it may well be; `users` how many units use each of these techniques.
     """
 
     references: Mapping[Segment, Reference]
@@ -104,6 +104,7 @@ class Ordinary:
     traffic: "_Traffic | None" = None
     length: int = WHOLE
     extracting: float = 1.0
+    users: Mapping[str, int] = field(default_factory=dict)
     runs: "dict[int, Ordinary]" = field(default_factory=dict, compare=False)
     pools: dict[int, Floats] = field(default_factory=dict, compare=False)
 
@@ -146,6 +147,19 @@ class Ordinary:
         """Chance that of so many units so many use a technique of reasoning extraction, or more."""
         return max(float(stats.binom.sf(accounts - 1, max(principals, accounts), self.extracting)), LEAST_P_VALUE)
 
+    def rare_techniques(self, share: float) -> dict[str, int]:
+        """Techniques of reasoning extraction that at most so small a share of all others use, and how many of them do.
+
+        The others are all units but one: the customer that is asked about is a unit, and uses them.
+        """
+        used = {name: max(self.users.get(name, 0) - 1, 0) for name in EXTRACTION_TECHNIQUES}
+        return {name: some for name, some in used.items() if _at_most(some, self.everyone.size - 1) <= share}
+
+
+def _at_most(some: int, of: int) -> float:
+    """The largest share of all customers that may well have something, when so many of these have it."""
+    return float(stats.beta.ppf(1 - MORE_P_VALUE, some + 1, of - some)) if some < of else 1.0
+
 
 def _pools(volumes: Floats, principals: int) -> Floats:
     """What each of POOLS random pools of so many units elicits: (pools,)."""
@@ -166,7 +180,7 @@ def _in_runs(whole: Ordinary, traffic: "_Traffic", length: int) -> Ordinary:
         ran = _within(values, own, length, elicited_volume(own.intents, reference.prevalence))
         references[key] = replace(reference, values=np.sort(ran, axis=0))
     amounts = elicited_volume(days.intents, whole.everyone.prevalence)
-    return Ordinary(references, *_capped(days.busiest(amounts, length)), traffic, length, whole.extracting)
+    return Ordinary(references, *_capped(days.busiest(amounts, length)), traffic, length, whole.extracting, whole.users)
 
 
 class Units(NamedTuple):
@@ -220,9 +234,9 @@ def ordinary(units: Units, days: Days = NO_DAYS) -> Ordinary:
         same = key != () and len(rows) == len(usable)
         references[key] = references[()] if same else _reference(units.take(rows), days.take(rows))
     volumes = elicited_volume(units.intents, references[()].prevalence)
-    some = int(extracts(units.intents).sum())
-    at_most = float(stats.beta.ppf(1 - MORE_P_VALUE, some + 1, len(usable) - some)) if some < len(usable) else 1.0
-    return Ordinary(references, *_capped(volumes), _Traffic(units, days, groups), extracting=at_most)
+    extracting = _at_most(int(extracts(units.intents).sum()), len(usable))
+    users = {name: int((units.intents[:, INTENTS.index(name)] > 0).sum()) for name in EXTRACTION_TECHNIQUES}
+    return Ordinary(references, *_capped(volumes), _Traffic(units, days, groups), extracting=extracting, users=users)
 
 
 def _groups(segments: Segments) -> dict[Segment, Ints]:

@@ -3,20 +3,33 @@
 Why:    a verified organisation is one customer to linkage, so that a reseller that relays a harvest, or a company whose
         staff harvest, would never be seen. Its accounts are under common control by contract, which is no sign of
         anything; only what they take can speak against it, and only the accounts that take it are named.
-Misses: a reseller that relays a harvest nobody else sends, as its traffic is broad by trade; staff who harvest one
-        thing only, as a product does; organisations nobody verified, whose accounts are linked like any others.
+Misses: a reseller that relays a harvest nobody else sends and that asks for no reasoning, as its traffic is broad by
+        trade; staff who harvest one thing only, as a product does; ways to the reasoning that a campaign which nobody
+        linked made common, or that fewer than some 600 other customers cannot show to be rare; organisations nobody
+        verified, whose accounts are linked like any others.
 Source: own. What decides is that wordings nobody else uses are also those of a campaign outside ("the same actors seen
-        by others" corroborated the disclosures of February 2026).
+        by others" corroborated the disclosures of February 2026), or ask as nobody else does. The bound on the share
+        that does: Clopper & Pearson, as in `ordinary`.
 
     1. An organisation's own wordings: varied templates that several of its accounts send and few strangers do.
     2. Linked: some of them are also wordings of a campaign outside. What bears these is tested.
-    3. Alone: wordings that ask for what products seldom ask for. A product's keys ask for one thing each; accounts that
+    3. Reaching: wordings that ask for the model's reasoning by several techniques, each of which hardly any customer
+       uses. What is rare is learned from everybody, so no other organisations are needed to compare with.
+    4. Alone: wordings that ask for what products seldom ask for. A product's keys ask for one thing each; accounts that
        ask for several are tested, and held against what the other organisations show.
+
+A partner's customers ask for many things, so a partner is never accused alone (4). That is no excuse for reaching (3):
+many customers bring more of what customers do, and this hardly any does. A wording counts only where several accounts
+of the partner send it and fewer others, which independent customers with a rare wish each do not; and named are the
+accounts that send it, which are those of the partner's customer who harvests, where it gives each customer its own.
+
+The innocent twin is a red team. It is a handful of accounts, tries many forms a few times each and is mostly refused,
+and what it asks in them is the same: each of these keeps it out. One that is answered, with ever new questions, is not.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import log2
 from typing import Any
 
@@ -24,8 +37,9 @@ import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stillwatch.campaigns.attempts import is_refused
 from stillwatch.campaigns.coordination import TestResult
-from stillwatch.campaigns.facts import Declared, Facts, Usage, asked, seldom
+from stillwatch.campaigns.facts import Declared, Facts, Reached, Usage, asked, seldom
 from stillwatch.campaigns.gather import facts
 from stillwatch.campaigns.harvest import harvest
 from stillwatch.campaigns.hypotheses import Finding
@@ -35,21 +49,21 @@ from stillwatch.campaigns.usage import intent_counts
 from stillwatch.engines.base import Engine
 from stillwatch.records import INTENTS
 
-MIN_ACCOUNTS = 5  # of an organisation, active; fewer are a household or some partners
+MIN_ACCOUNTS = 5  # of an organisation, active, or that reach for reasoning; fewer are a household or some partners
 MIN_BEARERS = 3  # accounts of an organisation that must send a wording before it is the organisation's own
 MIN_SENT = 3  # exchanges with the tested wordings that make an account one of those that bear them
 MIN_SHARED = 2  # wordings in common with a campaign outside; one may have been picked up on a web page
 MIN_EXCHANGES = 30  # with these wordings
 STRANGERS_SHARE = 0.1  # of the holders of a wording in common that may be neither the organisation's nor the campaign's
-ASKING_SHARE = 0.5  # of a template's exchanges that must ask for something else, to count as such a template
+ASKING_SHARE = 0.5  # of a template's exchanges that must ask for something else, and get an answer, to count as such
 MIN_ASKS = 3  # different things one account asks for
+MIN_REACHES = 2  # rare techniques, each in wordings of its own; one may be a product that nobody else has
+RARE_SHARE = 0.005  # of the other customers that may use such a technique: one in 200, as `extraction` needs of reach
 MIN_PEERS = 10  # other organisations to compare with
 PEERS_SHARE = 0.1  # of them that may be as far out
 SAME_HARVEST_P_VALUE = 0.05  # of the part tested here, where the same wordings are proven a harvest outside
 PARTNER_SHARE = 0.6  # of members from which on the traffic is that of customers, broad by trade
 MAX_BITS = 20.0
-
-Pairs = Mapping[str, Mapping[int, str]]  # organisation -> wording -> accounts that send it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +88,17 @@ class _Wording:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What of an organisation is tested; `campaigns` are the indexes of those outside that have the same wordings."""
+    """What of an organisation is tested.
+
+    `campaigns` are the indexes of those outside that have the same wordings; `rare` techniques with how many others use
+    them, where the wordings ask for these; `asks_each` different things an account must ask for to bear it.
+    """
 
     principal: str
     wordings: Sequence[_Wording]
     campaigns: Sequence[int] = ()
+    rare: Mapping[str, int] = field(default_factory=dict)
+    asks_each: int = 1
 
 
 def organisation_units(
@@ -88,11 +108,13 @@ def organisation_units(
 
     `accused` are the campaigns outside; their accounts bear witness only.
     """
-    own = _own_wordings(sent, accused)
+    own: Mapping[str, Sequence[_Wording]] = _own_wordings(sent, accused)
     linked = [unit for unit in (_linked(principal, words) for principal, words in own.items()) if unit is not None]
-    taken = {unit.principal for unit in linked}
-    alone = _asking(tables, engine, sent, {p: words for p, words in own.items() if p not in taken})
-    units = sorted([*linked, *alone], key=lambda unit: unit.principal)
+    own = _without(own, linked)
+    usages = _usages(tables, engine, sent, own)
+    reaching = _reaching(sent, usages, own, ordinary.rare_techniques(RARE_SHARE))
+    alone = _asking(usages, _without(own, reaching))
+    units = sorted([*linked, *reaching, *alone], key=lambda unit: unit.principal)
     found = _facts(tables, engine, sent, units)
     sizes = Counter(principal for account, principal in sent.principals.items() if account != principal)
     bits = {unit.principal: _bits(one, ordinary) for unit, one in found}
@@ -100,7 +122,8 @@ def organisation_units(
     candidates = []
     for unit, one in found:
         declared = _declared(unit, one, sizes[unit.principal], accused, peers, bits[unit.principal])
-        if declared.outside or _asks_for_much(declared, one):
+        declared = replace(declared, reached=_reached(sent, unit, one, ordinary.everyone.size - 1))
+        if declared.outside or declared.reached or _asks_for_much(declared, one):
             candidates.append(replace(one, declared=declared))
     return candidates
 
@@ -134,7 +157,11 @@ def declared_verdict(
         if own_p_value <= SAME_HARVEST_P_VALUE and "distillation" in outside:
             return "distillation"
         return "coordinated" if harvested.result == "proven" else None
-    if harvested.result != "proven" or declared.peers_as_far > PEERS_SHARE * declared.peers:
+    if harvested.result != "proven":
+        return None
+    if declared.reached:
+        return "coordinated"
+    if declared.peers_as_far > PEERS_SHARE * declared.peers:
         return None
     return "coordinated" if declared.peers >= MIN_PEERS else "insufficient_data"
 
@@ -198,22 +225,49 @@ def _linked(principal: str, wordings: Sequence[_Wording]) -> _Unit | None:
     return _Unit(principal, [shared[template_id] for template_id in sorted(shared)], campaigns)
 
 
-def _asking(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequence[_Wording]]) -> list[_Unit]:
+def _without(own: Mapping[str, Sequence[_Wording]], units: Sequence[_Unit]) -> dict[str, Sequence[_Wording]]:
+    """The wordings of the other organisations."""
+    taken = {unit.principal for unit in units}
+    return {principal: words for principal, words in own.items() if principal not in taken}
+
+
+def _reaching(
+    sent: Sent,
+    usages: Mapping[tuple[str, int], Usage],
+    own: Mapping[str, Sequence[_Wording]],
+    rare: Mapping[str, int],
+) -> list[_Unit]:
+    """The organisations' wordings that mostly reach for reasoning as hardly anybody does, where enough accounts do."""
+    units = [_Unit(principal, _that_ask(usages, principal, words, rare), rare=rare) for principal, words in own.items()]
+    several = [unit for unit in units if len({word.ask for word in unit.wordings}) >= MIN_REACHES]
+    return [unit for unit in several if len(_bearers(sent, unit)) >= MIN_ACCOUNTS]
+
+
+def _asking(usages: Mapping[tuple[str, int], Usage], own: Mapping[str, Sequence[_Wording]]) -> list[_Unit]:
     """The organisations' wordings that mostly ask for what products seldom ask for."""
-    usages = _usages(tables, engine, sent, own)
-    units = []
-    for principal, wordings in own.items():
-        asks = [replace(word, ask=_ask(usages.get((principal, word.template_id)))) for word in wordings]
-        asking = [word for word in asks if word.ask is not None]
-        if len({word.ask for word in asking}) >= MIN_ASKS:
-            units.append(_Unit(principal, asking))
-    return units
+    asking = {principal: _that_ask(usages, principal, words, INTENTS) for principal, words in own.items()}
+    return [
+        _Unit(principal, words, asks_each=MIN_ASKS)
+        for principal, words in asking.items()
+        if len({word.ask for word in words}) >= MIN_ASKS
+    ]
+
+
+def _that_ask(
+    usages: Mapping[tuple[str, int], Usage], principal: str, wordings: Sequence[_Wording], names: Collection[str]
+) -> list[_Wording]:
+    """Those of an organisation's wordings that mostly ask for one of these, which products seldom ask for."""
+    asks = [replace(word, ask=_ask(usages.get((principal, word.template_id)), names)) for word in wordings]
+    return [word for word in asks if word.ask is not None]
 
 
 def _usages(
     tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequence[_Wording]]
 ) -> dict[tuple[str, int], Usage]:
-    """Exchanges and intents of each organisation's wordings by its accounts, keyed by both."""
+    """Exchanges and intents of each organisation's wordings by its accounts, keyed by both.
+
+    What is refused shows no intent: nothing was taken, and whoever tests a safeguard is mostly refused.
+    """
     pairs = [(principal, word.template_id) for principal, words in own.items() for word in words]
     if not pairs:
         return {}
@@ -222,6 +276,7 @@ def _usages(
     accounts = {"account_id": [a for a, _ in people], "principal": [p for _, p in people]}
     rows = tables.templated.inner_join(engine.memory(pa.table(accounts)), "account_id")
     rows = rows.inner_join(engine.memory(pa.table(names)), ["principal", "template_id"])
+    rows = rows.mutate(intents=ibis.ifelse(is_refused(rows), 0, rows.intents))
     told = rows.group_by(["principal", "template_id"]).aggregate(exchanges=ibis._.count(), **intent_counts(rows))
     return {(row["principal"], row["template_id"]): _asked(row) for row in told.to_pyarrow().to_pylist()}
 
@@ -230,9 +285,9 @@ def _asked(row: Mapping[str, Any]) -> Usage:
     return Usage(exchanges=int(row["exchanges"]), intents=tuple(int(row[name]) for name in INTENTS))
 
 
-def _ask(usage: Usage | None) -> str | None:
-    """The intent products seldom show that is in most of the exchanges, if there is one."""
-    counts = {} if usage is None else seldom(usage)
+def _ask(usage: Usage | None, names: Collection[str]) -> str | None:
+    """The intent among these, and seldom shown by products, that is in most of the exchanges, if there is one."""
+    counts = {} if usage is None else {name: n for name, n in seldom(usage).items() if name in names}
     most = max(counts, key=lambda name: counts[name], default=None)
     return most if usage and most and counts[most] >= ASKING_SHARE * usage.exchanges else None
 
@@ -265,17 +320,30 @@ def _facts(tables: Tables, engine: Engine, sent: Sent, units: Sequence[_Unit]) -
 
 
 def _bearers(sent: Sent, unit: _Unit) -> list[str]:
-    """Accounts of the organisation with MIN_SENT exchanges of the wordings; alone, only those with MIN_ASKS asks."""
+    """Accounts of the organisation with MIN_SENT exchanges of the wordings that ask for enough different things."""
+    told = _asked_by(sent, unit).items()
+    return sorted(a for a, asks in told if asks.total() >= MIN_SENT and len(asks) >= unit.asks_each)
+
+
+def _asked_by(sent: Sent, unit: _Unit) -> dict[str, Counter[str | None]]:
+    """What each account of the organisation asks for with the unit's wordings, in how many exchanges."""
     asks = {word.template_id: word.ask for word in unit.wordings}
     rows = sent.rows.filter(pc.is_in(sent.rows["template_id"], pa.array(sorted(asks), pa.int64())))
-    counts: Counter[str] = Counter()
-    asked: dict[str, set[str | None]] = defaultdict(set)
+    asked: dict[str, Counter[str | None]] = defaultdict(Counter)
     for row in rows.to_pylist():
         if sent.principals.get(row["account_id"]) == unit.principal:
-            counts[row["account_id"]] += row["exchanges"]
-            asked[row["account_id"]].add(asks[row["template_id"]])
-    least = 0 if unit.campaigns else MIN_ASKS
-    return sorted(a for a, exchanges in counts.items() if exchanges >= MIN_SENT and len(asked[a]) >= least)
+            asked[row["account_id"]][asks[row["template_id"]]] += row["exchanges"]
+    return dict(asked)
+
+
+def _reached(sent: Sent, unit: _Unit, one: Facts, customers: int) -> tuple[Reached, ...]:
+    """By which rare techniques how many of the members ask for reasoning, most used first; empty without any."""
+    if not unit.rare:
+        return ()
+    asked_by = _asked_by(sent, unit)
+    used = Counter(ask for account in one.account_ids for ask in asked_by[account] if ask is not None)
+    ranked = sorted(used.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Reached(ask, accounts, unit.rare[ask], customers) for ask, accounts in ranked)
 
 
 def _evidence(number: int, unit: _Unit, members: int, total: int) -> list[dict[str, object]]:

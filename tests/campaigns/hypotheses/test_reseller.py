@@ -1,6 +1,6 @@
 """An approved partner carries everybody's traffic; a contract is no immunity."""
 
-from tests.campaigns.clues import NOT_PROVEN, PROVEN, TELLING, facts, members, unit
+from tests.campaigns.clues import NOT_PROVEN, PROVEN, REACHED, TELLING, facts, members, unit
 
 from stillwatch.campaigns.hypotheses.reseller import hypothesis
 
@@ -26,3 +26,11 @@ def test_reselling_does_not_explain_the_wordings_of_a_campaign_outside() -> None
     found = hypothesis(facts(members=PARTNERS, declared=relay.declared), NOT_PROVEN)
     assert not found.survives
     assert "campaign outside" in found.because
+
+
+def test_reselling_does_not_explain_reaching_for_reasoning_as_hardly_anybody_does() -> None:
+    alone, reaching = unit(outside=()), unit(outside=(), reached=(REACHED,))
+    assert hypothesis(facts(members=PARTNERS, declared=alone.declared), PROVEN).survives
+    found = hypothesis(facts(members=PARTNERS, declared=reaching.declared), PROVEN)
+    assert not found.survives
+    assert "reasoning" in found.because

@@ -1,7 +1,8 @@
 """An approved reseller or gateway that serves many customers of its own.
 
 Why:    a partner's accounts share contract, payment and addresses, and carry everybody's traffic.
-Misses: a partner that relays a harvest nobody else sends, thinly spread over ordinary traffic.
+Misses: a partner that relays a harvest nobody else sends and that asks for no reasoning, thinly spread over ordinary
+        traffic.
 Source: own; fraudulent proxy networks look the same but for the contract and the template-bearing share.
 """
 
@@ -25,6 +26,9 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
         return Finding(name, False, because, nearness=near)
     if sent_outside(facts):
         because = "reselling does not explain that these wordings are also those of a campaign outside"
+        return Finding(name, False, because, nearness=near)
+    if facts.declared is not None and facts.declared.reached:
+        because = "reselling does not explain asking for the model's reasoning as hardly any other customer does"
         return Finding(name, False, because, nearness=near)
     if telling(harvest):
         because = "reselling does not explain prompts this far from ordinary use"
