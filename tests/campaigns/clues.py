@@ -15,6 +15,7 @@ from stillwatch.campaigns.facts import Declared, Evidence, GroupLink, Reached, T
 from stillwatch.campaigns.ordinary import Ordinary, units_of
 from stillwatch.campaigns.ordinary import ordinary as learned_from
 from stillwatch.campaigns.tables import Tables
+from stillwatch.campaigns.volume import Volume
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
 from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS, REPLAYS, arrow_schema
@@ -70,6 +71,10 @@ PROVEN_BITS = 6.0  # of elicitation: as rare as one ordinary unit in 64
 def facts(**changes: Any) -> Facts:
     """The guilty cluster, with changes."""
     return replace(GUILTY, **changes)
+
+
+ORDINARY = Volume("not_proven", 1.0, 0.0, 1.1, "together they take 1.1 times what others do, which is not far more")
+MUCH = Volume("proven", 1e-9, 30.0, 5.0, "together they take 5.0 times what others do")
 
 
 def bearing(**changes: Any) -> Usage:

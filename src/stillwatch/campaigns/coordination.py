@@ -49,7 +49,7 @@ def coordination(facts: Facts) -> TestResult:
     """Test common control; proven needs MIN_GROUPS independent groups and MIN_PRINCIPALS principals."""
     tried = max(len(facts.links), 1)
     measures = tuple(_measure(link, tried) for link in facts.links)
-    telling = [link for link in facts.links if _tells(link, tried)]
+    telling = [link for link in facts.links if tells(link, tried)]
     bits = round(sum(m.bits or 0.0 for m, link in zip(measures, facts.links, strict=True) if link in telling), 6)
     p_values = sorted(min(link.p_value * tried, 1.0) for link in telling)
     p_value = p_values[MIN_GROUPS - 1] if len(p_values) >= MIN_GROUPS else 1.0
@@ -70,7 +70,7 @@ def ties_beyond_chance(facts: Facts) -> float:
     return sum(max(link.linked - link.expected, 0.0) for link in apart) / max(facts.principals, 1)
 
 
-def _tells(link: GroupLink, tried: int) -> bool:
+def tells(link: GroupLink, tried: int) -> bool:
     """Whether it ties more than chance would, by what no chance explains and for a good part of the members.
 
     Among thousands of members a hair's breadth passes any test: users of one public tool live where it is known, so

@@ -1,6 +1,6 @@
 """Who says openly that accounts belong together hides no link, and explains no harvest."""
 
-from tests.campaigns.clues import NOT_PROVEN, PROVEN, facts, members, unit
+from tests.campaigns.clues import MUCH, NOT_PROVEN, ORDINARY, PROVEN, facts, members, unit
 
 from stillwatch.campaigns.facts import Member
 from stillwatch.campaigns.hypotheses.declared_organisation import hypothesis
@@ -16,6 +16,13 @@ def test_a_name_does_not_explain_a_proven_harvest() -> None:
     found = hypothesis(NAMED, PROVEN)
     assert not found.survives
     assert found.nearness == 1.0
+
+
+def test_a_name_explains_a_harvest_of_no_more_than_customers_take_as_far_as_a_check() -> None:
+    found = hypothesis(facts(members=members(organization_id="o"), volume=ORDINARY), PROVEN)
+    assert found.survives
+    assert found.coordinated
+    assert not hypothesis(facts(members=members(organization_id="o"), volume=MUCH), PROVEN).survives
 
 
 def test_many_names_are_no_organisation() -> None:

@@ -2,6 +2,7 @@
 
 from tests.campaigns.clues import CONTENT, NETWORK, PROVEN, bearing, facts, intents, tie
 
+from stillwatch.campaigns.facts import GroupLink
 from stillwatch.campaigns.hypotheses.judge_user import hypothesis
 
 GRADES = bearing(intents=intents(rubric_grading=4800))
@@ -22,3 +23,11 @@ def test_graders_on_shared_cards_and_devices_are_not_independent() -> None:
     found = hypothesis(case, PROVEN)
     assert not found.survives
     assert "device or payment" in found.because
+
+
+def test_strangers_do_not_begin_together() -> None:
+    found = hypothesis(facts(bearing=GRADES, links=[CONTENT, NETWORK, tie("timing")]), PROVEN)
+    assert not found.survives
+    assert "the minutes at which they begin" in found.because
+    few = GroupLink("timing", 1, 0.5, 12, 1e-9)
+    assert hypothesis(facts(bearing=GRADES, links=[CONTENT, few]), PROVEN).survives

@@ -1,7 +1,7 @@
 """Firms that show themselves and use one prompt are several customers, not one hand."""
 
 import pytest
-from tests.campaigns.clues import CONTENT, NETWORK, NOT_PROVEN, NOT_TESTED, PROVEN, facts, tie
+from tests.campaigns.clues import CONTENT, MUCH, NETWORK, NOT_PROVEN, NOT_TESTED, ORDINARY, PROVEN, facts, tie
 
 from stillwatch.campaigns import Facts, TestResult
 from stillwatch.campaigns.facts import Owner
@@ -29,6 +29,15 @@ def test_a_firm_of_any_size_may_give_its_name_and_a_few_need_not() -> None:
     assert hypothesis(two(NAMED, Owner(MAX_ACCOUNTS, 0)), NOT_PROVEN).survives
 
 
+def test_of_a_harvest_that_takes_no_more_than_customers_do_names_deny_that_anybody_hides() -> None:
+    found = hypothesis(two(volume=ORDINARY), PROVEN)
+    assert found.survives
+    assert found.coordinated, "one hand may be behind them all the same"
+    assert found.because.startswith("50% of the accounts are of an owner who gives a name")
+    sharing = facts(links=[*CARDS, tie("registration")], owners=[NAMED, HIDDEN], volume=ORDINARY)
+    assert hypothesis(sharing, PROVEN).coordinated
+
+
 @pytest.mark.parametrize(
     ("case", "harvest"),
     [
@@ -40,6 +49,8 @@ def test_a_firm_of_any_size_may_give_its_name_and_a_few_need_not() -> None:
         (facts(links=[*CARDS, NETWORK], owners=[NAMED, HIDDEN]), NOT_PROVEN),
         (facts(links=[*CARDS, tie("crossing")], owners=[NAMED, HIDDEN]), NOT_PROVEN),
         (two(), PROVEN),
+        (two(volume=MUCH), PROVEN),
+        (two(Owner(5, 5), HIDDEN, volume=ORDINARY), PROVEN),
     ],
     ids=[
         "one firm",
@@ -49,7 +60,9 @@ def test_a_firm_of_any_size_may_give_its_name_and_a_few_need_not() -> None:
         "some give another name",
         "the same exits",
         "cards and exits across",
-        "a proven harvest",
+        "a proven harvest of who knows how much",
+        "a proven harvest of much",
+        "a proven harvest of many who give no name",
     ],
 )
 def test_others_are_one_hand(case: Facts, harvest: TestResult) -> None:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from tests.campaigns.clues import (
     CONTENT,
+    MUCH,
     NETWORK,
     NOT_PROVEN,
     NOT_TESTED,
+    ORDINARY,
     PROVEN,
     bearing,
     facts,
@@ -22,8 +24,6 @@ from stillwatch.campaigns.facts import Owner, Places
 from stillwatch.campaigns.hypotheses.workplace import NIGHT_SHARE, hypothesis
 from stillwatch.campaigns.volume import Volume
 
-ORDINARY = Volume("not_proven", 1.0, 0.0, 1.1, "together they take 1.1 times what others do, which is not far more")
-MUCH = Volume("proven", 1e-9, 30.0, 5.0, "together they take 5.0 times what others do")
 MARKS = intents(rubric_grading=2500, pairwise_judging=2000, task_generation=500, step_by_step=4000)
 
 

@@ -2,8 +2,9 @@
 
 Why:    two small firms that use one public prompt make a cluster: each one's card ties its own accounts, and the prompt
         ties all. Nothing but the prompt says that the firms have to do with one another.
-Misses: a campaign too small or too ordinary to be proven a harvest that lets the accounts of each card name one
-        organisation, and shares exits, sign-ups and hours no more than chance.
+Misses: a campaign that lets the accounts of each card name one organisation, and is too small or too ordinary to be
+        proven a harvest and shares exits, sign-ups and hours no more than chance; where a harvest is proven, and as far
+        as a check, one that takes no more than ordinary customers do.
 Source: own; hiding is what makes common control suspicious, and these hide nothing.
 """
 
@@ -14,12 +15,17 @@ from stillwatch.campaigns.hypotheses.small_team import MAX_ACCOUNTS
 from stillwatch.campaigns.owners import OWNED_GROUPS
 
 NEEDS = ("accounts.organization_id",)
+NAME = "several owners"
 OPEN_SHARE = 0.5  # of the members that must be of owners who give one
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
-    """Survives while no harvest is proven, for owners that give a name or are few, tied by wordings alone."""
-    name, owners = "several owners", facts.owners
+    """Survives for owners that give a name or are few, tied by wordings alone.
+
+    Of a proven harvest that takes not far more than ordinary customers do it denies that anybody hides, and not that
+    one hand may be behind it, whatever else they share.
+    """
+    name, owners = NAME, facts.owners
     in_sight = [owner for owner in owners if _gives_a_name(owner)]
     share = sum(owner.accounts for owner in in_sight) / max(len(facts.members), 1)
     near = nearness(share, OPEN_SHARE)
@@ -34,15 +40,25 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     if share < OPEN_SHARE:
         because = f"{share:.0%} of the accounts are of an owner who gives a name"
         return Finding(name, False, because, nearness=near)
+    if harvest.result == "proven":
+        return _of_a_harvest(facts, share)
     if between:
         because = f"owners that have nothing to do with one another do not share {' and '.join(between)}"
         return Finding(name, False, because, nearness=near)
-    if harvest.result == "proven":
-        return Finding(
-            name, False, "that owners show themselves does not explain the harvest that is proven", nearness=1.0
-        )
     because = f"{len(owners)} owners, in plain sight, send the same wordings, and nothing else ties them to one another"
     return Finding(name, True, because, nearness=1.0)
+
+
+def _of_a_harvest(facts: Facts, share: float) -> Finding:
+    """What the owners' names explain of a proven harvest: that nobody hides, if hardly more is taken than usual."""
+    if facts.volume.result != "not_proven":
+        because = "that owners show themselves does not explain the harvest that is proven"
+        return Finding(NAME, False, because, nearness=1.0)
+    because = (
+        f"{share:.0%} of the accounts are of an owner who gives a name and can be asked, and together they take not "
+        "far more than ordinary customers do"
+    )
+    return Finding(NAME, True, because, coordinated=True, nearness=1.0)
 
 
 def _gives_a_name(owner: Owner) -> bool:
