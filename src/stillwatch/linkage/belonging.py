@@ -1,6 +1,8 @@
 """Who belongs to which cluster: what a cluster owns, and what else ties an account to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ Flags = NDArray[np.bool_]
 REWORDING = "rewording"
 MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone is a sentence somebody else may use
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
+EASED = (0.6, 0.7, 0.8)  # the same in the first passes over cells just cut, so that stragglers find home
+EASED_AMONG = 0.04  # of all accounts, at most, that hold a wording for which less suffices: more is a public tool's
 CHEAP_LIFT = 32.0  # how many times commoner in a cluster than elsewhere an address must be to count beside a card
 MIN_MINE = 2  # other members that hold it
 PASSES = 6  # of settling; two or three are usual
@@ -30,22 +34,25 @@ class Ties:
     points: Ints
 
 
-def settled(by: Linkable, labels: Ints) -> tuple[Ints, Ints]:
-    """Admit and dismiss accounts until nothing changes; labels, and the cluster that owns each template."""
+def settled(by: Linkable, labels: Ints, eased: Sequence[float] = ()) -> tuple[Ints, Ints]:
+    """Admit and dismiss accounts until nothing changes; labels, and the cluster that owns each template.
+
+    `eased` are the shares that own a template in the first passes, in place of OWN_SHARE.
+    """
     own = np.full(len(by.of.values), -1, dtype=np.int64)
     wordings = ownable(by.of)
-    for _ in range(PASSES):
+    for share in (*eased, *repeat(OWN_SHARE, PASSES)):
         before, common = labels, commonest(by.of, labels)
         strict = _strict_ties(by, labels, common)
         ties = _with_timing(by, strict, labels)
         ties = ties[:, ties[2] != PARTNER]  # a lead and a wording are one fact
         apart = _strongest(by.of, ties).home
         dear = _strongest(by.of, ties[:, POINTS[ties[2]] > 1]).home
-        own = _owners(by.of, wordings, labels, common, apart)
+        own = _owners(by.of, wordings, labels, common, apart, share)
         loose = np.concatenate([strict, _loose_ties(by.of, wordings, labels, common)], axis=1)
         tied = _strongest(by.of, _with_timing(by, loose, labels))
         labels = np.where(by.eligible, _belonging(by.of, own, apart, dear, tied), -1)
-        if np.array_equal(labels, before):
+        if share == OWN_SHARE and np.array_equal(labels, before):
             break
     return labels, own
 
@@ -156,11 +163,12 @@ def _strongest(of: Holdings, triples: Ints) -> Ties:
     return Ties(*most(of.account_count, weighted[0], weighted[1]))
 
 
-def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints], tied: Ints) -> Ints:
+def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints], tied: Ints, share: float) -> Ints:
     """The cluster that owns each template, -1 for none; step 3 of the module summary."""
     home, inside = common
     holders = of.holder_counts
-    own = np.where(ownable & (inside >= OWN_SHARE * holders) & (inside >= MIN_ACCOUNTS), home, -1)
+    needed = np.where(holders <= EASED_AMONG * of.account_count, share, OWN_SHARE) * holders
+    own = np.where(ownable & (inside >= needed) & (inside >= MIN_ACCOUNTS), home, -1)
     values = np.flatnonzero(own >= 0)
     account, value = of.holders_of(values)
     place, at_home = np.repeat(np.arange(len(values)), holders[values]), labels[account] == own[value]
@@ -169,7 +177,7 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
         owned = np.bincount(account, minlength=of.account_count)
         otherwise = (owned[account] >= 2) | (tied[account] == labels[account])
         supported = np.bincount(place[otherwise], minlength=len(values))
-        lost = (own[values] >= 0) & ((supported < OWN_SHARE * holders[values]) | (supported < MIN_ACCOUNTS))
+        lost = (own[values] >= 0) & ((supported < needed[values]) | (supported < MIN_ACCOUNTS))
         if not lost.any():
             return own
         own[values[lost]] = -1

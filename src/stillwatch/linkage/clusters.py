@@ -15,7 +15,7 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Chung & Lu, 
     2. Cells merge when at least two independent groups, beside the templates, link them far beyond chance.
     3. A cluster owns a template when nearly all of its holders are members that belong for another reason as well.
        Members hold something their cluster owns, or are tied to it by two groups of which one costs something to
-       share, as cards and devices do.
+       share, as cards and devices do. At first less than nearly all suffices: whoever sends much else was cut off.
     4. What a cluster owns cuts it into new cells, and these merge again: whoever came along with a loose phrase but
        has no other tie to the rest leaves.
     5. What is still too small to be a cluster gives way. Accounts of one cell that share a card, device or telephone
@@ -32,7 +32,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.linkage.backing import backed
-from stillwatch.linkage.belonging import settled, tied_apart, tied_otherwise
+from stillwatch.linkage.belonging import EASED, settled, tied_apart, tied_otherwise
 from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
 from stillwatch.linkage.chains import with_chains
 from stillwatch.linkage.crossing import LOOSE, SMALL, WIDE, Crossed, crossed
@@ -228,7 +228,7 @@ def _swept(by: Linkable, cells: Ints) -> Ints:
     """Clusters grown from cells: merged, settled, cut and merged again; steps 2 to 5 of the module summary."""
     labels = cells
     for round_ in range(ROUNDS):
-        labels, own = settled(by, merged(by, labels))
+        labels, own = settled(by, merged(by, labels), EASED if round_ == 0 else ())
         if round_ + 1 < ROUNDS:
             labels = _recut(by, labels, own)
     labels = numbered(labels, least=SMALLEST)
