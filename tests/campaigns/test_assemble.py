@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.campaigns.clues import CONTENT, NETWORK, bearing, facts, members, ordinary
+from tests.campaigns.clues import CONTENT, MUCH, NETWORK, ORDINARY, bearing, facts, members, ordinary
 
 from stillwatch import schemas
 from stillwatch.campaigns import (
@@ -66,6 +66,13 @@ def test_what_proves_control_has_to_reach_a_good_part_of_those_charged(reached: 
     found = assembled(facts(links=[CONTENT, few]))[0]
     assert (found["coordination"]["result"], found["verdict"]) == ("proven", verdict)
     assert any("ties beside wordings for more of the accounts" in one for one in found["missing"]) == (reached == 3)
+
+
+def test_who_take_far_more_than_customers_do_are_charged_however_few_are_tied() -> None:
+    few = GroupLink("network", 3, 0.5, 12, 1e-9)
+    much, usual = (assembled(facts(links=[CONTENT, few], volume=volume))[0] for volume in (MUCH, ORDINARY))
+    assert (much["verdict"], usual["verdict"]) == ("distillation", "coordinated")
+    assert not any("ties beside wordings" in one for one in much["missing"])
 
 
 def test_ties_of_several_groups_add_up() -> None:

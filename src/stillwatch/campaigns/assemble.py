@@ -150,7 +150,7 @@ def _judged(cluster: Facts, harvested: TestResult) -> _Judged | None:
     if verdict == "coordinated" and harvested.result == "proven" and not _is_reached(cluster):
         missing.append(
             f"ties beside wordings for more of the accounts: there are {ties_beyond_chance(cluster):.2f} for each, and "
-            f"{REACHED_SHARE} are needed before all are charged with a harvest"
+            f"{REACHED_SHARE} are needed before all are charged with a harvest that takes no more than customers do"
         )
     return None if verdict is None else _Judged(verdict, common, harvested, explanations, missing)
 
@@ -169,8 +169,11 @@ def _verdict(cluster: Facts, common: TestResult, harvested: TestResult, explanat
 
 
 def _is_reached(cluster: Facts) -> bool:
-    """Whether what proves common control reaches enough of the members to charge all of them with a harvest."""
-    return ties_beyond_chance(cluster) >= REACHED_SHARE
+    """Whether all members can be charged with a harvest: what proves common control reaches enough, or most take much.
+
+    Who merely says the same as others takes what customers take, and no account counts for more than a cap.
+    """
+    return ties_beyond_chance(cluster) >= REACHED_SHARE or cluster.volume.result == "proven"
 
 
 def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) -> Campaign:
