@@ -24,10 +24,10 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     if facts.declared is not None:
         because = "that the accounts belong together is declared, doubted by nobody, and explains nothing they take"
         return Finding(name, False, because, nearness=near)
-    if harvest.result == "proven" and facts.volume.result == "not_proven":
-        because = f"{share:.0%} name one organisation, which can be asked, and take not far more than customers do"
-        return Finding(name, True, because, coordinated=True, nearness=near)
     if harvest.result == "proven":
+        if facts.volume.result == "not_proven":
+            because = f"{share:.0%} name one organisation, which can be asked, and take not far more than customers do"
+            return Finding(name, True, because, coordinated=True, nearness=near)
         because = f"{share:.0%} name one organisation, which does not explain the harvest that is proven"
         return Finding(name, False, because, nearness=near)
     because = f"{share:.0%} of the accounts name the same organisation; the link is declared, not hidden"

@@ -26,7 +26,9 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     counts = dict(zip(INTENTS, used.intents, strict=True)) if used.intents else {}
     grading = max((counts.get(intent, 0) for intent in GRADING), default=0) / max(used.exchanges, 1)
     near = nearness(grading, GRADING_SHARE)
-    others = shared_beyond_prompts(facts) + ["the minutes at which they begin"] * _in_step(facts)
+    others = shared_beyond_prompts(facts)
+    if _in_step(facts):
+        others = [*others, "the minutes at which they begin"]
     because = f"{grading:.0%} of the exchanges grade answers"
     if others:
         because += f"; but independent people do not share {' or '.join(others)}"

@@ -25,7 +25,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     Of a proven harvest that takes not far more than ordinary customers do it denies that anybody hides, and not that
     one hand may be behind it, whatever else they share.
     """
-    name, owners = NAME, facts.owners
+    owners = facts.owners
     in_sight = [owner for owner in owners if _gives_a_name(owner)]
     share = sum(owner.accounts for owner in in_sight) / max(len(facts.members), 1)
     near = nearness(share, OPEN_SHARE)
@@ -33,20 +33,20 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     hidden = max((owner.accounts for owner in owners if owner not in in_sight), default=0)
     if len(owners) < 2:
         because = "what cards, devices and names tie together is one owner's" if owners else "no owner is in sight"
-        return Finding(name, False, because, nearness=near)
+        return Finding(NAME, False, because, nearness=near)
     if hidden > MAX_ACCOUNTS:
         because = f"{hidden} accounts hang together by cards or devices and name no organisation in common"
-        return Finding(name, False, because, nearness=near)
+        return Finding(NAME, False, because, nearness=near)
     if share < OPEN_SHARE:
         because = f"{share:.0%} of the accounts are of an owner who gives a name"
-        return Finding(name, False, because, nearness=near)
+        return Finding(NAME, False, because, nearness=near)
     if harvest.result == "proven":
         return _of_a_harvest(facts, share)
     if between:
         because = f"owners that have nothing to do with one another do not share {' and '.join(between)}"
-        return Finding(name, False, because, nearness=near)
+        return Finding(NAME, False, because, nearness=near)
     because = f"{len(owners)} owners, in plain sight, send the same wordings, and nothing else ties them to one another"
-    return Finding(name, True, because, nearness=1.0)
+    return Finding(NAME, True, because, nearness=1.0)
 
 
 def _of_a_harvest(facts: Facts, share: float) -> Finding:
