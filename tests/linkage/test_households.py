@@ -63,3 +63,35 @@ def test_the_p_value_is_the_share_of_draws_of_households_with_as_many_couples(of
 def test_nobody_who_shares_is_no_household(of: Holdings) -> None:
     assert Households(of).p_value(GROUPS.index("payment"), 1, INSIDE) == 1.0
     assert Households(of).p_value(GROUPS.index("payment"), 0, INSIDE) == 1.0
+
+
+WORDING = "public"
+
+
+def followed(sayers_elsewhere: int) -> Rows:
+    """Five couples in the cluster, one of each holds a wording, as so many outside do; a few couples elsewhere."""
+    said = [(account(i), "template", WORDING) for i in [*range(0, 10, 2), *range(1000, 1000 + sayers_elsewhere)]]
+    return couples(5, 0) + couples(5, 0, "device") + couples(20, 100) + couples(20, 100, "device") + said
+
+
+def test_couples_of_whom_one_holds_what_many_singles_hold_tie_nothing() -> None:
+    """The wording takes one of each into the cluster and the other follows; singles have nothing to follow."""
+    assert "payment" in tied(followed(sayers_elsewhere=0))
+    assert not {"payment", "device"} & tied(followed(sayers_elsewhere=200)).keys()
+
+
+def test_what_a_crowd_shares_is_asked_of_no_wording() -> None:
+    card = [(account(i), "payment", "card") for i in range(MOST + 1)]
+    assert "payment" in tied(card + followed(sayers_elsewhere=200))
+
+
+def test_among_the_holders_of_a_wording_the_least_p_value_counts_corrected_for_all(of: Holdings) -> None:
+    said = [(account(i), "template", f"said-{n}") for n, last in enumerate((8, 2000)) for i in range(last)]
+    of = found_in(couples(200, 100) + couples(4, 0) + said, ACCOUNTS)[0]
+    households, payment = Households(of), GROUPS.index("payment")
+    wordings = np.array([of.values.index(f"said-{n}") for n in range(2)])
+    mates = np.concatenate([of.held[of.edges_of(np.arange(8))]])
+    alone = households.p_value(payment, 8, 8)
+    assert households.p_value_among_sayers(payment, mates, wordings) == pytest.approx(2 * alone)
+    assert households.p_value_among_sayers(payment, mates, wordings[1:]) > 0.99
+    assert households.p_value_among_sayers(payment, mates[:0], wordings) == 1.0

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.growing import JOINING
-from stillwatch.linkage.holdings import GROUPS, KIND_NAMES, PARTNER, Floats, Holdings, Ints
+from stillwatch.linkage.holdings import CONTENT, GROUPS, KIND_NAMES, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import any_of, holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
@@ -158,9 +158,9 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
     A value ties a cluster when more of its members hold it than a random set of as many accounts would: the
     hypergeometric tail, times the number of values of the group tried that could tell at all. `linked` counts members
     that hold such a value; `expected` how many of all their holders chance would put in the cluster. What only a
-    household shares counts where more of the cluster's households share something than of all households. Timing ties
-    members that start sessions with the others; crossing stands for what joins the cells of a cluster that it found,
-    and these groups do not speak once more.
+    household shares counts where more of the cluster's households share something than of all households, and of those
+    that hold one of its wordings. Timing ties members that start sessions with the others; crossing stands for what
+    joins the cells of a cluster that it found, and these groups do not speak once more.
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
     totals, linked_by, households = of.holder_counts, _edges_by_cluster(of, found), Households(of)
@@ -171,6 +171,7 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         values, within = held_by.indices[own], held_by.data[own]
         p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
         least = hypergeometric(np.minimum(totals[values], stands), of.account_count, totals[values], stands)
+        said = values[(of.group[values] == CONTENT) & (within >= MIN_INSIDE)]
         for group, name in enumerate(GROUPS):
             if group == PARTNER or (group in JOINING and cluster in found.crossed):
                 continue
@@ -179,6 +180,9 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
             telling = tried & (corrected <= TELLING_P_VALUE)
             theirs = telling & households.is_theirs[values]
             chance = households.p_value(group, holders_of(accounts, held, values[theirs]), stands)
+            if len(said) and chance <= TELLING_P_VALUE:
+                sharing = np.isin(accounts, accounts[np.isin(held, values[theirs])])
+                chance = max(chance, households.p_value_among_sayers(group, held[sharing], said))
             if chance > TELLING_P_VALUE:
                 telling &= ~theirs
             if telling.any():

@@ -8,14 +8,16 @@ Misses: operators who give each card to four accounts at most, in clusters so sm
 Source: own; the unit that is drawn is the household and not the account, as in cluster sampling (Kish, "Survey
         Sampling", 1965, ch. 5).
 
-So what so few share ties a cluster only when more of its households share something than of households anywhere.
+So what so few share ties a cluster only when more of its households share something than of households anywhere, and
+than of those that hold one of its wordings. Who holds it and lives alone has nobody to follow, and is no member: the
+cluster is full of couples, though they are no commoner among the wording's holders than anywhere.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from stillwatch.linkage.holdings import CONTENT, GROUPS, Holdings, Ints
+from stillwatch.linkage.holdings import CONTENT, GROUPS, Floats, Holdings, Ints
 
 MOST = 4  # accounts that hold a value for it to be a household's; five independent principals are none any more
 
@@ -28,7 +30,7 @@ class Households:
     def __init__(self, of: Holdings) -> None:
         """Count them once for all clusters."""
         self.is_theirs: Flags = (of.holder_counts <= MOST) & (of.group != CONTENT)
-        self._share = np.zeros(len(GROUPS))
+        self._totals, self._share = of.holder_counts, np.zeros(len(GROUPS))
         theirs = self.is_theirs[of.held]
         for group in range(len(GROUPS)):
             holders = len(np.unique(of.accounts[theirs & (of.group[of.held] == group)]))
@@ -38,8 +40,21 @@ class Households:
         """Chance that of `accounts` drawn by household so many or more share something of the group with a mate."""
         if holders < 2:
             return 1.0
+        return float(self._chance(group, np.array([holders]), np.array([accounts]))[0])
+
+    def p_value_among_sayers(self, group: int, mates: Ints, wordings: Ints) -> float:
+        """The same among all who hold a wording: the least of some wordings, corrected for how many there are.
+
+        `mates` are the values that members with a mate hold, each as often as it is held.
+        """
+        said, holders = np.unique(mates[np.isin(mates, wordings)], return_counts=True)
+        chances = self._chance(group, holders, self._totals[said])
+        return float(min(chances.min(initial=1.0) * len(wordings), 1.0))
+
+    def _chance(self, group: int, holders: Ints, accounts: Ints) -> Floats:
+        """Of so many or more households, of which `holders` are members, all taken for couples: as `holders`."""
         households = -(-holders // 2)
-        return float(binom.sf(households - 1, accounts - holders + households, self._share[group]))
+        return np.asarray(binom.sf(households - 1, accounts - holders + households, self._share[group]))
 
 
 def _share(holders: int, accounts: int) -> float:
