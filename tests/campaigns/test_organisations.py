@@ -276,14 +276,15 @@ def test_units_do_not_depend_on_the_order_of_rows(engine: EmbeddedEngine) -> Non
 
 
 def verdict(harvest: str, explanations: list[Finding] | None = None, **changes: Any) -> str | None:
-    given = {"own_p_value": 0.01, "outside": {"distillation"}} | {
-        key: changes.pop(key) for key in ("own_p_value", "outside") if key in changes
-    }
+    given = {"own_p_value": 0.01, "is_own": True, "outside": {"distillation"}}
+    given |= {key: changes.pop(key) for key in given if key in changes}
     return declared_verdict(replace(DECLARED, **changes), outcome(harvest), explanations or [], **given)
 
 
 def test_the_same_wordings_as_a_proven_harvest_are_one_when_they_are_far_out_here_too() -> None:
-    assert verdict("not_proven") == "distillation"
+    assert verdict("proven") == "distillation"
+    assert verdict("not_proven", is_own=False) == "coordinated", "far out, and no harvest by itself"
+    assert verdict("proven", is_own=False) == "coordinated", "a harvest together with the campaign only"
     assert verdict("proven", own_p_value=0.2) == "coordinated"
     assert verdict("not_proven", own_p_value=0.2) is None
 
@@ -297,22 +298,22 @@ def test_an_organisation_alone_is_never_accused_of_distillation() -> None:
     alone = {"outside": set(), "peers": MIN_PEERS}
     assert verdict("proven", own_p_value=0.001, **alone) is not None
     declared = replace(DECLARED, outside=(), peers=MIN_PEERS)
-    assert declared_verdict(declared, TELLING, [], own_p_value=0.001, outside=set()) == "coordinated"
+    assert declared_verdict(declared, TELLING, [], own_p_value=0.001, is_own=True, outside=set()) == "coordinated"
     few = replace(declared, peers=MIN_PEERS - 1)
-    assert declared_verdict(few, TELLING, [], own_p_value=0.001, outside=set()) == "insufficient_data"
+    assert declared_verdict(few, TELLING, [], own_p_value=0.001, is_own=True, outside=set()) == "insufficient_data"
     ordinary_among_peers = replace(declared, peers_as_far=2)
-    assert declared_verdict(ordinary_among_peers, TELLING, [], own_p_value=0.001, outside=set()) is None
+    assert declared_verdict(ordinary_among_peers, TELLING, [], own_p_value=0.001, is_own=True, outside=set()) is None
 
 
 def test_reaching_as_hardly_anybody_does_is_coordinated_at_most_and_needs_no_other_organisation() -> None:
     reaching = {"outside": (), "reached": (REACHED,), "peers": 0}
     declared = replace(DECLARED, **reaching)
-    assert declared_verdict(declared, TELLING, [], own_p_value=1e-9, outside=set()) == "coordinated"
+    assert declared_verdict(declared, TELLING, [], own_p_value=1e-9, is_own=True, outside=set()) == "coordinated"
     as_far = replace(declared, peers=20, peers_as_far=20)
-    assert declared_verdict(as_far, TELLING, [], own_p_value=1e-9, outside=set()) == "coordinated"
-    assert declared_verdict(declared, outcome("not_proven"), [], own_p_value=1e-9, outside=set()) is None
+    assert declared_verdict(as_far, TELLING, [], own_p_value=1e-9, is_own=True, outside=set()) == "coordinated"
+    assert declared_verdict(declared, outcome("not_proven"), [], own_p_value=1e-9, is_own=True, outside=set()) is None
     holds = [Finding("analyst verdict", True, "so")]
-    assert declared_verdict(declared, TELLING, holds, own_p_value=1e-9, outside=set()) == "explained"
+    assert declared_verdict(declared, TELLING, holds, own_p_value=1e-9, is_own=True, outside=set()) == "explained"
 
 
 def test_an_innocent_explanation_that_holds_ends_the_accusation() -> None:
@@ -350,7 +351,10 @@ def test_a_campaign_of_an_organisation_that_reaches_says_how_and_how_many_others
 
 
 def test_what_is_far_out_in_one_organisation_of_many_asked_about_may_be_chance() -> None:
-    """The same part of one is called a harvest when it alone shares wordings with the campaign, and not among ten."""
+    """Who alone shares wordings with the campaign is `coordinated`, and among ten nobody is.
+
+    Customers who happen to use two of its wordings are far out by what they do all day; by itself that is no harvest.
+    """
     outside = facts(members=[Member(f"x{n}") for n in range(12)])
     asks = intents(step_by_step=20)
     taken = Usage(100, 90, 8, 1, 0, 90_000, 100, asks, {"general": 67, "reasoning": 33})
@@ -358,7 +362,7 @@ def test_what_is_far_out_in_one_organisation_of_many_asked_about_may_be_chance()
     p_value = harvest(inside, REFERENCE).p_value
     assert p_value is not None
     assert SAME_HARVEST_P_VALUE / 10 < p_value <= SAME_HARVEST_P_VALUE
-    assert [one["verdict"] for one in campaigns_of([inside], outside) if one["declared"]] == ["distillation"]
+    assert [one["verdict"] for one in campaigns_of([inside], outside) if one["declared"]] == ["coordinated"]
     assert not any(one["declared"] for one in campaigns_of([inside] * 10, outside))
 
 

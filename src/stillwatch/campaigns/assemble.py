@@ -126,8 +126,10 @@ def _judged_unit(
     harvested = own if own.result == "proven" or not declared.outside else _pooled(unit, declared, ordinary)
     explanations = findings(unit, harvested)
     outside = {verdicts[ids] for ids in declared.outside if ids in verdicts}
-    own_p_value = 1.0 if own.p_value is None else min(own.p_value * asked, 1.0)
-    verdict = declared_verdict(declared, harvested, explanations, own_p_value=own_p_value, outside=outside)
+    own_p_value, is_own = 1.0 if own.p_value is None else min(own.p_value * asked, 1.0), own.result == "proven"
+    verdict = declared_verdict(
+        declared, harvested, explanations, own_p_value=own_p_value, is_own=is_own, outside=outside
+    )
     missing = [missing_for(declared)] if verdict == "insufficient_data" else []
     common = declared_control(declared, len(unit.members))
     return None if verdict is None else _Judged(verdict, common, harvested, explanations, missing)

@@ -143,19 +143,20 @@ def declared_verdict(
     explanations: Sequence[Finding],
     *,
     own_p_value: float,
+    is_own: bool,
     outside: Collection[str],
 ) -> str | None:
     """The verdict on a harvest through an organisation's accounts, or None when there is nothing to say.
 
-    `distillation` needs a campaign outside that is called so itself, and that what runs through the organisation is far
-    out by itself as well: `own_p_value`, corrected for the organisations asked about. `outside` are the verdicts on the
-    campaigns with the same wordings.
+    `distillation` needs a campaign outside that is called so itself, and that what runs through the organisation is a
+    proven harvest by itself as well (`is_own`); if merely far out it is `coordinated` (`own_p_value`, corrected
+    for the organisations asked about). `outside` are the verdicts on the campaigns with the same wordings.
     """
     if any(finding.survives and not finding.coordinated for finding in explanations):
         return "explained" if harvested.result == "proven" else None
     if declared.outside:
         if own_p_value <= SAME_HARVEST_P_VALUE and "distillation" in outside:
-            return "distillation"
+            return "distillation" if is_own else "coordinated"
         return "coordinated" if harvested.result == "proven" else None
     if harvested.result != "proven":
         return None

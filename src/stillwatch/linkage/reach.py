@@ -38,7 +38,7 @@ from stillwatch.linkage.merging import TIMING, Flags, Linkable
 from stillwatch.membership import MIN_ACCOUNTS, WORDINGS
 from stillwatch.records import TEMPLATE_KINDS
 
-KEPT_CLEAN = 0.1  # of a hand's accounts that may share nothing but wordings on purpose, one in ten
+KEPT_CLEAN = 0.15  # of a hand's accounts that may share nothing but wordings on purpose
 MISSED_P_VALUE = 0.05  # a group misses at most so many, but for one chance in twenty
 NOTHING_TOLD = 0.9  # share of a hand's accounts that may be missed, beyond which the groups tell next to nothing
 STRANGE_P_VALUE = 0.01  # of so many holders of a wording missed, corrected for the wordings of the cluster

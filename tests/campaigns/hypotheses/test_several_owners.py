@@ -1,7 +1,20 @@
 """Firms that show themselves and use one prompt are several customers, not one hand."""
 
+from dataclasses import replace
+
 import pytest
-from tests.campaigns.clues import CONTENT, MUCH, NETWORK, NOT_PROVEN, NOT_TESTED, ORDINARY, PROVEN, facts, tie
+from tests.campaigns.clues import (
+    CONTENT,
+    MUCH,
+    NETWORK,
+    NOT_PROVEN,
+    NOT_TESTED,
+    ORDINARY,
+    PROVEN,
+    facts,
+    members,
+    tie,
+)
 
 from stillwatch.campaigns import Facts, TestResult
 from stillwatch.campaigns.facts import Owner
@@ -33,9 +46,29 @@ def test_of_a_harvest_that_takes_no_more_than_customers_do_names_deny_that_anybo
     found = hypothesis(two(volume=ORDINARY), PROVEN)
     assert found.survives
     assert found.coordinated, "one hand may be behind them all the same"
-    assert found.because.startswith("50% of the accounts are of an owner who gives a name")
+    assert found.because.startswith("50% of the accounts are of owners who give a name")
     sharing = facts(links=[*CARDS, tie("registration")], owners=[NAMED, HIDDEN], volume=ORDINARY)
     assert hypothesis(sharing, PROVEN).coordinated
+
+
+def naming(*organisations: str | None, **changes: object) -> Facts:
+    """All of one shop's cards, so that no owner gives a name; each member names one of the organisations or none."""
+    named = [replace(one, organization_id=name) for one, name in zip(members(), organisations, strict=True)]
+    return facts(links=CARDS, owners=[Owner(12, 3)], members=named, **{"volume": ORDINARY, **changes})
+
+
+SIX_NAME_TWO = ("north", "north", "north", "south", "south", "south", *[None] * 6)
+
+
+def test_names_deny_that_anybody_hides_though_all_buy_in_one_shop() -> None:
+    found = hypothesis(naming(*SIX_NAME_TWO), PROVEN)
+    assert found.survives
+    assert found.coordinated
+    assert found.because.startswith("50% of the accounts are of owners who give a name")
+    assert not hypothesis(naming(*SIX_NAME_TWO), NOT_PROVEN).survives, "one shop is one owner where nothing is charged"
+    assert not hypothesis(naming(*SIX_NAME_TWO, volume=MUCH), PROVEN).survives
+    five = ("north", "north", "north", "south", "south", "alone", *[None] * 6)
+    assert not hypothesis(naming(*five), PROVEN).survives, "a name that nobody shares can be anybody's invention"
 
 
 @pytest.mark.parametrize(

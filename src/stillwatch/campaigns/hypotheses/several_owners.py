@@ -8,6 +8,8 @@ Misses: a campaign that lets the accounts of each card name one organisation, an
 Source: own; hiding is what makes common control suspicious, and these hide nothing.
 """
 
+from collections import Counter
+
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Owner
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, Finding, linked_beyond_content, nearness
@@ -23,7 +25,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     """Survives for owners that give a name or are few, tied by wordings alone.
 
     Of a proven harvest that takes not far more than ordinary customers do it denies that anybody hides, and not that
-    one hand may be behind it, whatever else they share.
+    one hand may be behind it, whatever they share: people of several organisations buy their cards in one shop.
     """
     owners = facts.owners
     in_sight = [owner for owner in owners if _gives_a_name(owner)]
@@ -31,6 +33,9 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     near = nearness(share, OPEN_SHARE)
     between = [group for group in linked_beyond_content(facts) if group not in OWNED_GROUPS]
     hidden = max((owner.accounts for owner in owners if owner not in in_sight), default=0)
+    named = _named_share(facts)
+    if harvest.result == "proven" and named >= OPEN_SHARE:
+        return _of_a_harvest(facts, named)
     if len(owners) < 2:
         because = "what cards, devices and names tie together is one owner's" if owners else "no owner is in sight"
         return Finding(NAME, False, because, nearness=near)
@@ -49,13 +54,19 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     return Finding(NAME, True, because, nearness=1.0)
 
 
+def _named_share(facts: Facts) -> float:
+    """Share of the members that name an organisation which another one names."""
+    names = Counter(member.organization_id for member in facts.members if member.organization_id)
+    return sum(often for often in names.values() if often > 1) / max(len(facts.members), 1)
+
+
 def _of_a_harvest(facts: Facts, share: float) -> Finding:
     """What the owners' names explain of a proven harvest: that nobody hides, if hardly more is taken than usual."""
     if facts.volume.result != "not_proven":
         because = "that owners show themselves does not explain the harvest that is proven"
         return Finding(NAME, False, because, nearness=1.0)
     because = (
-        f"{share:.0%} of the accounts are of an owner who gives a name and can be asked, and together they take not "
+        f"{share:.0%} of the accounts are of owners who give a name and can be asked, and together they take not "
         "far more than ordinary customers do"
     )
     return Finding(NAME, True, because, coordinated=True, nearness=1.0)
