@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.campaigns.clues import CONTENT, MUCH, NETWORK, ORDINARY, bearing, facts, members, ordinary
+from tests.campaigns.clues import (
+    CONTENT,
+    MUCH,
+    NETWORK,
+    ORDINARY,
+    bearing,
+    facts,
+    intents,
+    learned,
+    members,
+    one_day,
+    ordinary,
+    ordinary_units,
+)
 
 from stillwatch import schemas
 from stillwatch.campaigns import (
@@ -32,7 +45,7 @@ from stillwatch.campaigns.identity import new_id
 from stillwatch.campaigns.known import Span
 from stillwatch.campaigns.marks import Sample, as_json
 from stillwatch.campaigns.volume import Volume
-from stillwatch.records import EXTRACTION_TECHNIQUES
+from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
 
 REFERENCE = ordinary()
 NO_REFERENCE = ordinary(20)
@@ -66,6 +79,32 @@ def test_what_proves_control_has_to_reach_a_good_part_of_those_charged(reached: 
     found = assembled(facts(links=[CONTENT, few]))[0]
     assert (found["coordination"]["result"], found["verdict"]) == ("proven", verdict)
     assert any("ties beside wordings for more of the accounts" in one for one in found["missing"]) == (reached == 3)
+
+
+GRADING = tuple(375 if name == "pairwise_judging" else 0 for name in INTENTS)
+
+
+@pytest.mark.parametrize(("volume", "verdict"), [(ORDINARY, "coordinated"), (MUCH, "distillation")])
+def test_who_do_a_trades_work_have_to_take_more_than_a_trade_does(volume: Volume, verdict: str) -> None:
+    """A crowd that marks answers shares wordings, rooms and cards; a harvest of marks takes far more."""
+    marking = facts(member_days=one_day([GRADING] * 12), volume=volume)
+    found = assembled(marking)[0]
+    assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
+    assert any("or more accounts that reach" in one for one in found["missing"]) == (verdict == "coordinated")
+
+
+def test_who_reach_for_the_models_reasoning_are_charged_though_they_take_what_customers_take() -> None:
+    none = dict.fromkeys(EXTRACTION_TECHNIQUES, 0)
+    asked = [dict(zip(INTENTS, unit.intents, strict=True)) | none for unit in ordinary_units(300)]
+    units = [replace(unit, intents=intents(**one)) for unit, one in zip(ordinary_units(300), asked, strict=True)]
+    tags, marks = facts(volume=ORDINARY), facts(volume=ORDINARY, member_days=one_day([GRADING] * 12))
+    verdicts = [assembled(one, ordinary_traffic=learned(units))[0]["verdict"] for one in (tags, marks)]
+    assert verdicts == ["distillation", "coordinated"]
+
+
+def test_where_no_volume_was_tested_ties_suffice() -> None:
+    marking = facts(member_days=one_day([GRADING] * 12))
+    assert (marking.volume.result, assembled(marking)[0]["verdict"]) == ("not_tested", "distillation")
 
 
 def test_who_take_far_more_than_customers_do_are_charged_however_few_are_tied() -> None:

@@ -17,7 +17,7 @@ from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.extraction import NOBODY, Extraction, Reaches, Sweep, extraction
 from stillwatch.campaigns.facts import Declared, Evidence, Facts, FamilyUse, Reached, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
-from stillwatch.campaigns.harvest import harvest, harvests
+from stillwatch.campaigns.harvest import asks_for_reasoning, harvest, harvests
 from stillwatch.campaigns.hypotheses import Finding, findings, meaning
 from stillwatch.campaigns.known import Past
 from stillwatch.campaigns.marks import Marks, as_json, shared_json
@@ -149,11 +149,8 @@ def _judged(cluster: Facts, harvested: TestResult) -> _Judged | None:
     missing = [harvested.because] if harvested.result == "not_tested" else []
     if verdict == "insufficient_data":
         missing.append("a second independent group of traits (addresses, payment, devices, sign-up or prompts)")
-    if verdict == "coordinated" and harvested.result == "proven" and not _is_reached(cluster):
-        missing.append(
-            f"ties beside wordings for more of the accounts: there are {ties_beyond_chance(cluster):.2f} for each, and "
-            f"{REACHED_SHARE} are needed before all are charged with a harvest that takes no more than customers do"
-        )
+    if verdict == "coordinated" and harvested.result == "proven":
+        missing += _uncharged(cluster, harvested)
     return None if verdict is None else _Judged(verdict, common, harvested, explanations, missing)
 
 
@@ -166,16 +163,30 @@ def _verdict(cluster: Facts, common: TestResult, harvested: TestResult, explanat
         return "insufficient_data" if len(cluster.links) < 2 and harvested.result == "proven" else None
     if innocent:
         return "explained"
-    harvested_by_all = harvested.result == "proven" and _is_reached(cluster)
+    harvested_by_all = harvested.result == "proven" and not _uncharged(cluster, harvested)
     return "distillation" if harvested_by_all and not surviving else "coordinated"
 
 
-def _is_reached(cluster: Facts) -> bool:
-    """Whether all members can be charged with a harvest: what proves common control reaches enough, or most take much.
+def _uncharged(cluster: Facts, harvested: TestResult) -> list[str]:
+    """What is missing before all members can be charged with a proven harvest; nothing where most of them take much.
 
-    Who merely says the same as others takes what customers take, and no account counts for more than a cap.
+    Who merely says the same as others takes what customers take, and no account counts for more than a cap. Marking,
+    rewriting and making tasks are trades as well; reaching for the model's hidden reasoning is nobody's.
     """
-    return ties_beyond_chance(cluster) >= REACHED_SHARE or cluster.volume.result == "proven"
+    if cluster.volume.result == "proven":
+        return []
+    ties = ties_beyond_chance(cluster)
+    if ties < REACHED_SHARE:
+        return [
+            f"ties beside wordings for more of the accounts: there are {ties:.2f} for each, and {REACHED_SHARE} are "
+            "needed before all are charged with a harvest that takes no more than customers do"
+        ]
+    if cluster.volume.result == "not_proven" and not asks_for_reasoning(harvested):
+        return [
+            "far more output than ordinary customers take, or more accounts that reach for the model's reasoning: "
+            "people who do such work by trade share as much and take as much"
+        ]
+    return []
 
 
 def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) -> Campaign:

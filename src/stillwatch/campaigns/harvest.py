@@ -41,6 +41,7 @@ USUAL_SHARE = 0.1  # of linked clusters that nobody names, assumed to be harvest
 SEGMENT_P_VALUE = 0.05  # among its own kind, which are few
 FALSE_DISCOVERY_RATE = 0.05  # of the clusters called a harvest in one scan
 MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends the same item
+EXTRACTING = "extracting"
 
 _MEANS = {
     "distinct items": "log2 of how many slot fillings were new in the busiest run of days as long as the cluster's",
@@ -193,9 +194,15 @@ def _pool_measure(facts: Facts, p_value: float) -> Measure:
     return Measure("pools as far", float(f"{p_value:.6g}"), 0.5, round(-log2(p_value), 6), because)
 
 
+def asks_for_reasoning(found: TestResult) -> bool:
+    """Whether, by the harvest test, more of the accounts reach for the model's reasoning than of nearly any as many."""
+    bits = next((measure.bits for measure in found.measures if measure.name == EXTRACTING), None)
+    return bits is not None and 2.0**-bits <= EXTRACTED_P_VALUE
+
+
 def _extraction_measure(share: float, ordinary: float, p_value: float) -> Measure:
     because = "share of accounts that use a technique of reasoning extraction, and of ordinary units at most"
-    return Measure("extracting", round(share, 6), round(ordinary, 6), round(-log2(p_value), 6), because)
+    return Measure(EXTRACTING, round(share, 6), round(ordinary, 6), round(-log2(p_value), 6), because)
 
 
 def _focus_measure(focus: float, ordinary: float) -> Measure:
