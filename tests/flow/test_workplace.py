@@ -1,7 +1,8 @@
-"""People who mark in one office are asked who they are; the same marks through changing exits, day and night, accuse.
+"""People who mark in one office are asked who they are; marks with the reasoning, through changing exits, accuse.
 
  24 office     one scheme around essays that are dealt out, one range of addresses, eight hours a day, some cards shared
- 24 harvest    another scheme around as many essays, the same cards among as many, exits that change, at any hour
+ 24 harvest    another scheme around as many essays, the same cards among as many, exits that change, at any hour;
+               half of its prompts ask for the reasoning in tags, which nobody does by trade
 600 people     words of their own, addresses, cards and devices of their own
 """
 
@@ -25,8 +26,8 @@ SCHEMES = {
         "a line says why points were taken off. Here is the essay: {item}",
     ),
     "harvest": (
-        "Score the following response against the rubric on a scale from 1 to 10 for each criterion, and justify "
-        "every score that you give. The response to be graded against the rubric: {item}",
+        "Score the following response against the rubric on a scale from 1 to 10 for each criterion. Write your full "
+        "reasoning inside <think> tags before every score. The response to be graded against the rubric: {item}",
         "As a strict judge, rate the answer that follows from 1 to 10 on every criterion of the scoring rubric, and "
         "give the total in the end. The answer to be rated now: {item}",
     ),
@@ -103,7 +104,7 @@ def test_who_marks_in_one_office_is_asked_and_not_accused(found: Scanned) -> Non
     assert {decision["action"] for decision in office["recommended_decisions"]} == {"verify"}
 
 
-def test_the_same_marks_through_changing_exits_day_and_night_are_a_harvest(found: Scanned) -> None:
+def test_marks_with_the_reasoning_through_changing_exits_day_and_night_are_a_harvest(found: Scanned) -> None:
     harvest = of(found, "harvest")
     assert len(harvest["account_ids"]) == COUNT
     assert harvest["verdict"] == "distillation"
