@@ -18,7 +18,7 @@ from stillwatch.campaigns.tables import Tables
 from stillwatch.campaigns.volume import Volume
 from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
-from stillwatch.records import ACCOUNTS, EXCHANGES, INTENTS, REPLAYS, arrow_schema
+from stillwatch.records import ACCOUNTS, EXCHANGES, EXTRACTION_TECHNIQUES, INTENTS, REPLAYS, arrow_schema
 
 CONTENT = GroupLink("content", 12, 0.5, 12, 1e-12)
 NETWORK = GroupLink("network", 10, 0.5, 12, 1e-9)
@@ -137,6 +137,15 @@ def ordinary_units(count: int, seed: int = 0, segment: tuple[str | None, ...] = 
             )
         )
     return units
+
+
+def customers(extracting: int, of: int = 300) -> list[Usage]:
+    """Customers who ask for much, so many of whom reach for the model's reasoning, in one exchange."""
+    units = ordinary_units(of)
+    asked = [dict(zip(INTENTS, unit.intents, strict=True)) | dict.fromkeys(EXTRACTION_TECHNIQUES, 0) for unit in units]
+    for one in asked[:extracting]:
+        one["forced_trace_tags"] = 1
+    return [replace(unit, intents=intents(**one)) for unit, one in zip(units, asked, strict=True)]
 
 
 def learned(units: Sequence[Usage], days: Days = NO_DAYS) -> Ordinary:

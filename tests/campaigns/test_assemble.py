@@ -13,13 +13,12 @@ from tests.campaigns.clues import (
     NETWORK,
     ORDINARY,
     bearing,
+    customers,
     facts,
-    intents,
     learned,
     members,
     one_day,
     ordinary,
-    ordinary_units,
 )
 
 from stillwatch import schemas
@@ -94,11 +93,8 @@ def test_who_do_a_trades_work_have_to_take_more_than_a_trade_does(volume: Volume
 
 
 def test_who_reach_for_the_models_reasoning_are_charged_though_they_take_what_customers_take() -> None:
-    none = dict.fromkeys(EXTRACTION_TECHNIQUES, 0)
-    asked = [dict(zip(INTENTS, unit.intents, strict=True)) | none for unit in ordinary_units(300)]
-    units = [replace(unit, intents=intents(**one)) for unit, one in zip(ordinary_units(300), asked, strict=True)]
     tags, marks = facts(volume=ORDINARY), facts(volume=ORDINARY, member_days=one_day([GRADING] * 12))
-    verdicts = [assembled(one, ordinary_traffic=learned(units))[0]["verdict"] for one in (tags, marks)]
+    verdicts = [assembled(one, ordinary_traffic=learned(customers(0)))[0]["verdict"] for one in (tags, marks)]
     assert verdicts == ["distillation", "coordinated"]
 
 

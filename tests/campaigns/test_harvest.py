@@ -5,7 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from tests.campaigns.clues import bearing, facts, intents, learned, members, one_day, ordinary, ordinary_units, spread
+from tests.campaigns.clues import (
+    bearing,
+    customers,
+    facts,
+    intents,
+    learned,
+    members,
+    one_day,
+    ordinary,
+    ordinary_units,
+    spread,
+)
 
 from stillwatch.campaigns import Facts, TestResult
 from stillwatch.campaigns.days import NO_DAYS, Days
@@ -22,7 +33,7 @@ from stillwatch.campaigns.harvest import (
     harvests,
 )
 from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE
-from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
+from stillwatch.records import INTENTS
 
 REFERENCE = ordinary()
 
@@ -255,15 +266,6 @@ def test_innocents_who_all_begin_at_once_are_no_harvest(seed: int) -> None:
 def test_clusters_of_all_ages_are_tested_at_once_as_they_are_alone() -> None:
     clusters = [young(60), facts(), young(10), young(60, on=3)]
     assert [one.p_value for one in harvests(clusters, IN_DAYS)] == [harvest(one, IN_DAYS).p_value for one in clusters]
-
-
-def customers(extracting: int, of: int = 300) -> list[Usage]:
-    """Customers who ask for much, so many of whom reach for the model's reasoning, in one exchange."""
-    units = ordinary_units(of)
-    asked = [dict(zip(INTENTS, unit.intents, strict=True)) | dict.fromkeys(EXTRACTION_TECHNIQUES, 0) for unit in units]
-    for one in asked[:extracting]:
-        one["forced_trace_tags"] = 1
-    return [replace(unit, intents=intents(**one)) for unit, one in zip(units, asked, strict=True)]
 
 
 def reaching(accounts: int, of: int = 200) -> Facts:

@@ -145,16 +145,20 @@ def _judged(cluster: Facts, harvested: TestResult) -> _Judged | None:
     """The verdict on a cluster, or None when it is no campaign: nothing but chance or one customer ties it."""
     common = coordination(cluster)
     explanations = findings(cluster, harvested)
-    verdict = _verdict(cluster, common, harvested, explanations)
+    uncharged = _uncharged(cluster, harvested) if harvested.result == "proven" else []
+    is_charged = harvested.result == "proven" and not uncharged
+    verdict = _verdict(cluster, common, harvested, explanations, is_charged=is_charged)
     missing = [harvested.because] if harvested.result == "not_tested" else []
     if verdict == "insufficient_data":
         missing.append("a second independent group of traits (addresses, payment, devices, sign-up or prompts)")
-    if verdict == "coordinated" and harvested.result == "proven":
-        missing += _uncharged(cluster, harvested)
+    if verdict == "coordinated":
+        missing += uncharged
     return None if verdict is None else _Judged(verdict, common, harvested, explanations, missing)
 
 
-def _verdict(cluster: Facts, common: TestResult, harvested: TestResult, explanations: Sequence[Finding]) -> str | None:
+def _verdict(
+    cluster: Facts, common: TestResult, harvested: TestResult, explanations: Sequence[Finding], *, is_charged: bool
+) -> str | None:
     surviving = [finding for finding in explanations if finding.survives]
     innocent = any(not finding.coordinated for finding in surviving)
     if common.result != "proven":
@@ -163,8 +167,7 @@ def _verdict(cluster: Facts, common: TestResult, harvested: TestResult, explanat
         return "insufficient_data" if len(cluster.links) < 2 and harvested.result == "proven" else None
     if innocent:
         return "explained"
-    harvested_by_all = harvested.result == "proven" and not _uncharged(cluster, harvested)
-    return "distillation" if harvested_by_all and not surviving else "coordinated"
+    return "distillation" if is_charged and not surviving else "coordinated"
 
 
 def _uncharged(cluster: Facts, harvested: TestResult) -> list[str]:

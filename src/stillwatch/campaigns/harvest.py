@@ -41,7 +41,7 @@ USUAL_SHARE = 0.1  # of linked clusters that nobody names, assumed to be harvest
 SEGMENT_P_VALUE = 0.05  # among its own kind, which are few
 FALSE_DISCOVERY_RATE = 0.05  # of the clusters called a harvest in one scan
 MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends the same item
-EXTRACTING = "extracting"
+EXTRACTING = "extracting"  # the measure by which a verdict tells whether reasoning is reached for
 
 _MEANS = {
     "distinct items": "log2 of how many slot fillings were new in the busiest run of days as long as the cluster's",

@@ -30,5 +30,6 @@ def without_silent(of: Holdings, labels: Ints) -> Ints:
     count = int(labels.max(initial=-1)) + 1
     saying, members = (np.bincount(labels[who & is_member], minlength=count) for who in (says, is_member))
     is_told = np.append(saying >= SAYING * members, False)[labels]  # the last for -1
-    talks = any_of(of, of.holders_of(content)[0])
-    return np.where(is_told & talks & ~says, -1, labels)
+    edges = of.edges_of(np.flatnonzero(is_told & ~says))
+    talking = of.accounts[edges[of.group[of.held[edges]] == CONTENT]]
+    return np.where(any_of(of, talking), -1, labels)

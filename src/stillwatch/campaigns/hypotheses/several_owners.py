@@ -33,7 +33,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     near = nearness(share, OPEN_SHARE)
     between = [group for group in linked_beyond_content(facts) if group not in OWNED_GROUPS]
     hidden = max((owner.accounts for owner in owners if owner not in in_sight), default=0)
-    named = _named_share(facts)
+    named = _share_with_a_namesake(facts)
     if harvest.result == "proven" and named >= OPEN_SHARE:
         return _of_a_harvest(facts, named)
     if len(owners) < 2:
@@ -54,7 +54,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     return Finding(NAME, True, because, nearness=1.0)
 
 
-def _named_share(facts: Facts) -> float:
+def _share_with_a_namesake(facts: Facts) -> float:
     """Share of the members that name an organisation which another one names."""
     names = Counter(member.organization_id for member in facts.members if member.organization_id)
     return sum(often for often in names.values() if often > 1) / max(len(facts.members), 1)
