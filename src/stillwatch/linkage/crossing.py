@@ -57,22 +57,25 @@ class Crossed:
 class Counting(NamedTuple):
     """How joins count in worlds of at most so many `accounts`.
 
-    One value for `most` joins at most, addresses for `leaning` times as much as all else. Who stays in a cell holds so
-    many `wordings` of its own; `shuffles` is how many shuffled worlds a set is held against.
+    One value for `most` joins at most, addresses for `leaning` times as much as all else. A set grows by a cell that
+    gains `step` nats. Who stays in a cell holds so many `wordings` of its own; `shuffles` is how many shuffled worlds a
+    set is held against.
     """
 
     accounts: int
     most: int
     leaning: float
+    step: float
     shuffles: int
     wordings: int = MIN_WORDINGS
 
 
-# Among many, one card of many is one customer's, and carriers' addresses are everybody's.
-WIDE = Counting(accounts=20_000, most=3, leaning=1.0, shuffles=299)
+# Among many, one card of many is one customer's, carriers' addresses are everybody's, and of a hundred cells that are
+# tried at each step chance lets one gain four nats at most of them, and eight at hardly any.
+WIDE = Counting(accounts=20_000, most=3, leaning=1.0, step=8.0, shuffles=299)
 LOOSE = WIDE._replace(wordings=1)  # who hides behind a public tool holds one, beside what all of its users say
-# Among few there is so little that all of it has to count.
-SMALL = Counting(accounts=1_000, most=1_000, leaning=np.inf, shuffles=999)
+# Among few there is so little that all of it has to count, but for one address in common.
+SMALL = Counting(accounts=1_000, most=1_000, leaning=np.inf, step=4.0, shuffles=999)
 
 
 def crossed(of: Holdings, free: Flags, home: Ints, counting: Counting, *, seed: int) -> list[Crossed]:
@@ -83,7 +86,8 @@ def crossed(of: Holdings, free: Flags, home: Ints, counting: Counting, *, seed: 
     found: list[Crossed] = []
     while of.account_count <= counting.accounts:
         cells = _tight(of, free, counting.wordings, seed)
-        world = world_of(of, free, cells, most=counting.most, leaning=counting.leaning)
+        most, leaning, step = counting.most, counting.leaning, counting.step
+        world = world_of(of, free, cells, home, most=most, leaning=leaning, step=step)
         gain, order = best_set(world)
         members, linked = _charged(world, order)
         who, expected = np.flatnonzero(free), float(world.rates.sum()) * pairs(len(members))

@@ -7,7 +7,8 @@ Source: Fisher's combination of Poisson tails, one for each group of traits. Cou
 
     1. A join is a card, device, telephone or address of accounts in several cells: it counts once for each account
        that nothing had joined to the others yet. What is shared inside one cell joins nothing: a team or a class is one
-       cell, however much it shares. A household in two cells joins them once.
+       cell, however much it shares. A household in two cells joins them once. Nor does what is shared inside a cluster
+       that is known: else the joins of a campaign that was found long ago pay for whoever meets it by chance.
     2. A set begins with one cell, and grows by the cell that makes its joins least likely for the pairs of its
        accounts, of those that a card, device or telephone joins to it. Addresses alone bring nobody in.
     3. Each candidate is tried on the trees that its joins make of the set's accounts, and they are put back.
@@ -24,7 +25,6 @@ from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import root, united
 from stillwatch.linkage.merging import Flags
 
-LEAST_GAIN = 4.0  # in nats, for one more cell: one address in common is not enough
 JOINING = (*DURABLE, GROUPS.index("network"))  # groups whose values join cells; the dearest first
 BY_ADDRESS = len(DURABLE)  # place of the last
 
@@ -33,8 +33,9 @@ class World(NamedTuple):
     """What ties free accounts: values, the dearest groups first, their holders one after the other; and their cells.
 
     `place` of each value's group in JOINING (values,); `first` of its `holders` (values + 1,); `cells` of each account,
-    -1 for none; `rates` of joins for each pair of accounts, by group. A value counts for `most` joins, and addresses
-    for `leaning` times as much as all else, at most.
+    -1 for none; `rates` of joins for each pair of accounts, by group; `known` clusters as trees (accounts,). A value
+    counts for `most` joins, and addresses for `leaning` times as much as all else, at most; one more cell has to gain
+    `step` nats.
     """
 
     place: Ints
@@ -42,8 +43,10 @@ class World(NamedTuple):
     holders: Ints
     cells: Ints
     rates: Floats
+    known: Ints
     most: int
     leaning: float
+    step: float
 
 
 class _Met(NamedTuple):
@@ -52,7 +55,7 @@ class _Met(NamedTuple):
     `place` of each value's group (values,); `of_value` the first holding of each value (values + 1,), `cell` and
     `begins` of each holding among the `accounts` that hold it; `of_cell` the first of each cell (cells + 1,) among
     `holding`, the dearest values first, and the `value` of each holding; `forest` in which accounts of a cell that
-    share what no other cell holds are one tree; `sizes` of the cells in accounts.
+    share what no other cell holds, or that are known, are one tree; `sizes` of the cells in accounts.
     """
 
     place: Ints
@@ -83,8 +86,11 @@ class _Set(NamedTuple):
     undone: Ints
 
 
-def world_of(of: Holdings, free: Flags, cells: Ints, *, most: int, leaning: float) -> World:
-    """The world of the free accounts; the rates are those of joins were every account a cell, one at least."""
+def world_of(of: Holdings, free: Flags, cells: Ints, home: Ints, *, most: int, leaning: float, step: float) -> World:
+    """The world of the free accounts; the rates are those of joins were every account a cell, one at least.
+
+    `home` is the cluster that each account stands in already, -1 for none: (accounts,).
+    """
     group = np.full(len(GROUPS), -1, dtype=np.int64)
     group[list(JOINING)] = np.arange(len(JOINING))
     place = group[of.group]
@@ -95,7 +101,16 @@ def world_of(of: Holdings, free: Flags, cells: Ints, *, most: int, leaning: floa
     place, first = place[value[begins]], np.append(begins, len(edge))
     counts = _joins_of_all(place, first, holders, of.account_count)
     rates = np.maximum(counts, 1) / max(pairs(int(free.sum())), 1.0)
-    return World(place, first, holders, cells, rates, most, leaning)
+    return World(place, first, holders, cells, rates, _trees(home), most, leaning, step)
+
+
+def _trees(home: Ints) -> Ints:
+    """A forest in which the accounts of a cluster are one tree, and every other account is its own."""
+    forest = np.arange(len(home))
+    inside = np.flatnonzero(home >= 0)
+    _, first, place = np.unique(home[inside], return_index=True, return_inverse=True)
+    forest[inside] = inside[first[place]]
+    return forest
 
 
 @njit(nogil=True, cache=True)
@@ -113,7 +128,7 @@ def best_set(world: World, enough: float = np.inf) -> tuple[float, Ints]:
     """The best set that grows from any cell, its cells in order, and its gain; whichever has `enough`, if one does.
 
     A set grows by the cell that gains most, of those that a card, device or telephone joins to it, while one gains
-    enough. Whoever is in a set begins no other, so that it stays quick where shuffled worlds have large ones.
+    a step. Whoever is in a set begins no other, so that it stays quick where shuffled worlds have large ones.
     """
     met = _met(world)
     state = _empty(met)
@@ -155,7 +170,7 @@ def gain_of(world: World, order: Ints) -> float:
 def _met(world: World) -> _Met:
     """What cells have in common."""
     cells = world.cells.max() + 1 if len(world.cells) else 0
-    forest, place = np.arange(len(world.cells)), np.empty_like(world.place)
+    forest, place = world.known.copy(), np.empty_like(world.place)
     of_value, value = np.zeros(len(world.place) + 1, np.int64), np.empty(len(world.holders), np.int64)
     cell, begins = np.empty(len(world.holders), np.int64), np.empty(len(world.holders) + 1, np.int64)
     accounts = np.empty(len(world.holders), np.int64)
@@ -217,7 +232,7 @@ def _grown(met: _Met, world: World, start: int, state: _Set) -> Ints:
         order[used], inside[chosen] = chosen, True
         used, size = used + 1, size + met.sizes[chosen]
         _look_around(met, chosen, near)
-        chosen, most = -1, gain + (LEAST_GAIN if used > 1 else 0.0)
+        chosen, most = -1, gain + world.step
         for cell in np.flatnonzero(near & ~inside):
             with_it = _nats(counts + _could_add(met, world.most, cell, state), world, size + met.sizes[cell])
             if with_it > most:
@@ -322,7 +337,8 @@ def _taken_back(met: _Met, order: Ints, state: _Set) -> None:
 @njit(nogil=True, cache=True)
 def _only(world: World, cells: Ints) -> World:
     """The world with other cells."""
-    return World(world.place, world.first, world.holders, cells, world.rates, world.most, world.leaning)
+    rates, known = world.rates, world.known
+    return World(world.place, world.first, world.holders, cells, rates, known, world.most, world.leaning, world.step)
 
 
 @njit(nogil=True, cache=True)
