@@ -33,6 +33,7 @@ from stillwatch.campaigns.harvest import (
     harvests,
 )
 from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE
+from stillwatch.campaigns.volume import Volume
 from stillwatch.records import INTENTS
 
 REFERENCE = ordinary()
@@ -149,6 +150,17 @@ def test_a_finding_that_chance_alone_leaves_among_many_clusters_is_no_harvest() 
     assert f"{asked + 1} clusters" in found.because
     assert found.p_value is not None
     assert found.p_value <= P_VALUE
+
+
+def test_who_takes_far_more_than_customers_is_asked_apart_from_who_does_not() -> None:
+    innocent = one_customer(ordinary_units(20, seed=100)[0])
+    asked = int(FALSE_DISCOVERY_RATE * (REFERENCE.everyone.size + 1))
+    much = Volume(result="proven")
+    guilty = facts(volume=much)
+    assert harvests([guilty, *[innocent] * asked], REFERENCE)[0].result == "proven"
+    apart = harvests([guilty, *[replace(innocent, volume=much)] * asked], REFERENCE)[0]
+    assert apart.result == "not_proven"
+    assert f"{asked + 1} clusters" in apart.because
 
 
 def test_clusters_that_all_send_the_same_items_were_never_asked() -> None:

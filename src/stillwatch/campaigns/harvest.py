@@ -13,8 +13,9 @@ Source: conformal p-values as in `ordinary`; the largest p-value of several test
     2. Many customers: does it elicit more than random pools of as many units, or do more of its accounts reach for the
        model's reasoning than of nearly any as many customers?
     3. Its own kind: is it as far out among the units of its own segment?
-    4. All clusters were asked at once: the p-values of 1 and 2 pass a false-discovery rate over all of them, those that
-       partners name apart from the others (strata: Sun et al., Genet. Epidemiol. 30 (2006) 519-530).
+    4. All clusters were asked at once: the p-values of 1 and 2 pass a false-discovery rate over all of them, apart for
+       those that partners name and for those that take far more than customers do, as harvests are likelier among these
+       (strata: Sun et al., Genet. Epidemiol. 30 (2006) 519-530).
 
 What a partner proved elsewhere makes a harvest here likelier before anything is tested, so the limits of 1 and 2 are
 wider by the ratio of the odds, as far as NAMED_LIMIT: weighted p-values, Genovese, Roeder & Wasserman, Biometrika 93
@@ -43,6 +44,8 @@ FALSE_DISCOVERY_RATE = 0.05  # of the clusters called a harvest in one scan
 MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends the same item
 EXTRACTING = "extracting"  # the measure by which a verdict tells whether reasoning is reached for
 
+Stratum = tuple[bool, bool]  # of clusters that are held against one false-discovery rate
+
 _MEANS = {
     "distinct items": "log2 of how many slot fillings were new in the busiest run of days as long as the cluster's",
     "elicited volume": "log2 of exchanges times elicitation: how much was drawn out in the busiest run of such days",
@@ -56,16 +59,22 @@ def harvests(clusters: Sequence[Facts], ordinary: Ordinary) -> list[TestResult]:
     """The harvest test of every cluster, in order, corrected for how many were tested."""
     single = [harvest(cluster, ordinary) for cluster in clusters]
     p_values = [_eligible(cluster, found) for cluster, found in zip(clusters, single, strict=True)]
-    asked: dict[bool, list[float]] = {True: [], False: []}  # whether a partner names them
-    for cluster, p_value in zip(clusters, p_values, strict=True):
-        asked[cluster.named > 0] += [] if p_value is None else [p_value]
-    limit = {named: _largest_discovery(those) for named, those in asked.items()}
+    strata = [_stratum(cluster) for cluster in clusters]
+    asked: dict[Stratum, list[float]] = {stratum: [] for stratum in strata}
+    for stratum, p_value in zip(strata, p_values, strict=True):
+        asked[stratum] += [] if p_value is None else [p_value]
+    limit = {stratum: _largest_discovery(those) for stratum, those in asked.items()}
     return [
-        replace(found, result="not_proven", because=f"{found.because}; {_doubt(len(asked[cluster.named > 0]))}")
-        if found.result == "proven" and p_value is not None and p_value > limit[cluster.named > 0]
+        replace(found, result="not_proven", because=f"{found.because}; {_doubt(len(asked[stratum]))}")
+        if found.result == "proven" and p_value is not None and p_value > limit[stratum]
         else found
-        for cluster, found, p_value in zip(clusters, single, p_values, strict=True)
+        for stratum, found, p_value in zip(strata, single, p_values, strict=True)
     ]
+
+
+def _stratum(cluster: Facts) -> Stratum:
+    """Whether a partner names the cluster, and whether it takes far more than customers do: a harvest is likelier."""
+    return cluster.named > 0, cluster.volume.result == "proven"
 
 
 def _length(facts: Facts) -> int:
