@@ -117,6 +117,17 @@ def test_who_holds_a_single_wording_of_a_cell_is_not_charged(rows: list[Row]) ->
     assert found(rows + shared(ACROSS) + passer_by) == [CAMPAIGN]
 
 
+@pytest.mark.parametrize(("more", "is_found"), [(7, True), (9, False)])
+def test_a_third_of_a_set_is_joined(more: int, is_found: bool) -> None:
+    """Twelve accounts that share things, and `more` in each of their three cells that share nothing."""
+    places = [range(ACCOUNTS + more * c, ACCOUNTS + more * (c + 1)) for c in range(3)]
+    cells = tuple((*cell, *place) for cell, place in zip(CELLS, places, strict=True))
+    world = innocents(random.Random(1)) + worded(cells, "campaign") + shared(ACROSS)
+    world += shared(((1, 5, "device"), (6, 9, "phone"), (2, 10, "payment"), (3, 7, "device"), (8, 11, "phone")), "more")
+    everybody = {account(i) for cell in cells for i in cell}
+    assert found(world, ACCOUNTS + 3 * more) == ([everybody] if is_found else [])
+
+
 @pytest.mark.parametrize("counting", [SMALL, WIDE])
 def test_a_world_of_many_accounts_is_left_alone(rows: list[Row], counting: Counting) -> None:
     assert found(rows + shared(ACROSS), counting.accounts + 1, counting) == []

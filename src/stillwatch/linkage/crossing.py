@@ -13,6 +13,8 @@ Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat.
        anybody outside the cell holds, or later one; one of them is a template.
     2. The set of cells with the least likely number of joins is grown (`growing`). One value alone is one customer's,
        however many hold it.
+       A third of those who stand in no cluster yet has to be at an end of a join: a few who pay for one another are
+       that of a crowd, too.
     3. Null: who shares what with whom is kept, and who writes what, and which account is which is shuffled. The best
        set anywhere has to beat the best set of all but one in a hundred shuffled worlds.
     4. Among few accounts those in no cluster are asked, and everything counts. Among many all are, a value makes few
@@ -94,7 +96,10 @@ def crossed(of: Holdings, free: Flags, home: Ints, counting: Counting, *, seed: 
         if len(members) < SMALLEST:
             break
         free = free & ~np.isin(world.cells, order)
-        if (home[members] < 0).sum() < SMALLEST and len(np.unique(home[members[home[members] >= 0]])) == 1:
+        new = members[home[members] < 0]
+        if len(new) < SMALLEST and len(np.unique(home[members[home[members] >= 0]])) == 1:
+            continue
+        if 3 * np.isin(new, linked).sum() < len(new):
             continue
         if not _is_beyond_chance(world, gain, who, counting.shuffles, seed):
             break
