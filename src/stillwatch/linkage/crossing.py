@@ -13,8 +13,7 @@ Source: a scan statistic calibrated by shuffled worlds: Kulldorff, Commun. Stat.
        anybody outside the cell holds, or later one; one of them is a template.
     2. The set of cells with the least likely number of joins is grown (`growing`). One value alone is one customer's,
        however many hold it.
-       A third of those who stand in no cluster yet has to be at an end of a join: a few who pay for one another are
-       that of a crowd, too.
+       A third of those who stand in no cluster yet has to be at an end of a join: of a crowd a few share something.
     3. Null: who shares what with whom is kept, and who writes what, and which account is which is shuffled. The best
        set anywhere has to beat the best set of all but one in a hundred shuffled worlds.
     4. Among few accounts those in no cluster are asked, and everything counts. Among many all are, a value makes few
@@ -40,6 +39,7 @@ SMALLEST = 5  # accounts of a set of cells
 P_VALUE = 0.01  # of the best set of cells of a whole world
 DRAWS = 9_999  # shuffled worlds in which just the cells found are looked at
 TEMPLATE = "template"  # said in the same words: a rewording may be a mere sentence
+JOINED_SHARE = 1 / 3  # of those in no cluster yet that are at an end of a join: what a few share is not the others'
 MIN_VALUES = 2  # that join a set: one card is one customer's
 
 
@@ -99,7 +99,7 @@ def crossed(of: Holdings, free: Flags, home: Ints, counting: Counting, *, seed: 
         new = members[home[members] < 0]
         if len(new) < SMALLEST and len(np.unique(home[members[home[members] >= 0]])) == 1:
             continue
-        if 3 * np.isin(new, linked).sum() < len(new):
+        if np.isin(new, linked).sum() < JOINED_SHARE * len(new):
             continue
         if not _is_beyond_chance(world, gain, who, counting.shuffles, seed):
             break
