@@ -37,6 +37,7 @@ from stillwatch.campaigns import (
 )
 from stillwatch.campaigns.assemble import MAX_EVIDENCE, MAX_TEMPLATES
 from stillwatch.campaigns.attempts import AttemptDay, Attempts, TechniqueUse
+from stillwatch.campaigns.coordination import CROSSING
 from stillwatch.campaigns.facts import Evidence, GroupLink, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.hypotheses import Finding
@@ -81,6 +82,7 @@ def test_what_proves_control_has_to_reach_a_good_part_of_those_charged(reached: 
 
 
 GRADING = tuple(375 if name == "pairwise_judging" else 0 for name in INTENTS)
+TAGS = tuple(375 if name == "forced_trace_tags" else 0 for name in INTENTS)
 
 
 @pytest.mark.parametrize(("volume", "verdict"), [(ORDINARY, "coordinated"), (MUCH, "distillation")])
@@ -96,6 +98,22 @@ def test_who_reach_for_the_models_reasoning_are_charged_though_they_take_what_cu
     tags, marks = facts(volume=ORDINARY), facts(volume=ORDINARY, member_days=one_day([GRADING] * 12))
     verdicts = [assembled(one, ordinary_traffic=learned(customers(0)))[0]["verdict"] for one in (tags, marks)]
     assert verdicts == ["distillation", "coordinated"]
+
+
+@pytest.mark.parametrize(
+    ("reach", "by_crossing", "by_network"), [(5, "coordinated", "distillation"), (6, *["distillation"] * 2)]
+)
+def test_of_whole_cells_half_have_to_reach_for_reasoning(reach: int, by_crossing: str, by_network: str) -> None:
+    """Crossing takes cells in whole: of a crowd that stands beside a campaign nobody may have reached for anything."""
+    days = one_day([TAGS] * reach + [GRADING] * (12 - reach))
+    for link, verdict in (
+        (GroupLink(CROSSING, 8, 0.5, 12, 1e-4), by_crossing),
+        (GroupLink("network", 8, 0.5, 12, 1e-9), by_network),
+    ):
+        cluster = facts(links=[CONTENT, link], volume=ORDINARY, member_days=days)
+        (found,) = assembled(cluster, ordinary_traffic=learned(customers(0)))
+        assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
+        assert any("half of the accounts reaching" in one for one in found["missing"]) == (verdict == "coordinated")
 
 
 def test_where_no_volume_was_tested_ties_suffice() -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from stillwatch.campaigns.continuity import Continuation, continuations
 from stillwatch.campaigns.coordination import (
+    CROSSING,
     MIN_PRINCIPALS,
     REACHED_SHARE,
     Measure,
@@ -17,7 +18,7 @@ from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.extraction import NOBODY, Extraction, Reaches, Sweep, extraction
 from stillwatch.campaigns.facts import Declared, Evidence, Facts, FamilyUse, Reached, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
-from stillwatch.campaigns.harvest import asks_for_reasoning, harvest, harvests
+from stillwatch.campaigns.harvest import harvest, harvests, reaching_share
 from stillwatch.campaigns.hypotheses import Finding, findings, meaning
 from stillwatch.campaigns.known import Past
 from stillwatch.campaigns.marks import Marks, as_json, shared_json
@@ -31,6 +32,7 @@ from stillwatch.records import INTENTS, TEMPLATE_KINDS, VERDICTS
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
 MAX_TEMPLATES = 50  # most used templates listed
 ACCUSING = ("distillation", "coordinated")
+REACHING_SHARE = 0.5  # of whom crossing found that reach for reasoning, before all are charged with a harvest
 PUBLIC = "public template"  # the explanation that rests on what accounts outside send
 
 Campaign = dict[str, Any]
@@ -174,7 +176,8 @@ def _uncharged(cluster: Facts, harvested: TestResult) -> list[str]:
     """What is missing before all members can be charged with a proven harvest; nothing where most of them take much.
 
     Who merely says the same as others takes what customers take, and no account counts for more than a cap. Marking,
-    rewriting and making tasks are trades as well; reaching for the model's hidden reasoning is nobody's.
+    rewriting and making tasks are trades as well; reaching for the model's hidden reasoning is nobody's. Crossing takes
+    in whole cells, whatever each of their accounts shares, and so half of them have to reach.
     """
     if cluster.volume.result == "proven":
         return []
@@ -184,10 +187,18 @@ def _uncharged(cluster: Facts, harvested: TestResult) -> list[str]:
             f"ties beside wordings for more of the accounts: there are {ties:.2f} for each, and {REACHED_SHARE} are "
             "needed before all are charged with a harvest that takes no more than customers do"
         ]
-    if cluster.volume.result == "not_proven" and not asks_for_reasoning(harvested):
+    if cluster.volume.result != "not_proven":
+        return []
+    reach = reaching_share(harvested)
+    if reach == 0.0:
         return [
             "far more output than ordinary customers take, or more accounts that reach for the model's reasoning: "
             "people who do such work by trade share as much and take as much"
+        ]
+    if reach < REACHING_SHARE and any(link.group == CROSSING for link in cluster.links):
+        return [
+            "far more output than ordinary customers take, or half of the accounts reaching for the model's reasoning: "
+            f"{reach:.0%} do, and the others may be here for what a few share who word their requests alike"
         ]
     return []
 

@@ -203,10 +203,12 @@ def _pool_measure(facts: Facts, p_value: float) -> Measure:
     return Measure("pools as far", float(f"{p_value:.6g}"), 0.5, round(-log2(p_value), 6), because)
 
 
-def asks_for_reasoning(found: TestResult) -> bool:
-    """Whether, by the harvest test, more of the accounts reach for the model's reasoning than of nearly any as many."""
-    bits = next((measure.bits for measure in found.measures if measure.name == EXTRACTING), None)
-    return bits is not None and 2.0**-bits <= EXTRACTED_P_VALUE
+def reaching_share(found: TestResult) -> float:
+    """Share of the accounts that reach for the model's reasoning, 0 unless more do than of nearly any as many."""
+    told = next((measure for measure in found.measures if measure.name == EXTRACTING), None)
+    if told is None or told.value is None or told.bits is None or 2.0**-told.bits > EXTRACTED_P_VALUE:
+        return 0.0
+    return told.value
 
 
 def _extraction_measure(share: float, ordinary: float, p_value: float) -> Measure:
