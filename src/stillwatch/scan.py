@@ -23,7 +23,7 @@ from stillwatch.errors import SettingsError
 from stillwatch.intake import Intake, account_rows, intake, too_many_rejected
 from stillwatch.pipeline import Campaign, Earlier, Found, found
 from stillwatch.recognised import sentence
-from stillwatch.records import ACCOUNT_VERDICTS, arrow_schema
+from stillwatch.records import ACCOUNT_VERDICTS, OF_CAMPAIGNS, arrow_schema
 from stillwatch.report import report
 from stillwatch.settings import Settings, checked, groups_path, key_path, key_secret
 from stillwatch.sharing.groups import group_keys
@@ -252,7 +252,7 @@ def _not_judged(kept: Kept, result: Found) -> list[str]:
     if result.minimum_detectable is None and kept.exchanges:
         told.append("With so few accounts no campaign, however large, would stand out from chance.")
     told += [] if result.recognised else _named_by_partners(result.lead_matches)
-    missing = {f"Some campaigns: {text}." for campaign in result.campaigns for text in campaign["missing"]}
+    missing = {f"{OF_CAMPAIGNS}{text}." for campaign in result.campaigns for text in campaign["missing"]}
     return told + sorted(missing)
 
 

@@ -10,9 +10,9 @@ import pytest
 from tests.report.conftest import samples
 from tests.test_recognised import EVERYBODY, found
 
-from stillwatch.records import ACCOUNT_VERDICTS, LINKS, arrow_schema
+from stillwatch.records import ACCOUNT_VERDICTS, LINKS, OF_CAMPAIGNS, arrow_schema
 from stillwatch.report import report
-from stillwatch.report.view import MOST_ACCOUNTS, MOST_DETAILED
+from stillwatch.report.view import MOST_ACCOUNTS, MOST_DETAILED, unjudged
 
 Campaigns = list[dict[str, Any]]
 Tables = Callable[[Campaigns], pa.Table]
@@ -135,6 +135,12 @@ def test_the_page_tells_what_the_campaigns_hold(html: str, campaigns: Campaigns,
     said = text.lower()
     missing = [wanted for wanted in expected if re.sub(r"\s+", " ", wanted).lower() not in said]
     assert missing == []
+
+
+def test_what_campaigns_miss_is_told_once_with_how_many_miss_it() -> None:
+    run = {"not_judged": ["The input holds no exchanges.", f"{OF_CAMPAIGNS}no prompts."]}
+    gaps = unjudged([{"missing": ["no prompts"]}, {"missing": ["no prompts"]}], run)
+    assert gaps == [("The input holds no exchanges.", 0), ("no prompts", 2)]
 
 
 def test_the_page_tells_how_reasoning_was_extracted_and_replayed(html: str) -> None:

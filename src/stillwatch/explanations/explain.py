@@ -25,6 +25,7 @@ from stillwatch.explanations.facts import (
 from stillwatch.explanations.readings import readings
 from stillwatch.explanations.ties import Held, held, nearest, shared, ties
 from stillwatch.explanations.words import day_words
+from stillwatch.records import OF_CAMPAIGNS
 
 Campaign = Mapping[str, Any]
 _NAME = re.compile(r"[\w.@+:-]+")  # what may be an account id inside a sentence
@@ -94,7 +95,7 @@ def explanation(account_id: str, of: Output) -> Explanation | None:
         shared=[] if campaign else shared(traits),
         nearest=None if campaign else nearest(traits, of.campaigns, account_count=account_count),
         opinions=_opinions(account_id, campaign, of),
-        not_judged=[told for told in of.run["not_judged"] if not told.startswith("Some campaigns:")],
+        not_judged=[told for told in of.run["not_judged"] if not told.startswith(OF_CAMPAIGNS)],
         borne=[_borne(one) for one in of.recognised if account_id in one["account_ids"]],
     )
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from stillwatch.records import DURABILITIES, TEMPLATE_KINDS, VERDICTS
+from stillwatch.records import DURABILITIES, OF_CAMPAIGNS, TEMPLATE_KINDS, VERDICTS
 from stillwatch.report import charts
 from stillwatch.report.picture import Picture, picture, sample
 from stillwatch.report.wording import words
@@ -96,7 +96,8 @@ def family_steps(evidence: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def unjudged(campaigns: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[tuple[str, int]]:
     """What could not be judged, with the number of campaigns it touched (0: the whole run)."""
-    found = {str(text): 0 for text in run.get("not_judged") or ()}
+    told = (str(text) for text in run.get("not_judged") or ())
+    found = {text: 0 for text in told if not text.startswith(OF_CAMPAIGNS)}  # those follow, with how many they are
     for campaign in campaigns:
         for text in campaign["missing"]:
             found[text] = found.get(text, 0) + 1
