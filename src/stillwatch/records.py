@@ -89,9 +89,7 @@ LEAD_KIND = "lead"  # what a partner sent; its value is the partner's campaign
 ACCESS_PROGRAMS = ("free", "paid", "education", "startup", "research", "enterprise", "partner")
 VERIFICATION_LEVELS = ("none", "email", "phone", "payment", "identity", "business", "contract")
 ROLES = ("operator", "compromised", "relay", "customer")
-OF_CAMPAIGNS = (
-    "Some campaigns: "  # begins what a run could not judge of some campaigns, which say it themselves as well
-)
+OF_CAMPAIGNS = "Some campaigns: "  # begins what a run could not judge of some campaigns, which say so too
 VERDICTS = ("distillation", "coordinated", "explained", "insufficient_data")
 DURABILITIES = ("low", "low-medium", "medium", "high", "very high")
 REPLAY_READINGS = ("carried", "occasional", "published")
