@@ -100,15 +100,13 @@ def test_who_reach_for_the_models_reasoning_are_charged_though_they_take_what_cu
     assert verdicts == ["distillation", "coordinated"]
 
 
-@pytest.mark.parametrize(
-    ("reach", "by_crossing", "by_network"), [(5, "coordinated", "distillation"), (6, *["distillation"] * 2)]
-)
-def test_of_whole_cells_half_have_to_reach_for_reasoning(reach: int, by_crossing: str, by_network: str) -> None:
+@pytest.mark.parametrize(("reach", "by_crossing"), [(5, "coordinated"), (6, "distillation")])
+def test_of_whole_cells_half_have_to_reach_for_reasoning(reach: int, by_crossing: str) -> None:
     """Crossing takes cells in whole: of a crowd that stands beside a campaign nobody may have reached for anything."""
     days = one_day([TAGS] * reach + [GRADING] * (12 - reach))
     for link, verdict in (
         (GroupLink(CROSSING, 8, 0.5, 12, 1e-4), by_crossing),
-        (GroupLink("network", 8, 0.5, 12, 1e-9), by_network),
+        (GroupLink("network", 8, 0.5, 12, 1e-9), "distillation"),
     ):
         cluster = facts(links=[CONTENT, link], volume=ORDINARY, member_days=days)
         (found,) = assembled(cluster, ordinary_traffic=learned(customers(0)))
