@@ -18,7 +18,7 @@ from stillwatch import campaigns as campaign_stage
 from stillwatch import decisions, leads, linkage, rollups
 from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.recognised import Recognised, Witness, recognised
-from stillwatch.records import TRAITS, arrow_schema
+from stillwatch.records import TEMPLATE_KINDS, TRAITS, arrow_schema
 from stillwatch.seen import seen
 from stillwatch.settings import Settings
 from stillwatch.shown import NAMED, of_principals, plain, shown
@@ -249,10 +249,9 @@ def _lead_traits(found: linkage.Templated, received: linkage.Leads, engine: Engi
 
 def _sent(templates: pa.Table) -> pa.Table:
     """Which account sends which varied template, and in how many exchanges."""
-    numbers = templates["value"].cast(pa.int64())
-    return pa.table(
-        {"account_id": templates["account_id"], "template_id": numbers, "exchanges": templates["exchanges"]}
-    )
+    named = templates.filter(pc.is_in(templates["kind"], pa.array(TEMPLATE_KINDS)))
+    numbers = named["value"].cast(pa.int64())
+    return pa.table({"account_id": named["account_id"], "template_id": numbers, "exchanges": named["exchanges"]})
 
 
 def _of_principals(traits: pa.Table, people: Mapping[str, str]) -> pa.Table:

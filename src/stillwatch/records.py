@@ -69,6 +69,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "template": ("content", "content", "high"),
     "system_prompt": ("content", "content", "high"),
     "rewording": ("content", "content", "high"),  # a template said in other words each time
+    "setting": ("content", "content", "high"),  # a rewording and what stands word for word beside it
     "client": ("tooling", "content", "low"),  # a public tool fixes prompt and client together
     "metadata": ("tooling", "content", "low"),
     "lead": ("partner", "partner", "low"),  # what a partner says; anybody can say anything

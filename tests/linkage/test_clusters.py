@@ -163,6 +163,13 @@ def test_two_rewordings_of_a_campaign_admit_as_two_templates_do() -> None:
     assert sets(planted(0) + rows) == [{*MEMBERS, STRANGERS[0]}]
 
 
+@pytest.mark.parametrize(("values", "admits"), [(["7", "7:1", "7:2"], False), (["7:1", "8:1"], True)])
+def test_a_rewording_and_its_settings_are_one_wording(values: list[str], admits: bool) -> None:
+    lone = STRANGERS[0]
+    rows = [row for v in values for row in holding([*MEMBERS[:19], lone], "setting" if ":" in v else "rewording", v)]
+    assert sets(planted(0) + rows) == [{*MEMBERS, lone} if admits else set(MEMBERS)]
+
+
 def test_a_campaign_that_rewords_everything_is_found_whole() -> None:
     rows = [(name, "rewording" if kind == "template" and name in MEMBERS else kind, v) for name, kind, v in planted(0)]
     assert sets(rows) == [set(MEMBERS)]

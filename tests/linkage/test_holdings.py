@@ -25,6 +25,20 @@ def test_values_held_by_one_account_and_unknown_kinds_are_left_out() -> None:
     assert of.holder_counts.tolist() == [3, 2]
 
 
+def test_a_setting_is_a_case_of_its_rewording_or_of_the_first_setting_of_it() -> None:
+    held = [("rewording", "7"), ("setting", "7:1"), ("setting", "7:2"), ("setting", "-8:1"), ("setting", "-8:2")]
+    of = indexed([(account(i), *one) for i in range(2) for one in [*held, ("template", "-8")]], 2)
+    names = [f"{kind} {value}" for kind, value in zip(of.kinds, of.values, strict=True)]
+    assert {name: names[root] for name, root in zip(names, of.root.tolist(), strict=True)} == {
+        "rewording 7": "rewording 7",
+        "setting 7:1": "rewording 7",
+        "setting 7:2": "rewording 7",
+        "setting -8:1": "setting -8:1",
+        "setting -8:2": "setting -8:1",
+        "template -8": "template -8",
+    }
+
+
 def test_edges_are_sorted_and_start_points_at_each_account() -> None:
     of = indexed(ROWS, 4)
     edges = list(zip(of.accounts.tolist(), of.held.tolist(), strict=True))

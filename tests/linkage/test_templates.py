@@ -319,6 +319,61 @@ def test_a_template_that_recurs_exactly_is_no_rewording_of_another(rng: np.rando
     assert found[0] not in found[40:]
 
 
+def reworded(slots: list[list[int]], rng: np.random.Generator, *, each: int = 20) -> list[Sent]:
+    """One text that is reworded on each call before each of the slots in turn, by four accounts for each slot."""
+    text, prompts = fresh(rng, 9), list[Sent]()
+    for number, slot in enumerate(slots):
+        for call in range(each):
+            kept = [f for f in text if rng.random() < 0.7][:7]
+            head = [*kept, *slot, *fresh(rng, 8)][: SKETCH_SIZE // 2]
+            prompts.append((f"s{number}-a{call % 4}", head + fresh(rng, SKETCH_SIZE // 2)))
+    return prompts
+
+
+def test_a_rewording_before_the_same_words_is_one_setting_and_before_others_another(rng: np.random.Generator) -> None:
+    prompts = reworded([fresh(rng, 2) for _ in range(4)], rng)
+    table = templated(prompts)
+    assert len(set(table["template_id"].to_pylist())) == 1
+    settings = table["setting_id"].to_pylist()
+    assert [len(set(settings[first : first + 20])) for first in (0, 20, 40, 60)] == [1, 1, 1, 1]
+    assert len(set(settings)) == 4
+    assert templated(prompts, batches=7)["setting_id"].to_pylist() == settings
+
+
+def test_what_stands_beside_a_rewording_is_found_at_either_end(rng: np.random.Generator) -> None:
+    text, ends = fresh(rng, 9), [fresh(rng, 1) for _ in range(10)]
+    prompts: list[Sent] = []
+    for first, last in [(0, 1), (1, 0), (2, 3), (4, 5), (6, 7), (8, 9)]:
+        for call in range(30):
+            head = [*[f for f in text if rng.random() < 0.7][:7], *ends[first]]
+            head += fresh(rng, SKETCH_SIZE // 2 - len(head))
+            tail = ends[last] + fresh(rng, SKETCH_SIZE // 2 - 1)
+            prompts.append((f"a{call % 4}", head + tail))
+    settings = templated(prompts)["setting_id"].to_pylist()
+    kinds = [set(settings[first : first + 30]) for first in range(0, 180, 30)]
+    assert [len(kind) for kind in kinds] == [1] * 6
+    assert kinds[0] == kinds[1], "which end it is at says nothing"
+    assert len(set(settings)) == 5
+
+
+def test_what_recurs_word_for_word_or_has_nothing_beside_it_has_no_setting(rng: np.random.Generator) -> None:
+    exact, alone = sent(FIRST, rng, accounts=4, texts=10), reworded([[]], rng, each=40)
+    table = templated([*exact, *alone, ("a0", None)])
+    assert table["template_id"].null_count == 1
+    assert table["setting_id"].null_count == table.num_rows
+
+
+def test_a_setting_is_a_trait_named_by_its_rewording_and_its_texts_must_vary(rng: np.random.Generator) -> None:
+    prompts = reworded([fresh(rng, 2) for _ in range(4)], rng)
+    item = reworded([fresh(rng, 2)], rng, each=1)[0][1]
+    asked_again = [(f"b{i}", item) for i in range(30)]  # one text that everybody sends
+    table = templated(prompts + asked_again)
+    rows = template_traits(found(prompts + asked_again)).to_pyarrow().to_pylist()
+    held = {(row["account_id"], row["value"]): row["exchanges"] for row in rows if row["kind"] == "setting"}
+    names = [f"{t}:{s}" for t, s in zip(*(table[c].to_pylist() for c in ("template_id", "setting_id")), strict=True)]
+    assert held == {(f"s{n}-a{i}", names[20 * n]): 5 for n in range(4) for i in range(4)}
+
+
 def test_a_fixed_text_made_of_recurring_wordings_is_no_trait(rng: np.random.Generator) -> None:
     changing = sent(FIRST + SECOND, rng, accounts=4, texts=6)
     fixed: list[Sent] = [(f"b{i}", FIRST) for i in range(6)]  # asked again by six accounts, in one text

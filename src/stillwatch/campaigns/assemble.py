@@ -27,6 +27,7 @@ from stillwatch.campaigns.organisations import declared_control, declared_verdic
 from stillwatch.campaigns.pivots import pivots
 from stillwatch.campaigns.succession import Surroundings
 from stillwatch.campaigns.volume import Volume
+from stillwatch.membership import SETTING
 from stillwatch.records import INTENTS, TEMPLATE_KINDS, VERDICTS
 
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
@@ -333,15 +334,22 @@ def _strongest(evidence: Sequence[Evidence]) -> list[Evidence]:
 
 
 def _evidence(item: Evidence) -> dict[str, Any]:
-    value = template_name(int(item.value)) if item.kind in TEMPLATE_KINDS else item.value
     return {
         "kind": item.kind,
         "family": item.family,
-        "value": value,
+        "value": _name(item),
         "account_count": item.account_count,
         "weight_bits": item.weight_bits,
         "durability": item.durability,
     }
+
+
+def _name(item: Evidence) -> str:
+    """How the value of a trait is written."""
+    if item.kind == SETTING:
+        rewording, _, own = item.value.partition(":")
+        return f"{template_name(int(rewording))}:{int(own) & 0xFFFFFFFFFFFFFFFF:016x}"
+    return template_name(int(item.value)) if item.kind in TEMPLATE_KINDS else item.value
 
 
 def _test(result: TestResult) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.explanations.facts import Nearest, SharedTrait, Tie
-from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, MIN_GROUPS, TIE_SHARE, WORDINGS, times_commoner
+from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, MIN_GROUPS, OWNED, TIE_SHARE, times_commoner
 from stillwatch.records import KINDS, LEAD_KIND
 
 Campaign = Mapping[str, Any]
@@ -109,6 +109,6 @@ def _counts(trait: Held, campaign_id: str) -> bool:
     Tools never count, and what a partner sent is no more than the wordings it is about.
     """
     members = trait.inside.get(campaign_id, 0)
-    if trait.group == KINDS["template"][1] and (trait.kind not in WORDINGS or members < MIN_ACCOUNTS):
+    if trait.group == KINDS["template"][1] and (trait.kind not in OWNED or members < MIN_ACCOUNTS):
         return False
     return trait.kind != LEAD_KIND and 1 <= members >= TIE_SHARE * max(trait.holders - 1, 1)

@@ -7,6 +7,7 @@ from typing import Final
 KIND_WORDS: Final = {
     "template": "the same prompt template (one instruction, other contents each time)",
     "rewording": "one instruction said in other words each time",
+    "setting": "one instruction in other words each time, and the same other wording beside it",
     "system_prompt": "the same system prompt",
     "lead": "prompts with wordings that another provider saw in a campaign of its own",
     "client": "the same client software",

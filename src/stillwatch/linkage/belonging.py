@@ -11,12 +11,13 @@ from stillwatch.linkage.cells import DURABLE, ownable
 from stillwatch.linkage.holdings import CONTENT, PARTNER, Holdings, Ints
 from stillwatch.linkage.labels import any_of, commonest, distinct, most
 from stillwatch.linkage.merging import CHEAP, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
-from stillwatch.membership import MIN_ACCOUNTS, TIE_SHARE
+from stillwatch.membership import MIN_ACCOUNTS, SETTING, TIE_SHARE
 from stillwatch.records import TEMPLATE_KINDS
 
 Flags = NDArray[np.bool_]
 
-REWORDING = "rewording"
+SPOKEN = (*TEMPLATE_KINDS, SETTING)  # kinds that are found in prompts
+LOOSE = ("rewording", SETTING)  # kinds that whoever uses a few sentences of a text may hold as well
 MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone is a sentence somebody else may use
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
 EASED = (0.6, 0.7, 0.8)  # the same in the first passes over cells just cut, so that stragglers find home
@@ -115,7 +116,7 @@ def _loose_ties(of: Holdings, wordings: Flags, labels: Ints, common: tuple[Ints,
     Exact wordings whose other holders are mostly in one cluster; addresses and sign-up habits far commoner in it.
     """
     home, inside = common
-    usable = wordings & ~of.is_of([REWORDING]) | np.isin(of.group, CHEAP) & (of.group != CONTENT)
+    usable = wordings & ~of.is_of(LOOSE) | np.isin(of.group, CHEAP) & (of.group != CONTENT)
     values = np.flatnonzero(usable & (inside >= 1))
     loose = _is_loose(of, labels, home[values], values, inside[values])  # no holder has more of the others there
     account, value, mine = _shared(of, values[loose], labels, common)
@@ -167,7 +168,8 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
     """The cluster that owns each template, -1 for none; step 3 of the module summary."""
     home, inside = common
     holders = of.holder_counts
-    needed = np.where(holders <= EASED_AMONG * of.account_count, share, OWN_SHARE) * holders
+    is_eased = (holders <= EASED_AMONG * of.account_count) & ~of.is_of([SETTING])
+    needed = np.where(is_eased, share, OWN_SHARE) * holders
     own = np.where(ownable & (inside >= needed) & (inside >= MIN_ACCOUNTS), home, -1)
     values = np.flatnonzero(own >= 0)
     account, value = of.holders_of(values)
@@ -187,14 +189,15 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
 def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> Ints:
     """Cluster of each account: whose wordings it holds, else the one it has MIN_POINTS with.
 
-    Two owned wordings make a member, one of them a template or a rewording; one is enough where another group ties the
-    account to the same cluster (`apart`). Where that one is a rewording, which may be a mere sentence, the other group
-    must cost something to share (`dear`).
+    Two owned wordings make a member, one of them found in prompts, and a rewording with its settings is one; one is
+    enough where another group ties the account to the same cluster (`apart`). Where that one is a rewording, which may
+    be a mere sentence, the other group must cost something to share (`dear`).
     """
     account, value = of.holders_of(np.flatnonzero(own >= 0))
-    home, often = most(of.account_count, account, own[value])
+    once = distinct(np.stack([account, own[value], of.root[value]]))
+    home, often = most(of.account_count, once[0], once[1])
     at_home = own[value] == home[account]
-    speaks = any_of(of, account[at_home & of.is_of(TEMPLATE_KINDS)[value]])
-    exact = any_of(of, account[at_home & ~of.is_of([REWORDING])[value]])
+    speaks = any_of(of, account[at_home & of.is_of(SPOKEN)[value]])
+    exact = any_of(of, account[at_home & ~of.is_of(LOOSE)[value]])
     by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (np.where(exact, apart, dear) == home))
     return np.where(by_wording, home, np.where(tied.points >= MIN_POINTS, tied.home, -1))

@@ -20,7 +20,7 @@ from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import numbered
 from stillwatch.linkage.parts import cores
 from stillwatch.linkage.weights import Weights
-from stillwatch.membership import MIN_ACCOUNTS, WORDINGS
+from stillwatch.membership import MIN_ACCOUNTS, OWNED
 
 Flags = NDArray[np.bool_]
 
@@ -56,7 +56,7 @@ def durable_cells(of: Holdings, weighed: Weights, eligible: Flags) -> Ints:
 def ownable(of: Holdings) -> Flags:
     """Templates and system prompts that few enough accounts hold: (values,)."""
     few = of.holder_counts <= max(PUBLIC_SHARE * of.account_count, MIN_ACCOUNTS)
-    return of.is_of(WORDINGS) & few
+    return of.is_of(OWNED) & few
 
 
 def _communities(of: Holdings, weighed: Weights, edges: Flags, seed: int) -> Ints:

@@ -46,7 +46,7 @@ from stillwatch.linkage.reach import within_reach
 from stillwatch.linkage.silent import without_silent
 from stillwatch.linkage.synchrony import Synchrony
 from stillwatch.linkage.weights import Weights
-from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, times_commoner
+from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, SETTING, times_commoner
 from stillwatch.records import TEMPLATE_KINDS
 
 SMALLEST = 5  # accounts of a cluster: the coordination test can prove nothing about fewer
@@ -254,7 +254,7 @@ def _recut(by: Linkable, labels: Ints, own: Ints) -> Ints:
     they find back when their cluster settles.
     """
     of = by.of
-    template = of.is_of(TEMPLATE_KINDS)
+    template = of.is_of((*TEMPLATE_KINDS, SETTING))
     cutting = np.where(template, own, -1)
     parts = components(of, (cutting[of.held] >= 0) & (cutting[of.held] == labels[of.accounts]))
     cut = np.isin(labels, cutting[cutting >= 0])

@@ -33,7 +33,7 @@ from stillwatch.linkage.holdings import Holdings, Ints
 from stillwatch.linkage.labels import numbered
 from stillwatch.linkage.merging import Flags
 from stillwatch.linkage.weights import Weights
-from stillwatch.membership import WORDINGS
+from stillwatch.membership import OWNED
 
 SMALLEST = 5  # accounts of a set of cells
 P_VALUE = 0.01  # of the best set of cells of a whole world
@@ -112,7 +112,7 @@ def _tight(of: Holdings, free: Flags, least: int, seed: int) -> Ints:
     size = len(of.values)
     blank = Weights(np.zeros(size), np.zeros(size), np.zeros(size, dtype=bool))
     labels = wording_cells(of, blank, free, seed)
-    wording, template = of.is_of(WORDINGS), of.is_of([TEMPLATE])
+    wording, template = of.is_of(OWNED), of.is_of([TEMPLATE])
     while True:
         edge = np.flatnonzero(wording[of.held] & (labels[of.accounts] >= 0))
         account, value = of.accounts[edge], of.held[edge]

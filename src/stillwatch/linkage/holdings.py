@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stillwatch.linkage.incidence import Incidence, grouped
+from stillwatch.membership import SETTING
 from stillwatch.records import KINDS, LEAD_KIND
 
 Ints = NDArray[np.int64]
@@ -32,7 +33,9 @@ class Holdings:
     `account_ids` (accounts,) sorted strings; `kind` (values,) index into KIND_NAMES; `values` (values,) names of the
     value nodes, sorted by group, kind and value; `group` (values,) index into GROUPS; `accounts` (edges,) account of
     each edge, sorted by account then value; `edges` the same both ways round; `holder_counts` (values,) accounts that
-    hold each value; `degree` (accounts, groups) values held of each group, those nobody else holds included.
+    hold each value; `root` (values,) the value that each is a case of: of a setting its rewording or the first setting
+    of that, of any other itself; `degree` (accounts, groups) values held of each group, those nobody else holds
+    included.
     """
 
     account_ids: list[str]
@@ -42,6 +45,7 @@ class Holdings:
     accounts: Ints
     edges: Incidence
     holder_counts: Ints
+    root: Ints
     degree: Ints
 
     @property
@@ -106,6 +110,7 @@ def holdings(traits: pa.Table, account_ids: list[str]) -> Holdings:
         accounts=np.repeat(np.arange(len(known)), np.diff(start)),
         edges=Incidence(by_account, start, by_value, first),
         holder_counts=np.diff(first),
+        root=_roots(nodes),
         degree=degree,
     )
 
@@ -116,6 +121,18 @@ class _Nodes(NamedTuple):
     kind: Ints
     values: list[str]
     place: Ints
+
+
+def _roots(nodes: _Nodes) -> Ints:
+    """The value that each is a case of: (values,)."""
+    settings = np.flatnonzero(nodes.kind == KIND_NAMES.index(SETTING))
+    root = np.arange(len(nodes.values))
+    if len(settings):
+        rewordings = np.flatnonzero(nodes.kind == KIND_NAMES.index("rewording")).tolist()
+        place = {nodes.values[value]: value for value in rewordings}
+        for value in settings.tolist():
+            root[value] = place.setdefault(nodes.values[value].partition(":")[0], value)
+    return root
 
 
 def _ordered(kinds: pa.Array, values: pa.Array) -> _Nodes:

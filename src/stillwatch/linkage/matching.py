@@ -138,6 +138,28 @@ def set_ids(found: Ints, known: Vocabulary, ids: Ints, counts: Ints) -> None:
 
 
 @njit(nogil=True, cache=True)
+def beside(sketches: Ints, known: Vocabulary, found: Ints) -> None:
+    """Fill `found` (rows, 2): numbers of the first known fingerprint without a group from either end, ascending.
+
+    -1 where there is none, or the same.
+    """
+    half = sketches.shape[1] // 2
+    for row in range(len(sketches)):
+        found[row, :] = _FREE
+        used = 0
+        for end in range(2):
+            for fingerprint in sketches[row, end * half : (end + 1) * half]:
+                number = number_of(fingerprint, known) if fingerprint != 0 else _FREE
+                if number != _FREE and known.group[number] == NO_GROUP:
+                    if used == 0 or found[row, 0] != number:
+                        found[row, used] = number
+                        used += 1
+                    break
+        if used == 2 and found[row, 1] < found[row, 0]:
+            found[row, 0], found[row, 1] = found[row, 1], found[row, 0]
+
+
+@njit(nogil=True, cache=True)
 def group_of(found: Ints, known: Vocabulary, least: int, groups: Ints) -> None:
     """Fill `groups` (rows,): the group of most fingerprints of each row, the first of equals.
 

@@ -35,7 +35,7 @@ from stillwatch.linkage.cells import linked, pieces
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
 from stillwatch.linkage.labels import any_of, commonest, distinct, most, numbered
 from stillwatch.linkage.merging import TIMING, Flags, Linkable
-from stillwatch.membership import MIN_ACCOUNTS, WORDINGS
+from stillwatch.membership import MIN_ACCOUNTS, OWNED
 from stillwatch.records import TEMPLATE_KINDS
 
 KEPT_CLEAN = 0.15  # of a hand's accounts that may share nothing but wordings on purpose
@@ -128,7 +128,7 @@ class _Worded(NamedTuple):
 
 def _worded(of: Holdings, labels: Ints, members: Ints, missed: Flags) -> _Worded:
     edges = of.edges_of(members)
-    edges = edges[of.is_of(WORDINGS)[of.held[edges]]]
+    edges = edges[of.is_of(OWNED)[of.held[edges]]]
     account, size = of.accounts[edges], max(len(of.values), 1)
     names, place = np.unique(labels[account] * size + of.held[edges], return_inverse=True)
     misses = np.bincount(place[missed[account]], minlength=len(names))

@@ -13,9 +13,10 @@ Source: content-defined sampling of shingles follows Schleimer, Wilkerson & Aike
        sentence share a part of the set; only those who share the skeleton share all of it.
     3. Prompts whose set does not recur, but whose fingerprints keep one another's company, are rewordings of one
        template: see `rewordings`.
-    4. A prompt without a template that bears what a partner sent has the template of that lead: see `received`.
-    5. A template is a trait when its text varies within accounts as its fingerprints do.
-    6. Beside its template a prompt has a family, the pool of words it draws from: see `families`. It ties nobody.
+    4. A rewording beside the same other words of the vocabulary is a setting, which fewer share than the rewording.
+    5. A prompt without a template that bears what a partner sent has the template of that lead: see `received`.
+    6. A template is a trait when its text varies within accounts as its fingerprints do.
+    7. Beside its template a prompt has a family, the pool of words it draws from: see `families`. It ties nobody.
 """
 
 from pathlib import Path
@@ -30,11 +31,12 @@ from numpy.typing import NDArray
 from stillwatch.engines.base import BatchFunction, Engine, IbisTable
 from stillwatch.linkage.choosing import Limits
 from stillwatch.linkage.families import NO_FAMILIES, Families, families
-from stillwatch.linkage.matching import NO_GROUP, Vocabulary, group_of, indexed, matrix, set_ids, vectors
+from stillwatch.linkage.matching import NO_GROUP, Vocabulary, beside, group_of, indexed, matrix, set_ids, vectors
 from stillwatch.linkage.received import NO_LEADS, Leads, Recognition, label
 from stillwatch.linkage.rewordings import groups
 from stillwatch.linkage.shelves import Shelves
 from stillwatch.linkage.vocabularies import MIN_MATCHED, accepted, among, matched, recurring_here, recurring_there
+from stillwatch.membership import SETTING
 from stillwatch.records import EMBEDDING_SIZE
 
 VOCABULARY = "vocabulary.parquet"  # in the work folder
@@ -48,6 +50,7 @@ TEMPLATED_SCHEMA = pa.schema(
         ("started_at", pa.timestamp("us", tz="UTC")),
         ("model", pa.string()),
         ("template_id", pa.int64()),
+        ("setting_id", pa.int64()),
         ("family_id", pa.int64()),
         ("item_id", pa.int64()),
         ("system_prompt_id", pa.int64()),
@@ -120,7 +123,7 @@ def _without_templates(signals: IbisTable, engine: Engine, work: Path) -> Templa
     """What the two passes would leave where no wording recurs, as in logs without prompts: nothing is read for it."""
     nothing = np.zeros(0, np.int64)
     engine.write(engine.memory(vocabulary_rows(indexed(nothing), nothing)), work / VOCABULARY)
-    nulls = {name: ibis.null("int64") for name in ("template_id", "family_id", "lead")}
+    nulls = {name: ibis.null("int64") for name in ("template_id", "setting_id", "family_id", "lead")}
     exchanges = signals.mutate(item_id=signals.text_id, **nulls).select(*TEMPLATED_SCHEMA.names)
     none = engine.memory(pa.table({"template_id": pa.array([], pa.int64())}))
     return Templated(exchanges, none, none)
@@ -149,18 +152,20 @@ def templated_batches(
     pools: Families = NO_FAMILIES,
     limits: Limits | None = None,
 ) -> BatchFunction:
-    """A function from a batch of signals to template, family, item and lead, as TEMPLATED_SCHEMA (null: bears none).
+    """A function from a batch of signals to template, setting, family, item and lead, as TEMPLATED_SCHEMA (null: none).
 
     `exact` are the templates, sorted, that recur as exact sets. Any other prompt has the template of the group that it
     rewords, where there is one; the names of groups are those of their first fingerprints.
     """
     names, recognition = group_templates(known), Recognition(leads)
+    loose = np.sort(names[:-1])
 
     def templated(batch: pa.RecordBatch) -> pa.RecordBatch:
         # Two prompts of one template carry the same item exactly when their whole texts are equal.
         template, lead = template_ids(batch["sketch"], known, names, exact), recognition.leads(batch["sketch"])
         columns = {
             "template_id": pc.coalesce(template, recognition.templates(lead)),
+            "setting_id": setting_ids(batch["sketch"], template, known, loose),
             "family_id": _families_of(batch, pools),
             "item_id": batch["text_id"],
             "lead": lead,
@@ -188,6 +193,23 @@ def template_ids(sketches: pa.Array | pa.ChunkedArray, known: Vocabulary, names:
     return pa.array(np.where(rewords, names[groups], ids), mask=counts < MIN_MATCHED)
 
 
+def setting_ids(sketches: pa.Array | pa.ChunkedArray, templates: pa.Array, known: Vocabulary, loose: Ints) -> pa.Array:
+    """The setting of each sketch: its rewording and the first of the vocabulary beside it from either end.
+
+    Null for what is no rewording, or has nothing beside it; `loose` are the templates of groups, sorted. The rewording
+    itself is lost in words that are replaced, what its slot begins and ends with is not.
+    """
+    ids = np.asarray(templates.fill_null(0), dtype=np.int64)
+    rows = np.flatnonzero(among(ids, loose) & np.asarray(templates.is_valid()))
+    found, sets = np.empty((len(rows), 2), np.int64), np.zeros(len(ids), np.int64)
+    counts, has = np.empty(len(rows), np.int64), np.zeros(len(ids), np.bool_)
+    beside(np.ascontiguousarray(matrix(sketches, np.int64)[rows]), known, found)
+    of_rows = np.empty(len(rows), np.int64)
+    set_ids(found, known, of_rows, counts)
+    sets[rows], has[rows] = of_rows ^ ids[rows], counts > 0
+    return pa.array(sets, mask=~has)
+
+
 def group_templates(known: Vocabulary) -> Ints:
     """The template of each group: the mixed bits of its smallest fingerprint, last one for no group."""
     size = int(known.group.max(initial=NO_GROUP)) + 1
@@ -209,15 +231,25 @@ def template_traits(found: Templated) -> IbisTable:
     """Which account bears which template, for templates whose text varies; columns as in `records.TRAITS`.
 
     One that does not recur word for word is of the kind `rewording`: who merely uses its sentences may hold it too.
+    The value of a `setting` is its rewording's, a colon and a number of its own.
     """
     templated, exact = found.exchanges, found.exact.select(exact_id="template_id")
     varied = found.exact.union(accepted(templated.semi_join(found.loose, "template_id")), distinct=True)
-    bearing = templated.semi_join(varied, "template_id")
-    held = bearing.group_by(["account_id", "template_id"]).aggregate(
+    told = _held(templated.semi_join(varied, "template_id"), "template_id").left_join(
+        exact, [("template_id", "exact_id")]
+    )
+    kind = told.exact_id.notnull().ifelse("template", "rewording")
+    worded = told.mutate(kind=kind, value=told.template_id.cast("string")).drop("exact_id")
+    settings = _held(templated.semi_join(accepted(templated, "setting_id"), "setting_id"), "template_id", "setting_id")
+    value = settings.template_id.cast("string") + ":" + settings.setting_id.cast("string")
+    settings = settings.mutate(kind=ibis.literal(SETTING), value=value).drop("setting_id")
+    return worded.union(settings.select(worded.columns))
+
+
+def _held(bearing: IbisTable, *ids: str) -> IbisTable:
+    """Which account bears what, in how many exchanges, from when to when."""
+    return bearing.group_by(["account_id", *ids]).aggregate(
         exchanges=bearing.count().cast("int64"),
         first_seen_at=bearing.started_at.min(),
         last_seen_at=bearing.started_at.max(),
     )
-    told = held.left_join(exact, held.template_id == exact.exact_id)
-    kind = told.exact_id.notnull().ifelse("template", "rewording")
-    return told.mutate(kind=kind, value=told.template_id.cast("string")).drop("exact_id")

@@ -215,12 +215,12 @@ def _is_looked_at(texts: Ints, one_in: int) -> NDArray[np.bool_]:
     return np.asarray(spread % np.uint64(one_in) == 0)
 
 
-def accepted(looks: IbisTable) -> IbisTable:
-    """The templates whose text varies: one column, `template_id`."""
-    bearing = looks.filter(looks.template_id.notnull())
-    held = bearing.group_by(["account_id", "template_id"]).aggregate(texts=bearing.item_id.nunique())
-    counted = held.group_by("template_id").aggregate(texts=held.texts.sum(), accounts=held.count())
-    return counted.filter(varies(counted)).select("template_id")
+def accepted(looks: IbisTable, key: str = "template_id") -> IbisTable:
+    """The templates, or what else exchanges bear, whose text varies: one column, the key."""
+    bearing = looks.filter(looks[key].notnull())
+    held = bearing.group_by(["account_id", key]).aggregate(texts=bearing.item_id.nunique())
+    counted = held.group_by(key).aggregate(texts=held.texts.sum(), accounts=held.count())
+    return counted.filter(varies(counted)).select(key)
 
 
 def matched(sketches: Ints, known: Vocabulary) -> tuple[Ints, Ints, Ints]:
