@@ -72,13 +72,17 @@ def test_sizes_of_requests_are_counted_alike(engine: Engine) -> None:
 
 
 def test_templates_are_traits_where_they_recur_or_gather_ever_new_texts(engine: Engine) -> None:
-    """Template 1 recurs word for word; 2 gathers four texts of each account, 3 one; nothing says so of 4."""
+    """Template 1 recurs word for word; 2 gathers four texts of each account, 3 one; nothing says so of 4.
+
+    Three texts of 2 are in one setting, 7, and one of each account in another, 8.
+    """
     texts = {1: 1, 2: 4, 3: 1, 4: 4}
     sent = [(name, template, text) for name in "ab" for template, n in texts.items() for text in range(n)]
     rows = [
         {
             "account_id": name,
             "template_id": template,
+            "setting_id": (7 if text < 3 else 8) if template == 2 else None,
             "item_id": text,
             "started_at": datetime(2026, 3, 1 + text, tzinfo=UTC),
         }
@@ -87,7 +91,8 @@ def test_templates_are_traits_where_they_recur_or_gather_ever_new_texts(engine: 
     known = [engine.memory(pa.table({"template_id": pa.array(ids, pa.int64())})) for ids in ([1, 9], [2, 3])]
     found = template_traits(Templated(engine.memory(pa.Table.from_pylist(rows)), *known)).to_pyarrow().to_pylist()
     told = sorted((r["account_id"], r["kind"], r["value"], r["exchanges"], r["last_seen_at"].day) for r in found)
-    assert told == [(name, *rest) for name in "ab" for rest in (("rewording", "2", 4, 4), ("template", "1", 1, 1))]
+    each = (("rewording", "2", 4, 4), ("setting", "2:7", 3, 3), ("template", "1", 1, 1))
+    assert told == [(name, *rest) for name in "ab" for rest in each]
 
 
 def test_writing_replaces_what_stood_there_and_expressions_see_one_state(engine: Engine, tmp_path: Path) -> None:
