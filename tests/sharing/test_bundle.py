@@ -233,7 +233,8 @@ def test_the_closed_lists_are_those_of_the_stages_that_make_the_words() -> None:
     assert [hypothesis.name for hypothesis in hypotheses()] == sorted(HYPOTHESES)
     assert set(COUNTERMEASURES) == set(ACTIONS) - {"observe"}
     assert set(LIFETIME_DAYS) == set(DURABILITIES)
-    assert set(TRAIT_KINDS) - KINDS == {"lead"}  # what a partner said is not passed on as our own
+    # What a partner said is not passed on as our own, and what stands in a slot is the customer's own words.
+    assert set(TRAIT_KINDS) - KINDS == {"lead", "setting"}
 
 
 def test_an_account_id_in_the_shape_of_a_hash_does_not_leave_as_a_trait(campaigns: Campaigns) -> None:
