@@ -163,8 +163,12 @@ def test_two_rewordings_of_a_campaign_admit_as_two_templates_do() -> None:
     assert sets(planted(0) + rows) == [{*MEMBERS, STRANGERS[0]}]
 
 
-@pytest.mark.parametrize(("values", "admits"), [(["7", "7:1", "7:2"], False), (["7:1", "8:1"], True)])
-def test_a_rewording_and_its_settings_are_one_wording(values: list[str], admits: bool) -> None:
+@pytest.mark.parametrize(
+    ("values", "admits"), [(["7", "7:1", "7:2"], False), (["7:1", "8:1"], False), (["7:1", "8"], True)]
+)
+def test_a_rewording_and_its_settings_are_one_wording_and_settings_alone_are_none(
+    values: list[str], admits: bool
+) -> None:
     lone = STRANGERS[0]
     rows = [row for v in values for row in holding([*MEMBERS[:19], lone], "setting" if ":" in v else "rewording", v)]
     assert sets(planted(0) + rows) == [{*MEMBERS, lone} if admits else set(MEMBERS)]

@@ -16,7 +16,6 @@ from stillwatch.records import TEMPLATE_KINDS
 
 Flags = NDArray[np.bool_]
 
-SPOKEN = (*TEMPLATE_KINDS, SETTING)  # kinds that are found in prompts
 LOOSE = ("rewording", SETTING)  # kinds that whoever uses a few sentences of a text may hold as well
 MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone is a sentence somebody else may use
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
@@ -189,15 +188,16 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
 def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> Ints:
     """Cluster of each account: whose wordings it holds, else the one it has MIN_POINTS with.
 
-    Two owned wordings make a member, one of them found in prompts, and a rewording with its settings is one; one is
-    enough where another group ties the account to the same cluster (`apart`). Where that one is a rewording, which may
-    be a mere sentence, the other group must cost something to share (`dear`).
+    Two owned wordings make a member, one of them a template or a rewording, and a rewording with its settings is one;
+    settings alone make none, as strangers' slots may begin and end alike. One is enough where another group ties the
+    account to the same cluster (`apart`). Where that one is a rewording, which may be a mere sentence, the other group
+    must cost something to share (`dear`).
     """
     account, value = of.holders_of(np.flatnonzero(own >= 0))
     once = distinct(np.stack([account, own[value], of.root[value]]))
     home, often = most(of.account_count, once[0], once[1])
     at_home = own[value] == home[account]
-    speaks = any_of(of, account[at_home & of.is_of(SPOKEN)[value]])
+    speaks = any_of(of, account[at_home & of.is_of(TEMPLATE_KINDS)[value]])
     exact = any_of(of, account[at_home & ~of.is_of(LOOSE)[value]])
     by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (np.where(exact, apart, dear) == home))
     return np.where(by_wording, home, np.where(tied.points >= MIN_POINTS, tied.home, -1))
