@@ -82,7 +82,12 @@ def judged_accounts(facts: Sequence[Facts], ordinary: Ordinary) -> set[str]:
 
 def template_name(template_id: int) -> str:
     """How a template is written in campaigns and bundles."""
-    return f"t-{template_id & 0xFFFFFFFFFFFFFFFF:016x}"
+    return f"t-{_digits(template_id)}"
+
+
+def _digits(number: int) -> str:
+    """A number of 64 bits as sixteen digits."""
+    return f"{number & 0xFFFFFFFFFFFFFFFF:016x}"
 
 
 def _rank(campaign: Campaign) -> tuple[int, bool, int, str]:
@@ -348,7 +353,7 @@ def _name(item: Evidence) -> str:
     """How the value of a trait is written."""
     if item.kind == SETTING:
         rewording, _, own = item.value.partition(":")
-        return f"{template_name(int(rewording))}:{int(own) & 0xFFFFFFFFFFFFFFFF:016x}"
+        return f"{template_name(int(rewording))}:{_digits(int(own))}"
     return template_name(int(item.value)) if item.kind in TEMPLATE_KINDS else item.value
 
 
@@ -395,7 +400,7 @@ def _template(use: TemplateUse) -> dict[str, Any]:
 
 def _family(use: FamilyUse) -> dict[str, Any]:
     return {
-        "family_id": f"f-{use.family_id & 0xFFFFFFFFFFFFFFFF:016x}",
+        "family_id": f"f-{_digits(use.family_id)}",
         "exchanges": use.exchanges,
         "accounts": use.accounts,
         "items": use.items,

@@ -11,12 +11,11 @@ from stillwatch.linkage.cells import DURABLE, ownable
 from stillwatch.linkage.holdings import CONTENT, PARTNER, Holdings, Ints
 from stillwatch.linkage.labels import any_of, commonest, distinct, most
 from stillwatch.linkage.merging import CHEAP, CROWD, MIN_POINTS, POINTS, TIMING, Linkable
-from stillwatch.membership import MIN_ACCOUNTS, SETTING, TIE_SHARE
+from stillwatch.membership import LOOSE, MIN_ACCOUNTS, SETTING, TIE_SHARE
 from stillwatch.records import TEMPLATE_KINDS
 
 Flags = NDArray[np.bool_]
 
-LOOSE = ("rewording", SETTING)  # kinds that whoever uses a few sentences of a text may hold as well
 MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone is a sentence somebody else may use
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
 EASED = (0.6, 0.7, 0.8)  # the same in the first passes over cells just cut, so that stragglers find home

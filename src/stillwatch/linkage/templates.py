@@ -201,13 +201,13 @@ def setting_ids(sketches: pa.Array | pa.ChunkedArray, templates: pa.Array, known
     """
     ids = np.asarray(templates.fill_null(0), dtype=np.int64)
     rows = np.flatnonzero(among(ids, loose) & np.asarray(templates.is_valid()))
-    found, sets = np.empty((len(rows), 2), np.int64), np.zeros(len(ids), np.int64)
-    counts, has = np.empty(len(rows), np.int64), np.zeros(len(ids), np.bool_)
-    beside(np.ascontiguousarray(matrix(sketches, np.int64)[rows]), known, found)
-    of_rows = np.empty(len(rows), np.int64)
-    set_ids(found, known, of_rows, counts)
-    sets[rows], has[rows] = of_rows ^ ids[rows], counts > 0
-    return pa.array(sets, mask=~has)
+    found = np.empty((len(rows), 2), np.int64)
+    beside(matrix(sketches.take(pa.array(rows)), np.int64), known, found)
+    sets, counts = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    set_ids(found, known, sets, counts)
+    settings, has = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
+    settings[rows], has[rows] = sets ^ ids[rows], counts > 0
+    return pa.array(settings, mask=~has)
 
 
 def group_templates(known: Vocabulary) -> Ints:

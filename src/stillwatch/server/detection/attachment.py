@@ -11,11 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from math import log2
 
-from stillwatch.membership import MAX_GROUP_BITS, MIN_GROUPS, times_commoner
+from stillwatch.membership import LOOSE, MAX_GROUP_BITS, MIN_GROUPS, times_commoner
 from stillwatch.records import KINDS
 from stillwatch.server.detection.recognition import COSTLY, Index, is_durable
 
-LOOSE = ("rewording",)  # kinds that whoever uses a few sentences of a text may hold as well
 STANDING_BITS = 3.0  # learned weight from which a trait counts at all, as for the durability of evidence
 
 
