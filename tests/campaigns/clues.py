@@ -20,7 +20,7 @@ from stillwatch.engines.embedded import EmbeddedEngine
 from stillwatch.linkage import TEMPLATED_SCHEMA
 from stillwatch.records import ACCOUNTS, EXCHANGES, EXTRACTION_TECHNIQUES, INTENTS, REPLAYS, arrow_schema
 
-CONTENT = GroupLink("content", 12, 0.5, 12, 1e-12)
+CONTENT = GroupLink("content", 12, 0.5, 12, 1e-12, together=12)
 NETWORK = GroupLink("network", 10, 0.5, 12, 1e-9)
 DECLARED = Declared("o", accounts=40, outside=(("x1", "x2"),), shared=3)
 REACHED = Reached("debug_pretext", accounts=9, others=1, customers=1_200)

@@ -19,6 +19,7 @@ from tests.campaigns.clues import (
     members,
     one_day,
     ordinary,
+    tie,
 )
 
 from stillwatch import schemas
@@ -37,7 +38,6 @@ from stillwatch.campaigns import (
 )
 from stillwatch.campaigns.assemble import MAX_EVIDENCE, MAX_TEMPLATES
 from stillwatch.campaigns.attempts import AttemptDay, Attempts, TechniqueUse
-from stillwatch.campaigns.coordination import CROSSING
 from stillwatch.campaigns.facts import Evidence, GroupLink, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.hypotheses import Finding
@@ -81,8 +81,12 @@ def test_what_proves_control_has_to_reach_a_good_part_of_those_charged(reached: 
     assert any("ties beside wordings for more of the accounts" in one for one in found["missing"]) == (reached == 3)
 
 
-GRADING = tuple(375 if name == "pairwise_judging" else 0 for name in INTENTS)
-TAGS = tuple(375 if name == "forced_trace_tags" else 0 for name in INTENTS)
+def using(*asked: str) -> tuple[int, ...]:
+    """The exchanges of an account that asks for each of these."""
+    return tuple(375 if name in asked else 0 for name in INTENTS)
+
+
+GRADING, SEVERAL = using("pairwise_judging"), using("forced_trace_tags", "debug_pretext")
 
 
 @pytest.mark.parametrize(("volume", "verdict"), [(ORDINARY, "coordinated"), (MUCH, "distillation")])
@@ -94,24 +98,60 @@ def test_who_do_a_trades_work_have_to_take_more_than_a_trade_does(volume: Volume
     assert any("or more accounts that reach" in one for one in found["missing"]) == (verdict == "coordinated")
 
 
-def test_who_reach_for_the_models_reasoning_are_charged_though_they_take_what_customers_take() -> None:
-    tags, marks = facts(volume=ORDINARY), facts(volume=ORDINARY, member_days=one_day([GRADING] * 12))
-    verdicts = [assembled(one, ordinary_traffic=learned(customers(0)))[0]["verdict"] for one in (tags, marks)]
-    assert verdicts == ["distillation", "coordinated"]
+FEW, MANY = 300, 900  # ordinary customers, none of whom uses a technique; fewer than 600 cannot show that one is rare
 
 
-@pytest.mark.parametrize(("reach", "by_crossing"), [(5, "coordinated"), (6, "distillation")])
-def test_of_whole_cells_half_have_to_reach_for_reasoning(reach: int, by_crossing: str) -> None:
-    """Crossing takes cells in whole: of a crowd that stands beside a campaign nobody may have reached for anything."""
-    days = one_day([TAGS] * reach + [GRADING] * (12 - reach))
-    for link, verdict in (
-        (GroupLink(CROSSING, 8, 0.5, 12, 1e-4), by_crossing),
-        (GroupLink("network", 8, 0.5, 12, 1e-9), "distillation"),
-    ):
-        cluster = facts(links=[CONTENT, link], volume=ORDINARY, member_days=days)
-        (found,) = assembled(cluster, ordinary_traffic=learned(customers(0)))
-        assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
-        assert any("half of the accounts reaching" in one for one in found["missing"]) == (verdict == "coordinated")
+@pytest.mark.parametrize(
+    ("techniques", "ties", "of", "verdict"),
+    [
+        (("forced_trace_tags",), 2, FEW, "coordinated"),
+        (("forced_trace_tags",), 3, FEW, "distillation"),
+        (("forced_trace_tags", "post_hoc_rationale"), 1, FEW, "distillation"),
+        (("replay_decoding",), 1, FEW, "coordinated"),
+        (("replay_decoding",), 1, MANY, "distillation"),
+    ],
+)
+def test_one_usual_way_to_reasoning_is_a_trades_unless_much_ties_the_accounts(
+    techniques: tuple[str, ...], ties: int, of: int, verdict: str
+) -> None:
+    links = [CONTENT, *(tie(group) for group in ("network", "payment", "device")[:ties])]
+    cluster = facts(links=links, volume=ORDINARY, member_days=one_day([using(*techniques)] * 12))
+    (found,) = assembled(cluster, ordinary_traffic=learned(customers(0, of)))
+    assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
+    assert any("people at one trade ask" in one for one in found["missing"]) == (verdict == "coordinated")
+
+
+def test_a_technique_that_a_single_account_tries_is_no_second_one() -> None:
+    days = one_day([using("forced_trace_tags", "trace_cleaning"), *[using("forced_trace_tags")] * 11])
+    tried, meant = (
+        assembled(facts(volume=ORDINARY, member_days=each), ordinary_traffic=learned(customers(0)))[0]["verdict"]
+        for each in (days, one_day([using("forced_trace_tags", "trace_cleaning")] * 12))
+    )
+    assert (tried, meant) == ("coordinated", "distillation")
+
+
+@pytest.mark.parametrize(("together", "verdict"), [(10, "coordinated"), (11, "distillation")])
+def test_who_are_charged_for_reaching_have_to_hang_together_by_what_they_say(together: int, verdict: str) -> None:
+    """Of a crowd that shares rooms with a campaign nobody need have reached for anything."""
+    links, days = [replace(CONTENT, together=together), NETWORK], one_day([SEVERAL] * 12)
+    cluster = facts(links=links, volume=ORDINARY, member_days=days)
+    (found,) = assembled(cluster, ordinary_traffic=learned(customers(0)))
+    assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
+    assert any("or one body of wordings" in one for one in found["missing"]) == (verdict == "coordinated")
+
+
+def test_who_take_far_more_are_charged_whatever_else_they_say() -> None:
+    (found,) = assembled(facts(links=[replace(CONTENT, together=4), NETWORK], volume=MUCH))
+    assert found["verdict"] == "distillation"
+
+
+@pytest.mark.parametrize(("named", "verdict"), [(0.0, "coordinated"), (0.5, "distillation")])
+def test_who_share_no_wording_beyond_chance_hang_together_by_a_partners_alone(named: float, verdict: str) -> None:
+    """Of a cluster that a lead brought together wordings do not speak once more."""
+    days = one_day([SEVERAL] * 12)
+    without = facts(links=[NETWORK, tie("payment")], volume=ORDINARY, named=named, member_days=days)
+    (found,) = assembled(without, ordinary_traffic=learned(customers(0)))
+    assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
 
 
 def test_where_no_volume_was_tested_ties_suffice() -> None:

@@ -49,7 +49,7 @@ def test_a_planted_harvest_is_proven() -> None:
     found = harvest(facts(), REFERENCE)
     assert found.result == "proven"
     assert found.p_value == pytest.approx(1 / (REFERENCE.everyone.size + 1), abs=1e-6)
-    told = ["pools as far", "extracting", "capability focus", "item sharing"]
+    told = ["pools as far", "extracting", "as no trade does", "capability focus", "item sharing"]
     assert [m.name for m in found.measures] == [*MEASURES, *told]
 
 

@@ -63,6 +63,17 @@ def test_cohesion_names_the_independent_groups_that_tie_the_cluster(found: Found
         assert 0 <= row["expected"] <= row["principals"]
 
 
+def test_members_hang_together_by_wordings_that_a_cluster_has_to_itself() -> None:
+    """Two bodies of wordings in one cluster, three and five accounts, and a prompt that as many strangers send."""
+    rows = [(account(i), "template", "three") for i in range(3)]
+    rows += [(account(i), "template", name) for name, who in (("four", range(3, 7)), ("tail", (6, 7))) for i in who]
+    rows += [(account(i), "template", "public") for i in (*range(8), *range(50, 59))]
+    of, _, _ = found_in(rows, 100)
+    labels = np.where(np.arange(100) < 8, 0, -1)
+    (row,) = cohesion(of, Clusters(labels, np.zeros(100), np.zeros(100, dtype=np.int64), labels), []).to_pylist()
+    assert (row["group"], row["linked"], row["together"]) == ("content", 8, 5)
+
+
 def test_an_account_is_expected_once_however_many_of_the_values_it_holds() -> None:
     """Fifteen of sixty share five exits, three for each: chance would put a quarter of fifteen in the cluster."""
     rows = [(account(i), "ip", f"exit-{(i + k) % 5}") for i in range(15) for k in range(3)]

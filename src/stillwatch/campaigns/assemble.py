@@ -6,19 +6,20 @@ from typing import Any, NamedTuple
 
 from stillwatch.campaigns.continuity import Continuation, continuations
 from stillwatch.campaigns.coordination import (
-    CROSSING,
     MIN_PRINCIPALS,
     REACHED_SHARE,
     Measure,
     TestResult,
     coordination,
+    hangs_together,
     ties_beyond_chance,
+    ties_that_tell,
 )
 from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.extraction import NOBODY, Extraction, Reaches, Sweep, extraction
 from stillwatch.campaigns.facts import Declared, Evidence, Facts, FamilyUse, Reached, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
-from stillwatch.campaigns.harvest import harvest, harvests, reaching_share
+from stillwatch.campaigns.harvest import as_no_trade_does, harvest, harvests, reaches_for_reasoning
 from stillwatch.campaigns.hypotheses import Finding, findings, meaning
 from stillwatch.campaigns.known import Past
 from stillwatch.campaigns.marks import Marks, as_json, shared_json
@@ -33,7 +34,8 @@ from stillwatch.records import INTENTS, TEMPLATE_KINDS, VERDICTS
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
 MAX_TEMPLATES = 50  # most used templates listed
 ACCUSING = ("distillation", "coordinated")
-REACHING_SHARE = 0.5  # of whom crossing found that reach for reasoning, before all are charged with a harvest
+TOGETHER_SHARE = 0.9  # of the members that hang together by what they say, before all are charged for reaching
+MIN_TIES = 3  # kinds of them beside wordings; strangers who meet share one or two
 PUBLIC = "public template"  # the explanation that rests on what accounts outside send
 
 Campaign = dict[str, Any]
@@ -181,9 +183,7 @@ def _verdict(
 def _uncharged(cluster: Facts, harvested: TestResult) -> list[str]:
     """What is missing before all members can be charged with a proven harvest; nothing where most of them take much.
 
-    Who merely says the same as others takes what customers take, and no account counts for more than a cap. Marking,
-    rewriting and making tasks are trades as well; reaching for the model's hidden reasoning is nobody's. Crossing takes
-    in whole cells, whatever each of their accounts shares, and so half of them have to reach.
+    Who merely says the same as others takes what customers take, and no account counts for more than a cap.
     """
     if cluster.volume.result == "proven":
         return []
@@ -195,18 +195,34 @@ def _uncharged(cluster: Facts, harvested: TestResult) -> list[str]:
         ]
     if cluster.volume.result != "not_proven":
         return []
-    reach = reaching_share(harvested)
-    if reach == 0.0:
-        return [
-            "far more output than ordinary customers take, or more accounts that reach for the model's reasoning: "
-            "people who do such work by trade share as much and take as much"
-        ]
-    if reach < REACHING_SHARE and any(link.group == CROSSING for link in cluster.links):
-        return [
-            "far more output than ordinary customers take, or half of the accounts reaching for the model's reasoning: "
-            f"{reach:.0%} do, and the others may be here for what a few share who word their requests alike"
-        ]
-    return []
+    without = _without_reach(cluster, harvested)
+    return [] if without is None else [f"far more output than ordinary customers take, or {without}"]
+
+
+def _without_reach(cluster: Facts, harvested: TestResult) -> str | None:
+    """What is missing before all members are charged who take what customers take; None when nothing is.
+
+    Marking, rewriting and making tasks are trades as well. Reaching for the model's reasoning speaks against those only
+    who say what it is asked with, or what hangs together with it; and in one usual way it is a trade's, too, unless
+    more ties the accounts than people at one trade share.
+    """
+    if not reaches_for_reasoning(harvested):
+        return (
+            "more accounts that reach for the model's reasoning: people who do such work by trade share as much and "
+            "take as much"
+        )
+    together, ties = hangs_together(cluster), ties_that_tell(cluster)
+    if together < TOGETHER_SHARE:
+        return (
+            f"one body of wordings: {together:.0%} of the accounts hang together by what they say, and the others may "
+            "be here for what they share with those who reach for the model's reasoning"
+        )
+    if ties < MIN_TIES and not as_no_trade_does(harvested):
+        return (
+            f"a rarer way to the model's reasoning, a second one, or {MIN_TIES} kinds of ties beside wordings, where "
+            f"there are {ties}: people at one trade ask for reasoning in one usual way, and share rooms and cards"
+        )
+    return None
 
 
 def _campaign(cluster: Facts, judged: _Judged, mark: Marks, name: Continuation) -> Campaign:

@@ -70,6 +70,20 @@ def ties_beyond_chance(facts: Facts) -> float:
     return sum(max(link.linked - link.expected, 0.0) for link in apart) / max(facts.principals, 1)
 
 
+def ties_that_tell(facts: Facts) -> int:
+    """How many groups beside wordings tie the members more than chance would."""
+    return sum(tells(link, len(facts.links)) for link in facts.links if link.group != CONTENT)
+
+
+def hangs_together(facts: Facts) -> float:
+    """Share of the members in the largest part that hangs together by wordings which the cluster has to itself.
+
+    Who was brought together by what a partner sent says that, all of them.
+    """
+    said = next((link for link in facts.links if link.group == CONTENT), None)
+    return float(facts.named > 0) if said is None else (said.together or 0) / max(said.principals, 1)
+
+
 def tells(link: GroupLink, tried: int) -> bool:
     """Whether it ties more than chance would, by what no chance explains and for a good part of the members.
 

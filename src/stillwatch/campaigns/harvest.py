@@ -32,6 +32,7 @@ from stillwatch.campaigns.coordination import Measure, TestResult
 from stillwatch.campaigns.days import WHOLE
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE, Floats, Ordinary, elicited_volume, extracts
+from stillwatch.records import EXTRACTION_TECHNIQUES, INTENTS
 
 MIN_EXCHANGES = 30  # template-bearing exchanges a cluster needs before shares mean anything
 P_VALUE = 0.01  # of the whole: one ordinary unit in 100 is as far out
@@ -42,7 +43,10 @@ USUAL_SHARE = 0.1  # of linked clusters that nobody names, assumed to be harvest
 SEGMENT_P_VALUE = 0.05  # among its own kind, which are few
 FALSE_DISCOVERY_RATE = 0.05  # of the clusters called a harvest in one scan
 MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends the same item
+RARE_SHARE = 0.005  # of customers that use a technique: one in 200, as `extraction` needs of reach
+MIN_TECHNIQUES = 2  # of those that customers use as well, one is a trade
 EXTRACTING = "extracting"  # the measure by which a verdict tells whether reasoning is reached for
+NO_TRADE = "as no trade does"  # and the one by which it tells how
 
 Stratum = tuple[bool, bool]  # of clusters that are held against one false-discovery rate
 
@@ -121,6 +125,7 @@ def _tested(facts: Facts, ordinary: Ordinary) -> TestResult:
         *_measures(row, bits, everyone.values),
         _pool_measure(facts, elicited),
         _extraction_measure(extracting / len(facts.members), ordinary.extracting, extracted),
+        _no_trade_measure(_beyond_trades(facts, ordinary) / len(facts.members)),
         _focus_measure(everyone.focus_of(facts.bearing), everyone.focus),
         _sharing_measure(sharing),
     )
@@ -186,6 +191,21 @@ def _extracting(facts: Facts) -> int:
     return len(np.unique(facts.member_days.unit[extracts(facts.member_days.intents)]))
 
 
+def _beyond_trades(facts: Facts, ordinary: Ordinary) -> int:
+    """How many use one that no trade explains: more do than of as many customers, and it is rare or one of several.
+
+    Raters ask for reasons after the fact, developers for steps in tags, editors for traces put right: a group of people
+    at one kind of work uses the one technique of its work. None of them tries several.
+    """
+    days = facts.member_days
+    users = {name: np.unique(days.unit[days.intents[:, INTENTS.index(name)] > 0]) for name in EXTRACTION_TECHNIQUES}
+    counts = {name: len(some) for name, some in users.items()}
+    told = ordinary.unlikely_techniques(counts, facts.principals, EXTRACTED_P_VALUE)
+    if len(told) < MIN_TECHNIQUES and not set(told) & set(ordinary.rare_techniques(RARE_SHARE)):
+        return 0
+    return len(np.unique(np.concatenate([users[name] for name in told])))
+
+
 def _named(segment: Sequence[str | None]) -> str:
     return ", ".join(part or "unknown" for part in segment) or "all"
 
@@ -203,17 +223,25 @@ def _pool_measure(facts: Facts, p_value: float) -> Measure:
     return Measure("pools as far", float(f"{p_value:.6g}"), 0.5, round(-log2(p_value), 6), because)
 
 
-def reaching_share(found: TestResult) -> float:
-    """Share of the accounts that reach for the model's reasoning, 0 unless more do than of nearly any as many."""
-    told = next((measure for measure in found.measures if measure.name == EXTRACTING), None)
-    if told is None or told.value is None or told.bits is None or 2.0**-told.bits > EXTRACTED_P_VALUE:
-        return 0.0
-    return told.value
+def reaches_for_reasoning(found: TestResult) -> bool:
+    """Whether more accounts reach for the model's reasoning than of nearly any as many customers."""
+    bits = next((measure.bits for measure in found.measures if measure.name == EXTRACTING), None)
+    return bits is not None and 2.0**-bits <= EXTRACTED_P_VALUE
+
+
+def as_no_trade_does(found: TestResult) -> bool:
+    """Whether they do so by a technique that hardly any customer uses, or by several."""
+    return any(measure.name == NO_TRADE and measure.value for measure in found.measures)
 
 
 def _extraction_measure(share: float, ordinary: float, p_value: float) -> Measure:
     because = "share of accounts that use a technique of reasoning extraction, and of ordinary units at most"
     return Measure(EXTRACTING, round(share, 6), round(ordinary, 6), round(-log2(p_value), 6), because)
+
+
+def _no_trade_measure(share: float) -> Measure:
+    because = "share of accounts that use a technique hardly any customer uses, or several, more than as many customers"
+    return Measure(NO_TRADE, round(share, 6), 0.0, None, because)
 
 
 def _focus_measure(focus: float, ordinary: float) -> Measure:

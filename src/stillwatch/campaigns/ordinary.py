@@ -147,6 +147,12 @@ class Ordinary:
         """Chance that of so many units so many use a technique of reasoning extraction, or more."""
         return max(float(stats.binom.sf(accounts - 1, max(principals, accounts), self.extracting)), LEAST_P_VALUE)
 
+    def unlikely_techniques(self, accounts: Mapping[str, int], principals: int, p_value: float) -> list[str]:
+        """Techniques that so many of so many units would not use by chance, each as rare as all units have it."""
+        most = {name: _at_most(self.users.get(name, 0), self.everyone.size) for name in accounts}
+        tail = {name: stats.binom.sf(some - 1, max(principals, some), most[name]) for name, some in accounts.items()}
+        return [name for name, some in accounts.items() if some and tail[name] <= p_value]
+
     def rare_techniques(self, share: float) -> dict[str, int]:
         """Techniques of reasoning extraction that at most so small a share of all others use, and how many of them do.
 

@@ -6,6 +6,8 @@ from math import log2
 
 import numpy as np
 import pyarrow as pa
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.growing import JOINING
@@ -45,6 +47,7 @@ COHESION_SCHEMA = pa.schema(
         ("expected", pa.float64()),
         ("principals", pa.int64()),
         ("p_value", pa.float64()),
+        ("together", pa.int64()),
     ]
 )
 
@@ -160,7 +163,8 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
     that hold such a value; `expected` how many of all their holders chance would put in the cluster. What only a
     household shares counts where more of the cluster's households share something than of all households, and of those
     that hold one of its wordings. Timing ties members that start sessions with the others; crossing stands for what
-    joins the cells of a cluster that it found, and these groups do not speak once more.
+    joins the cells of a cluster that it found, and these groups do not speak once more. `together` is for wordings
+    alone: the members of the largest part that hangs together by wordings of which most holders are members.
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
     totals, linked_by, households = of.holder_counts, _edges_by_cluster(of, found), Households(of)
@@ -172,6 +176,7 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
         least = hypergeometric(np.minimum(totals[values], stands), of.account_count, totals[values], stands)
         said = values[(of.group[values] == CONTENT) & (within >= MIN_INSIDE)]
+        sole = np.intersect1d(said, values[2 * within >= totals[values]])
         for group, name in enumerate(GROUPS):
             if group == PARTNER or (group in JOINING and cluster in found.crossed):
                 continue
@@ -190,7 +195,8 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
                 linked = holders_of(accounts, held, values[telling])
                 holders = int(any_of(of, of.holders_of(values[telling])[0]).sum())
                 expected = holders * stands / of.account_count
-                rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min())))
+                together = largest_part(accounts, held, sole) if group == CONTENT else None
+                rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min()), together))
     for step in in_step:
         expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
         rows.append(_row(step.cluster, KINDS[TIMING_KIND][1], step.in_step, expected, step.members, p_value))
@@ -244,7 +250,26 @@ def _edges_by_cluster(of: Holdings, found: Clusters) -> list[tuple[Ints, Ints]]:
     return [(of.accounts[part], of.held[part]) for part in np.split(order, ends)] if found.count else []
 
 
-def _row(cluster: int, group: str, linked: int, expected: float, principals: int, p_value: float) -> dict[str, object]:
+def largest_part(accounts: Ints, held: Ints, values: Ints) -> int:
+    """Accounts of the largest part that hangs together by some values; of a cluster's edges both ends are given."""
+    joining = np.isin(held, values)
+    people, who = np.unique(accounts[joining], return_inverse=True)
+    what = np.searchsorted(values, held[joining]) + len(people)
+    size = len(people) + len(values)
+    graph = sparse.coo_array((np.ones(len(who), np.int8), (who, what)), shape=(size, size))
+    parts = csgraph.connected_components(graph, directed=False)[1][: len(people)]
+    return int(np.bincount(parts).max(initial=0))
+
+
+def _row(
+    cluster: int,
+    group: str,
+    linked: int,
+    expected: float,
+    principals: int,
+    p_value: float,
+    together: int | None = None,
+) -> dict[str, object]:
     return {
         "cluster_id": cluster,
         "group": group,
@@ -252,4 +277,5 @@ def _row(cluster: int, group: str, linked: int, expected: float, principals: int
         "expected": round(expected, 6),
         "principals": principals,
         "p_value": p_value,
+        "together": together,
     }
