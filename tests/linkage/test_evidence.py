@@ -74,6 +74,15 @@ def test_members_hang_together_by_wordings_that_a_cluster_has_to_itself() -> Non
     assert (row["group"], row["linked"], row["together"]) == ("content", 8, 5)
 
 
+def test_members_hang_together_by_reasoning_that_they_hand_on() -> None:
+    rows = [(account(i), "template", name) for name, who in (("one", range(4)), ("two", range(4, 8))) for i in who]
+    handed, bought = [[*rows, *((account(i), kind, "it") for i in (0, 7))] for kind in ("artefact", "payment")]
+    labels = np.where(np.arange(100) < 8, 0, -1)
+    chosen = Clusters(labels, np.zeros(100), np.zeros(100, dtype=np.int64), labels)
+    told = [cohesion(found_in(one, 100)[0], chosen, []).to_pylist() for one in (handed, bought)]
+    assert [next(row for row in each if row["group"] == "content")["together"] for each in told] == [8, 4]
+
+
 def test_an_account_is_expected_once_however_many_of_the_values_it_holds() -> None:
     """Fifteen of sixty share five exits, three for each: chance would put a quarter of fifteen in the cluster."""
     rows = [(account(i), "ip", f"exit-{(i + k) % 5}") for i in range(15) for k in range(3)]

@@ -76,7 +76,7 @@ def ties_that_tell(facts: Facts) -> int:
 
 
 def hangs_together(facts: Facts) -> float:
-    """Share of the members in the largest part that hangs together by wordings which the cluster has to itself.
+    """Share of the members in the largest part that hangs together by what is said, or handed on, mostly by members.
 
     Who was brought together by what a partner sent says that, all of them.
     """

@@ -145,8 +145,8 @@ class GroupLink:
     """How one independent group of traits ties a cluster together.
 
     `linked` principals that share a value of the group with another principal of the cluster; `expected` how many
-    would by chance; `principals` how many there are; `p_value` of at least `linked`; `together`, of wordings alone, how
-    many are in the largest part that hangs together by wordings which the cluster has nearly to itself.
+    would by chance; `principals` how many there are; `p_value` of at least `linked`; `together`, of content alone, how
+    many are in the largest part that hangs together by wordings, or reasoning handed on, that are mostly the cluster's.
     """
 
     group: str

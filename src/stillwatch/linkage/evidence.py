@@ -23,6 +23,7 @@ from stillwatch.records import CLUSTERS, KINDS, LINKS, arrow_schema
 MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
 TIMING_KIND = "session_starts"
 APART_FROM_CHAINS = ("network", "registration", KINDS[TIMING_KIND][1])  # groups that make no cells, but for wordings
+HANGING = (CONTENT, GROUPS.index(KINDS["artefact"][1]))  # groups by which members hang together: what they say
 CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join a cluster's cells
 TELLING_P_VALUE = 1e-3  # of one value, corrected for the values of its group tried in the cluster
 
@@ -163,8 +164,9 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
     that hold such a value; `expected` how many of all their holders chance would put in the cluster. What only a
     household shares counts where more of the cluster's households share something than of all households, and of those
     that hold one of its wordings. Timing ties members that start sessions with the others; crossing stands for what
-    joins the cells of a cluster that it found, and these groups do not speak once more. `together` is for wordings
-    alone: the members of the largest part that hangs together by wordings of which most holders are members.
+    joins the cells of a cluster that it found, and these groups do not speak once more. `together` is for content
+    alone: the members of the largest part that hangs together by wordings, or reasoning handed on, of which at least
+    half of the holders are members.
     """
     held_by = holding_counts(of, found.of_account, found.count).tocsr()
     totals, linked_by, households = of.holder_counts, _edges_by_cluster(of, found), Households(of)
@@ -176,7 +178,7 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
         least = hypergeometric(np.minimum(totals[values], stands), of.account_count, totals[values], stands)
         said = values[(of.group[values] == CONTENT) & (within >= MIN_INSIDE)]
-        sole = np.intersect1d(said, values[2 * within >= totals[values]])
+        sole = (within >= MIN_INSIDE) & (2 * within >= totals[values]) & np.isin(of.group[values], HANGING)
         for group, name in enumerate(GROUPS):
             if group == PARTNER or (group in JOINING and cluster in found.crossed):
                 continue
@@ -195,7 +197,7 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
                 linked = holders_of(accounts, held, values[telling])
                 holders = int(any_of(of, of.holders_of(values[telling])[0]).sum())
                 expected = holders * stands / of.account_count
-                together = largest_part(accounts, held, sole) if group == CONTENT else None
+                together = largest_part(accounts, held, values[sole].astype(np.int64)) if group == CONTENT else None
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min()), together))
     for step in in_step:
         expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
