@@ -30,11 +30,11 @@ from stillwatch.campaigns import (
     Member,
     Past,
     Surroundings,
-    assemble,
     campaigns,
     judged_accounts,
     remembered,
     template_name,
+    verdicts,
 )
 from stillwatch.campaigns.assemble import MAX_EVIDENCE, MAX_TEMPLATES
 from stillwatch.campaigns.attempts import AttemptDay, Attempts, TechniqueUse
@@ -185,12 +185,12 @@ def test_an_innocent_explanation_that_holds_explains_the_campaign() -> None:
 
 def test_an_agency_that_marks_is_asked_who_it_is_and_not_accused(monkeypatch: pytest.MonkeyPatch) -> None:
     agency = Finding("workplace", True, "so", coordinated=True)
-    monkeypatch.setattr(assemble, "findings", lambda *_: [agency])
+    monkeypatch.setattr(verdicts, "findings", lambda *_: [agency])
     (found,) = assembled(facts())
     assert found["harvest"]["result"] == "proven"
     assert found["verdict"] == "coordinated"
     assert [one["explains_control"] for one in found["benign_hypotheses"]] == [False]
-    monkeypatch.setattr(assemble, "findings", lambda *_: [replace(agency, survives=False)])
+    monkeypatch.setattr(verdicts, "findings", lambda *_: [replace(agency, survives=False)])
     (found,) = assembled(facts())
     assert found["verdict"] == "distillation"
 

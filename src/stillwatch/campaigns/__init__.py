@@ -1,6 +1,6 @@
 """Cluster -> Campaign: coordination, harvest, innocent explanations, identity, and the verdict they add up to."""
 
-from stillwatch.campaigns.assemble import accused, campaigns, judged_accounts, template_name
+from stillwatch.campaigns.assemble import campaigns, template_name
 from stillwatch.campaigns.bearing import bearing
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, Member
@@ -19,6 +19,7 @@ from stillwatch.campaigns.stolen import marked, stolen_keys
 from stillwatch.campaigns.succession import Surroundings, surroundings
 from stillwatch.campaigns.tables import PROMPTED, Tables, with_rows
 from stillwatch.campaigns.usage import senders_by
+from stillwatch.campaigns.verdicts import accused, judged_accounts
 
 __all__ = [
     "PROMPTED",
