@@ -8,6 +8,7 @@ from typing import Any
 
 WORDINGS = ("template", "rewording", "system_prompt")  # kinds that an exchange shows by itself; tools belong to nobody
 SETTING = "setting"
+BESIDE = ":"  # between the rewording of a setting and its own number, in its value
 OWNED = (*WORDINGS, SETTING)  # kinds that a cell can share and a cluster own
 LOOSE = ("rewording", SETTING)  # kinds that whoever uses a few sentences of a text may hold as well
 MIN_GROUPS = 2  # that tie an account to a cluster whose templates it does not hold; one of them no cheap one

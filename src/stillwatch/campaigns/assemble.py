@@ -17,7 +17,7 @@ from stillwatch.campaigns.pivots import pivots
 from stillwatch.campaigns.succession import Surroundings
 from stillwatch.campaigns.verdicts import ACCUSING, Judged, all_judged
 from stillwatch.campaigns.volume import Volume
-from stillwatch.membership import SETTING
+from stillwatch.membership import BESIDE, SETTING
 from stillwatch.records import INTENTS, TEMPLATE_KINDS, VERDICTS
 
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
@@ -212,7 +212,7 @@ def _evidence(item: Evidence) -> dict[str, Any]:
 def _name(item: Evidence) -> str:
     """How the value of a trait is written."""
     if item.kind == SETTING:
-        rewording, _, own = item.value.partition(":")
+        rewording, _, own = item.value.partition(BESIDE)
         return f"{template_name(int(rewording))}:{_digits(int(own))}"
     return template_name(int(item.value)) if item.kind in TEMPLATE_KINDS else item.value
 

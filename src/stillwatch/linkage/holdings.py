@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stillwatch.linkage.incidence import Incidence, grouped
-from stillwatch.membership import SETTING
+from stillwatch.membership import BESIDE, SETTING
 from stillwatch.records import KINDS, LEAD_KIND
 
 Ints = NDArray[np.int64]
@@ -131,7 +131,7 @@ def _roots(nodes: _Nodes) -> Ints:
         rewordings = np.flatnonzero(nodes.kind == KIND_NAMES.index("rewording")).tolist()
         place = {nodes.values[value]: value for value in rewordings}
         for value in settings.tolist():
-            root[value] = place.setdefault(nodes.values[value].partition(":")[0], value)
+            root[value] = place.setdefault(nodes.values[value].partition(BESIDE)[0], value)
     return root
 
 

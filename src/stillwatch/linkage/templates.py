@@ -36,7 +36,7 @@ from stillwatch.linkage.received import NO_LEADS, Leads, Recognition, label
 from stillwatch.linkage.rewordings import groups
 from stillwatch.linkage.shelves import Shelves
 from stillwatch.linkage.vocabularies import MIN_MATCHED, accepted, among, matched, recurring_here, recurring_there
-from stillwatch.membership import SETTING
+from stillwatch.membership import BESIDE, SETTING
 from stillwatch.records import EMBEDDING_SIZE
 
 VOCABULARY = "vocabulary.parquet"  # in the work folder
@@ -241,7 +241,7 @@ def template_traits(found: Templated) -> IbisTable:
     kind = told.exact_id.notnull().ifelse("template", "rewording")
     worded = told.mutate(kind=kind, value=told.template_id.cast("string")).drop("exact_id")
     settings = _held(templated.semi_join(accepted(templated, "setting_id"), "setting_id"), "template_id", "setting_id")
-    value = settings.template_id.cast("string") + ":" + settings.setting_id.cast("string")
+    value = settings.template_id.cast("string") + BESIDE + settings.setting_id.cast("string")
     settings = settings.mutate(kind=ibis.literal(SETTING), value=value).drop("setting_id")
     return worded.union(settings.select(worded.columns))
 
