@@ -197,7 +197,7 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
                 linked = holders_of(accounts, held, values[telling])
                 holders = int(any_of(of, of.holders_of(values[telling])[0]).sum())
                 expected = holders * stands / of.account_count
-                together = largest_part(accounts, held, values[sole].astype(np.int64)) if group == CONTENT else None
+                together = _largest_part(accounts, held, values[sole].astype(np.int64)) if group == CONTENT else None
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min()), together))
     for step in in_step:
         expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
@@ -252,7 +252,7 @@ def _edges_by_cluster(of: Holdings, found: Clusters) -> list[tuple[Ints, Ints]]:
     return [(of.accounts[part], of.held[part]) for part in np.split(order, ends)] if found.count else []
 
 
-def largest_part(accounts: Ints, held: Ints, values: Ints) -> int:
+def _largest_part(accounts: Ints, held: Ints, values: Ints) -> int:
     """Accounts of the largest part that hangs together by some values; of a cluster's edges both ends are given."""
     joining = np.isin(held, values)
     people, who = np.unique(accounts[joining], return_inverse=True)
