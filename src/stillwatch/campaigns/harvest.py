@@ -45,6 +45,7 @@ FALSE_DISCOVERY_RATE = 0.05  # of the clusters called a harvest in one scan
 MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends the same item
 RARE_SHARE = 0.005  # of customers that use a technique: one in 200, as `extraction` needs of reach
 MIN_TECHNIQUES = 2  # of those that customers use as well, one is a trade
+POOLS_AS_FAR = "pools as far"  # the measure of how usual it is to elicit as much
 EXTRACTING = "extracting"  # the measure by which a verdict tells whether reasoning is reached for
 NO_TRADE = "as no trade does"  # and the one by which it tells how
 
@@ -220,7 +221,7 @@ def _measures(row: Floats, bits: Floats, values: Floats) -> tuple[Measure, ...]:
 
 def _pool_measure(facts: Facts, p_value: float) -> Measure:
     because = f"share of random pools of {facts.principals} ordinary units that elicit as much, no account over its cap"
-    return Measure("pools as far", float(f"{p_value:.6g}"), 0.5, round(-log2(p_value), 6), because)
+    return Measure(POOLS_AS_FAR, float(f"{p_value:.6g}"), 0.5, round(-log2(p_value), 6), because)
 
 
 def reaches_for_reasoning(found: TestResult) -> bool:

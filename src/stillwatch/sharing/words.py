@@ -76,6 +76,7 @@ HYPOTHESES: Final = (
     "batch product",
     "ci fleet",
     "class assignment",
+    "common prompt",
     "declared organisation",
     "evaluation suite",
     "judge user",
