@@ -41,7 +41,7 @@ from stillwatch.campaigns.attempts import is_refused
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Declared, Facts, Reached, Usage, asked, seldom
 from stillwatch.campaigns.gather import facts
-from stillwatch.campaigns.harvest import harvest
+from stillwatch.campaigns.harvest import RARE_SHARE, harvest
 from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.tables import Tables
@@ -58,7 +58,6 @@ STRANGERS_SHARE = 0.1  # of the holders of a wording in common that may be neith
 ASKING_SHARE = 0.5  # of a template's exchanges that must ask for something else, and get an answer, to count as such
 MIN_ASKS = 3  # different things one account asks for
 MIN_REACHES = 2  # rare techniques, each in wordings of its own; one may be a product that nobody else has
-RARE_SHARE = 0.005  # of the other customers that may use such a technique: one in 200, as `extraction` needs of reach
 MIN_PEERS = 10  # other organisations to compare with
 PEERS_SHARE = 0.1  # of them that may be as far out
 SAME_HARVEST_P_VALUE = 0.05  # of the part tested here, where the same wordings are proven a harvest outside

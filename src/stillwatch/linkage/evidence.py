@@ -6,9 +6,9 @@ from math import log2
 
 import numpy as np
 import pyarrow as pa
-from scipy import sparse
 from scipy.sparse import csgraph
 
+from stillwatch.linkage.cells import linked as linked_nodes
 from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.growing import JOINING
 from stillwatch.linkage.holdings import CONTENT, GROUPS, KIND_NAMES, PARTNER, Floats, Holdings, Ints
@@ -177,12 +177,13 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
         values, within = held_by.indices[own], held_by.data[own]
         p_values = hypergeometric(within.astype(np.int64), of.account_count, totals[values], stands)
         least = hypergeometric(np.minimum(totals[values], stands), of.account_count, totals[values], stands)
-        said = values[(of.group[values] == CONTENT) & (within >= MIN_INSIDE)]
-        sole = (within >= MIN_INSIDE) & (2 * within >= totals[values]) & np.isin(of.group[values], HANGING)
+        shared = within >= MIN_INSIDE
+        said = values[(of.group[values] == CONTENT) & shared]
+        sole = values[shared & (2 * within >= totals[values]) & np.isin(of.group[values], HANGING)]
         for group, name in enumerate(GROUPS):
             if group == PARTNER or (group in JOINING and cluster in found.crossed):
                 continue
-            tried = (of.group[values] == group) & (within >= MIN_INSIDE)
+            tried = (of.group[values] == group) & shared
             corrected = np.minimum(p_values * _telling_at_most(least[tried]), 1.0)
             telling = tried & (corrected <= TELLING_P_VALUE)
             theirs = telling & households.is_theirs[values]
@@ -197,7 +198,7 @@ def cohesion(of: Holdings, found: Clusters, in_step: Sequence["Step"]) -> pa.Tab
                 linked = holders_of(accounts, held, values[telling])
                 holders = int(any_of(of, of.holders_of(values[telling])[0]).sum())
                 expected = holders * stands / of.account_count
-                together = _largest_part(accounts, held, values[sole].astype(np.int64)) if group == CONTENT else None
+                together = _largest_part(accounts, held, sole.astype(np.int64)) if group == CONTENT else None
                 rows.append(_row(cluster, name, linked, expected, stands, float(corrected[telling].min()), together))
     for step in in_step:
         expected, p_value = IN_STEP_P_VALUE * step.members, in_step_p_value(step.in_step, step.members)
@@ -257,8 +258,7 @@ def _largest_part(accounts: Ints, held: Ints, values: Ints) -> int:
     joining = np.isin(held, values)
     people, who = np.unique(accounts[joining], return_inverse=True)
     what = np.searchsorted(values, held[joining]) + len(people)
-    size = len(people) + len(values)
-    graph = sparse.coo_array((np.ones(len(who), np.int8), (who, what)), shape=(size, size))
+    graph = linked_nodes(who, what, np.ones(len(who)), len(people) + len(values))
     parts = csgraph.connected_components(graph, directed=False)[1][: len(people)]
     return int(np.bincount(parts).max(initial=0))
 

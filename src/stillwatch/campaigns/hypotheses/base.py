@@ -22,6 +22,7 @@ from stillwatch.records import ACCOUNTS, EXCHANGES
 TELLING_BITS = 6.0  # elicitation as rare as in one ordinary unit in 64: no business reason explains it
 ORDINARY_BITS = 3.0  # as rare as in one ordinary unit in 8; what explains volume alone explains content up to here
 DURABLE_GROUPS = ("payment", "device", "contact", "crossing", "artefact")  # what strangers do not share by chance
+FREE_SHARE = 0.5  # of the members on free credit, for which many accounts are opened
 OWNED_SHARE = 0.8  # of the accounts that must openly be one owner's, for its doings to explain theirs
 TABLES = {table.name: table for table in (ACCOUNTS, EXCHANGES)}
 
@@ -93,6 +94,12 @@ def sent_outside(facts: Facts) -> bool:
 def share_of(facts: Facts, column: str, values: tuple[str, ...]) -> float:
     """Share of members whose accounts-table column has one of the values."""
     return sum(getattr(member, column) in values for member in facts.members) / max(len(facts.members), 1)
+
+
+def on_free_credit(facts: Facts) -> str:
+    """How many of the members are on free credit, where most are, as many accounts are opened for it; else empty."""
+    free = share_of(facts, "access_program", ("free",))
+    return f"{free:.0%} of them are on free credit" if free > FREE_SHARE else ""
 
 
 def named_share(facts: Facts, *, verified: bool = False) -> float:

@@ -10,8 +10,7 @@ Source: own; measured in decision 70.
 from stillwatch.campaigns.coordination import TestResult, ties_beyond_chance
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.harvest import POOLS_AS_FAR
-from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, Finding, nearness, of_one_owner, share_of
-from stillwatch.campaigns.hypotheses.workplace import FREE_SHARE
+from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, Finding, nearness, of_one_owner, on_free_credit
 
 NEEDS = ("exchanges.prompt", "accounts.access_program")
 FEW = 8  # wordings; a corpus that is dealt out has more
@@ -29,16 +28,8 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     usual = next((one.value or 0.0 for one in harvest.measures if one.name == POOLS_AS_FAR), 0.0)
     if harvest.result != "not_proven" or facts.volume.result != "not_proven" or usual < USUAL:
         return Finding(name, False, f"{because}, which does not explain what is asked for and taken", nearness=near)
-    doubt = _doubt_of_people(facts)
+    doubt = "they openly belong to one owner" if of_one_owner(facts) >= OWNED_SHARE else on_free_credit(facts)
     if doubt:
         return Finding(name, False, f"{because}, but {doubt}", nearness=near)
     because += f"; {usual:.0%} of as many customers, drawn at random, ask for as much"
     return Finding(name, True, because, nearness=1.0)
-
-
-def _doubt_of_people(facts: Facts) -> str:
-    """Why the accounts may be no several people's; empty when nothing says so."""
-    if of_one_owner(facts) >= OWNED_SHARE:
-        return "they openly belong to one owner"
-    free = share_of(facts, "access_program", ("free",))
-    return f"{free:.0%} of them are on free credit" if free > FREE_SHARE else ""

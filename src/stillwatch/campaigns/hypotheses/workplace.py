@@ -16,7 +16,7 @@ from math import log2
 
 from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts, seldom
-from stillwatch.campaigns.hypotheses.base import Finding, linked_beyond_content, nearness, share_of
+from stillwatch.campaigns.hypotheses.base import Finding, linked_beyond_content, nearness, on_free_credit
 from stillwatch.campaigns.hypotheses.judge_user import GRADING
 from stillwatch.campaigns.places import SETTLED_SHARE
 
@@ -24,7 +24,6 @@ NEEDS = ("exchanges.client_ip_prefix", "accounts.access_program")
 ELSEWHERE = 0.1  # of the settled members: how many more may share addresses, as the accounts behind changing exits do
 SHARED_AT_WORK = ("network", "payment", "device", "contact", "registration", "timing")  # groups that colleagues share
 ONE_HAND = 2 / 3  # of the members on one chain of cards and devices; more are one person's, or one customer's
-FREE_SHARE = 0.5  # of the members on free credit, for which many accounts are opened
 NIGHT_SHARE = 0.25  # of the time at work, in the quietest third of the day; where nobody sleeps it is a third
 LONGER = 1.25  # times the ordinary answer; verdicts and their grounds stay below, reasoning and whole works do not
 VERDICTS = 0.5  # of what is asked for and products seldom ask for
@@ -73,8 +72,7 @@ def _doubt_of_people(facts: Facts) -> str:
     hand = max((owner.accounts for owner in facts.owners), default=0)
     if hand > ONE_HAND * len(facts.members):
         return f"cards and devices put {hand} of them into one hand"
-    free = share_of(facts, "access_program", ("free",))
-    return f"{free:.0%} of them are on free credit" if free > FREE_SHARE else ""
+    return on_free_credit(facts)
 
 
 def _doubt_of_amount(facts: Facts) -> str:
