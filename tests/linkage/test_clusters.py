@@ -164,9 +164,16 @@ def test_two_rewordings_of_a_campaign_admit_as_two_templates_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "admits"), [(["7", "7:1", "7:2"], False), (["7:1", "8:1"], False), (["7:1", "8"], True)]
+    ("values", "admits"),
+    [
+        (["7", "7:1", "7:2"], False),
+        (["7:1", "8"], True),
+        (["7:1", "8:1", "9:1"], False),
+        (["7:1", "7:2", "8:1", "9:1"], False),
+        (["7:1", "8:1", "9:1", "10:1"], True),
+    ],
 )
-def test_a_rewording_and_its_settings_are_one_wording_and_settings_alone_are_none(
+def test_a_rewording_and_its_settings_are_one_wording_and_settings_of_few_are_none(
     values: list[str], admits: bool
 ) -> None:
     lone = STRANGERS[0]

@@ -17,6 +17,7 @@ from stillwatch.records import TEMPLATE_KINDS
 Flags = NDArray[np.bool_]
 
 MIN_WORDINGS = 2  # owned wordings that make a member by themselves: one alone is a sentence somebody else may use
+MIN_SETTINGS = 4  # rewordings whose owned settings make a member with no other wording: strangers share two or three
 OWN_SHARE = 0.9  # of the holders of a template that must belong to a cluster for it to be the cluster's own
 EASED = (0.6, 0.7, 0.8)  # the same in the first passes over cells just cut, so that stragglers find home
 EASED_AMONG = 0.04  # of all accounts, at most, that hold a wording for which less suffices: more is a public tool's
@@ -187,10 +188,10 @@ def _owners(of: Holdings, ownable: Flags, labels: Ints, common: tuple[Ints, Ints
 def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> Ints:
     """Cluster of each account: whose wordings it holds, else the one it has MIN_POINTS with.
 
-    Two owned wordings make a member, one of them a template or a rewording, and a rewording with its settings is one;
-    settings alone make none, as strangers' slots may begin and end alike. One is enough where another group ties the
-    account to the same cluster (`apart`). Where that one is a rewording, which may be a mere sentence, the other group
-    must cost something to share (`dear`).
+    Two owned wordings make a member, one of them a template or a rewording, and a rewording with its settings is one.
+    Settings alone make one where they are of MIN_SETTINGS rewordings, as a stranger's slots may begin and end alike.
+    One wording is enough where another group ties the account to the same cluster (`apart`). Where that one is a
+    rewording, which may be a mere sentence, the other group must cost something to share (`dear`).
     """
     account, value = of.holders_of(np.flatnonzero(own >= 0))
     once = distinct(np.stack([account, own[value], of.root[value]]))
@@ -198,5 +199,6 @@ def _belonging(of: Holdings, own: Ints, apart: Ints, dear: Ints, tied: Ties) -> 
     at_home = own[value] == home[account]
     speaks = any_of(of, account[at_home & of.is_of(TEMPLATE_KINDS)[value]])
     exact = any_of(of, account[at_home & ~of.is_of(LOOSE)[value]])
-    by_wording = (home >= 0) & (((often >= MIN_WORDINGS) & speaks) | (np.where(exact, apart, dear) == home))
+    enough = often >= np.where(speaks, MIN_WORDINGS, MIN_SETTINGS)
+    by_wording = (home >= 0) & (enough | (np.where(exact, apart, dear) == home))
     return np.where(by_wording, home, np.where(tied.points >= MIN_POINTS, tied.home, -1))
