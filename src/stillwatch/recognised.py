@@ -21,13 +21,12 @@ import pyarrow.compute as pc
 
 from stillwatch.leads import Sent
 from stillwatch.linkage.tails import hypergeometric
-from stillwatch.records import LEAD_KIND
+from stillwatch.records import ACCUSING, LEAD_KIND
 
 LEAST_BEARERS = 5  # accounts: as many as the smallest campaign has that anything can be proven of
 LONG_STANDING = timedelta(days=30)  # from signing up to the first of these wordings that anybody sent here
 NEWER_P_VALUE = 0.01  # of as many new accounts by chance, to say that they are newer than customers are
 VERIFIED = ("identity", "business", "contract")  # checks that cost somebody who is not what he says
-ACCUSING = ("distillation", "coordinated")
 SUPPORTS = ("confirmed", "supported", "unsupported", "contradicted")
 
 Recognised = dict[str, Any]

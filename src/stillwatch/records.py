@@ -92,6 +92,7 @@ VERIFICATION_LEVELS = ("none", "email", "phone", "payment", "identity", "busines
 ROLES = ("operator", "compromised", "relay", "customer")
 OF_CAMPAIGNS = "Some campaigns: "  # begins what a run could not judge of some campaigns, which say so too
 VERDICTS = ("distillation", "coordinated", "explained", "insufficient_data")
+ACCUSING = VERDICTS[:2]  # those that accuse, the graver first
 DURABILITIES = ("low", "low-medium", "medium", "high", "very high")
 REPLAY_READINGS = ("carried", "occasional", "published")
 ACTIONS = ("observe", "verify", "throttle", "shape", "suspend")

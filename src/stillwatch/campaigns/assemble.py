@@ -15,10 +15,10 @@ from stillwatch.campaigns.marks import Marks, as_json, shared_json
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.pivots import pivots
 from stillwatch.campaigns.succession import Surroundings
-from stillwatch.campaigns.verdicts import ACCUSING, Judged, all_judged
+from stillwatch.campaigns.verdicts import Judged, all_judged
 from stillwatch.campaigns.volume import Volume
 from stillwatch.membership import BESIDE, SETTING
-from stillwatch.records import INTENTS, TEMPLATE_KINDS, VERDICTS
+from stillwatch.records import ACCUSING, INTENTS, TEMPLATE_KINDS, VERDICTS
 
 MAX_EVIDENCE = 100  # strongest traits listed; the rest is in the links table
 MAX_TEMPLATES = 50  # most used templates listed

@@ -26,8 +26,8 @@ from stillwatch.campaigns.harvest import as_no_trade_does, harvest, harvests, re
 from stillwatch.campaigns.hypotheses import Finding, findings
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
+from stillwatch.records import ACCUSING
 
-ACCUSING = ("distillation", "coordinated")
 TOGETHER_SHARE = 0.9  # of the members that hang together by what they say, before all are charged for reaching
 MIN_TIES = 3  # kinds of them beside wordings; strangers who meet share one or two
 PUBLIC = "public template"  # the explanation that rests on what accounts outside send

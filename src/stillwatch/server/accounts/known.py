@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 
 from stillwatch import store
 from stillwatch.errors import StoreError
+from stillwatch.records import ACCUSING
 from stillwatch.server.accounts.traits import KINDS
 from stillwatch.server.settings import DETECTIONS
 
-OPEN = ("distillation", "coordinated")  # verdicts of campaigns that a newcomer may belong to
 MIN_MEMBERS = 2  # one member's trait links nobody
 LEAST_SHARE = 0.5  # of a trait's holders that must be members
 
@@ -59,7 +59,7 @@ def known(state: Path) -> Known:
 @lru_cache(maxsize=2)
 def _read(folder: Path, _campaigns_changed_ns: int, _links_changed_ns: int) -> Known:
     at = datetime.fromtimestamp((folder / store.LINKS).stat().st_mtime, UTC)
-    campaigns = [one for one in store.read_campaigns(folder) if one["verdict"] in OPEN]
+    campaigns = [one for one in store.read_campaigns(folder) if one["verdict"] in ACCUSING]
     return Known(known_traits(campaigns, store.read_table(folder, store.LINKS)), at)
 
 

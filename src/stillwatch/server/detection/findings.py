@@ -12,10 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from stillwatch import store
+from stillwatch.records import ACCUSING
 from stillwatch.server import audit
 from stillwatch.server.tables import analyst_verdicts, campaign_accounts, campaigns
 
-TOLD_VERDICTS = ("distillation", "coordinated")
 GREW = 1.5  # times the accounts or exchanges that were told last
 AUTHOR = "detection"
 _CHUNK = 500  # accounts in one statement
@@ -63,7 +63,7 @@ def record(connection: sa.Connection, found: Output, *, number: int, now: dateti
 
 def news(connection: sa.Connection) -> list[News]:
     """Open campaigns that are new, have another verdict or have grown since people were told; none that was cleared."""
-    chosen = sa.select(campaigns).where(campaigns.c.state == "open", campaigns.c.verdict.in_(TOLD_VERDICTS))
+    chosen = sa.select(campaigns).where(campaigns.c.state == "open", campaigns.c.verdict.in_(ACCUSING))
     cleared = cleared_subjects(connection, "campaign")
     found = []
     for row in connection.execute(chosen.order_by(campaigns.c.campaign_id)):
@@ -185,7 +185,7 @@ def _kind(row: Any) -> str | None:
     """What is news about a campaign, if anything is."""
     if row.told_verdict is None:
         return "campaign.opened"
-    worse = TOLD_VERDICTS.index(row.verdict) < TOLD_VERDICTS.index(row.told_verdict)
+    worse = ACCUSING.index(row.verdict) < ACCUSING.index(row.told_verdict)
     grew = row.accounts >= GREW * row.told_accounts or row.exchanges >= GREW * row.told_exchanges
     return "campaign.grew" if worse or grew else None
 
