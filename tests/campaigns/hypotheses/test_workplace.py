@@ -58,7 +58,7 @@ def test_of_a_proven_harvest_that_is_short_verdicts_a_check_is_left() -> None:
     found = hypothesis(firm(), proven(9.0, 10.0))
     assert found.survives
     assert found.coordinated, "no log tells for whom they mark"
-    assert "looks like an agency" in found.because
+    assert "as of an agency" in found.because
 
 
 def test_whether_several_people_are_behind_it_does_not_matter_to_what_a_harvest_is_for() -> None:
@@ -67,22 +67,48 @@ def test_whether_several_people_are_behind_it_does_not_matter_to_what_a_harvest_
         assert not hypothesis(one_hand, NOT_PROVEN).survives
 
 
-@pytest.mark.parametrize(
-    ("case", "harvest", "because"),
+OTHER_HARVESTS = pytest.mark.parametrize(
+    ("asked", "harvest", "because"),
     [
-        (firm(), proven(10.5, 10.0), "so much longer than those of ordinary customers"),
-        (firm(), PROVEN, "so much longer than those of ordinary customers"),
-        (firm(bearing=bearing(intents=intents(forced_trace_tags=4500))), proven(9.0, 10.0), "no verdict"),
-        (firm(bearing=bearing(intents=intents(rubric_grading=900, trace_cleaning=1000))), proven(9.0, 10.0), "verdict"),
+        (MARKS, proven(10.5, 10.0), "so much longer than those of ordinary customers"),
+        (MARKS, PROVEN, "so much longer than those of ordinary customers"),
+        (intents(forced_trace_tags=4500), proven(9.0, 10.0), "no verdict"),
+        (intents(rubric_grading=900, trace_cleaning=1000), proven(9.0, 10.0), "verdict"),
     ],
     ids=["long answers", "length unknown", "reasoning", "more traces than verdicts"],
 )
-def test_a_place_of_work_explains_nothing_else_that_is_harvested(
-    case: Facts, harvest: TestResult, because: str
+
+
+@OTHER_HARVESTS
+def test_where_most_call_from_elsewhere_a_place_of_work_explains_nothing_else_that_is_harvested(
+    asked: tuple[int, ...], harvest: TestResult, because: str
 ) -> None:
-    found = hypothesis(case, harvest)
+    place = Places(settled=5, night_share=0.1)
+    found = hypothesis(firm(bearing=bearing(intents=asked), places=place, links=[CONTENT]), harvest)
     assert not found.survives
+    assert "more of them call from elsewhere" in found.because
     assert because in found.because
+
+
+@OTHER_HARVESTS
+def test_where_most_call_from_one_place_a_check_is_left_of_whatever_is_harvested(
+    asked: tuple[int, ...], harvest: TestResult, because: str
+) -> None:
+    asked_for = bearing(intents=asked)
+    found = hypothesis(firm(bearing=asked_for), harvest)
+    assert found.survives
+    assert found.coordinated, "whoever has a server can fake a place"
+    assert "can say who it is" in found.because
+    for one_hand in ({"owners": [Owner(12, 0)]}, {"members": members(access_program="free")}, {"volume": MUCH}):
+        refused = hypothesis(firm(bearing=asked_for, **one_hand), harvest)
+        assert not refused.survives
+        assert because in refused.because or "5.0 times" in refused.because
+
+
+def test_people_at_work_may_take_more_than_customers_at_large() -> None:
+    busy = Volume("proven", 1e-3, 10.0, 4.0, "together they take 4.0 times what others do")
+    assert hypothesis(firm(volume=busy), NOT_PROVEN).survives
+    assert hypothesis(firm(volume=busy), PROVEN).coordinated
 
 
 @pytest.mark.parametrize(

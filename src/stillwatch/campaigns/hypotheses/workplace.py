@@ -2,14 +2,14 @@
 
 Why:    a firm that nobody verified lets its people open accounts, pays for some of them and lends some a laptop. Who
         works in one place shares its address, its hours and what is asked; who hides a harvest changes exits all day.
-Misses: a harvest from one place with a closing time that takes not far more than ordinary customers do, if it is not
-        proven or takes verdicts only; firms whose people work from home, or on free credit.
+Misses: a harvest from one place with a closing time that takes no more than people at work may; firms whose people
+        work from home, or on free credit.
 Source: own. Grading by rubric at scale was disclosed on 23 February 2026; people mark for a living as well, and no log
         tells for whom.
 
 Whoever has a server and a schedule can fake a place and its hours, but not cheaply take much from there. So they
-explain common control. A proven harvest they explain only if all that is rare about it is verdicts in short answers,
-and then only as far as a check: an agency can say who it is.
+explain common control. Of a proven harvest they deny the purpose, and only where all that is rare about it is verdicts
+in short answers, or most of the accounts call from such a place and are several people's: who it is can be asked.
 """
 
 from math import log2
@@ -26,13 +26,15 @@ SHARED_AT_WORK = ("network", "payment", "device", "contact", "registration", "ti
 ONE_HAND = 2 / 3  # of the members on one chain of cards and devices; more are one person's, or one customer's
 NIGHT_SHARE = 0.25  # of the time at work, in the quietest third of the day; where nobody sleeps it is a third
 LONGER = 1.25  # times the ordinary answer; verdicts and their grounds stay below, reasoning and whole works do not
+MOSTLY = 2 / 3  # of the members that call from such a place, before it speaks against whatever harvest is proven
+AT_WORK_P_VALUE = 1e-6  # of pools of customers that take as much; people at work take more than customers at large
 VERDICTS = 0.5  # of what is asked for and products seldom ask for
 
 
 def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
-    """Survives for settled people with nights and hands of their own who take not far more than ordinary customers do.
+    """Survives for settled people with nights and hands of their own who take no more than people at work may.
 
-    Of a proven harvest that is nothing but verdicts it denies the purpose, and not that one hand may be behind it.
+    Of a proven harvest it denies the purpose, and not that one hand may be behind it.
     """
     name, settled = "workplace", facts.places.settled / max(len(facts.members), 1)
     near = nearness(settled, SETTLED_SHARE)
@@ -42,14 +44,18 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     doubt = _doubt(facts) or _doubt_of_amount(facts)
     if doubt:
         return Finding(name, False, f"{because}, but {doubt}", nearness=near)
-    because += "; the place has nights, and not far more is taken than ordinary customers take"
+    because += "; the place has nights, and no more is taken than people at work may take"
     if harvest.result != "proven":
         doubt = _doubt_of_people(facts)
         return Finding(name, not doubt, f"{because}, but {doubt}" if doubt else because, nearness=near)
     more = _more_than_verdicts(facts, harvest)
-    if more:
-        return Finding(name, False, f"{because}, but a job does not explain {more}", nearness=near)
-    because += "; what is rare about it is verdicts in short answers: it looks like an agency, which can say who it is"
+    if not more:
+        because += "; what is rare about it is verdicts in short answers, as of an agency, which can say who it is"
+        return Finding(name, True, because, coordinated=True, nearness=near)
+    doubt = _doubt_of_people(facts) or ("" if settled >= MOSTLY else "more of them call from elsewhere")
+    if doubt:
+        return Finding(name, False, f"{because}, but {doubt}, and a job does not explain {more}", nearness=near)
+    because += "; most work there by day, as nobody does who hides a harvest: the place can say who it is"
     return Finding(name, True, because, coordinated=True, nearness=near)
 
 
@@ -76,8 +82,9 @@ def _doubt_of_people(facts: Facts) -> str:
 
 
 def _doubt_of_amount(facts: Facts) -> str:
-    """Why they may take far more than people do; empty when they do not."""
-    return "" if facts.volume.result == "not_proven" else facts.volume.because
+    """Why they may take far more than people at work do; empty when they do not."""
+    volume = facts.volume
+    return "" if volume.p_value is not None and volume.p_value > AT_WORK_P_VALUE else volume.because
 
 
 def _more_than_verdicts(facts: Facts, harvest: TestResult) -> str:
