@@ -84,7 +84,8 @@ def _doubt_of_people(facts: Facts) -> str:
 def _doubt_of_amount(facts: Facts) -> str:
     """Why they may take far more than people at work do; empty when they do not."""
     volume = facts.volume
-    return "" if volume.p_value is not None and volume.p_value > AT_WORK_P_VALUE else volume.because
+    usual = volume.result == "not_proven" or (volume.p_value is not None and volume.p_value > AT_WORK_P_VALUE)
+    return "" if usual else volume.because
 
 
 def _more_than_verdicts(facts: Facts, harvest: TestResult) -> str:
