@@ -168,6 +168,7 @@ def test_two_rewordings_of_a_campaign_admit_as_two_templates_do() -> None:
     [
         (["7", "7:1", "7:2"], False),
         (["7:1", "8"], True),
+        (["7:1", "8:1"], False),
         (["7:1", "8:1", "9:1"], False),
         (["7:1", "7:2", "8:1", "9:1"], False),
         (["7:1", "8:1", "9:1", "10:1"], True),

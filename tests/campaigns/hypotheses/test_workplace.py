@@ -24,6 +24,7 @@ from stillwatch.campaigns.facts import Owner, Places
 from stillwatch.campaigns.hypotheses.workplace import NIGHT_SHARE, hypothesis
 from stillwatch.campaigns.volume import Volume
 
+FREE = members(access_program="free")
 MARKS = intents(rubric_grading=2500, pairwise_judging=2000, task_generation=500, step_by_step=4000)
 
 
@@ -62,7 +63,7 @@ def test_of_a_proven_harvest_that_is_short_verdicts_a_check_is_left() -> None:
 
 
 def test_whether_several_people_are_behind_it_does_not_matter_to_what_a_harvest_is_for() -> None:
-    for one_hand in (firm(owners=[Owner(12, 0)]), firm(members=members(access_program="free"))):
+    for one_hand in (firm(owners=[Owner(12, 0)]), firm(members=FREE)):
         assert hypothesis(one_hand, proven(9.0, 10.0)).survives
         assert not hypothesis(one_hand, NOT_PROVEN).survives
 
@@ -86,7 +87,7 @@ def test_where_most_call_from_elsewhere_a_place_of_work_explains_nothing_else_th
     place = Places(settled=5, night_share=0.1)
     found = hypothesis(firm(bearing=bearing(intents=asked), places=place, links=[CONTENT]), harvest)
     assert not found.survives
-    assert "more of them call from elsewhere" in found.because
+    assert "fewer than two in three call from it" in found.because
     assert because in found.because
 
 
@@ -99,10 +100,13 @@ def test_where_most_call_from_one_place_a_check_is_left_of_whatever_is_harvested
     assert found.survives
     assert found.coordinated, "whoever has a server can fake a place"
     assert "can say who it is" in found.because
-    for one_hand in ({"owners": [Owner(12, 0)]}, {"members": members(access_program="free")}, {"volume": MUCH}):
-        refused = hypothesis(firm(bearing=asked_for, **one_hand), harvest)
+    for one_hand in (firm(bearing=asked_for, owners=[Owner(12, 0)]), firm(bearing=asked_for, members=FREE)):
+        refused = hypothesis(one_hand, harvest)
         assert not refused.survives
-        assert because in refused.because or "5.0 times" in refused.because
+        assert because in refused.because
+    much = hypothesis(firm(bearing=asked_for, volume=MUCH), harvest)
+    assert not much.survives
+    assert "5.0 times" in much.because
 
 
 def test_people_at_work_may_take_more_than_customers_at_large() -> None:
@@ -123,7 +127,7 @@ def test_people_at_work_may_take_more_than_customers_at_large() -> None:
         (firm(places=Places(settled=10, night_share=NIGHT_SHARE + 0.05)), "30% of the time at work"),
         (firm(places=Places(settled=10)), "is not known"),
         (firm(owners=[Owner(9, 0)]), "9 of them into one hand"),
-        (firm(members=members(access_program="free")), "100% of them are on free credit"),
+        (firm(members=FREE), "100% of them are on free credit"),
         (firm(volume=MUCH), "5.0 times"),
         (firm(volume=Volume()), "was not compared"),
     ],

@@ -49,13 +49,13 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
         doubt = _doubt_of_people(facts)
         return Finding(name, not doubt, f"{because}, but {doubt}" if doubt else because, nearness=near)
     more = _more_than_verdicts(facts, harvest)
-    if not more:
-        because += "; what is rare about it is verdicts in short answers, as of an agency, which can say who it is"
-        return Finding(name, True, because, coordinated=True, nearness=near)
-    doubt = _doubt_of_people(facts) or ("" if settled >= MOSTLY else "more of them call from elsewhere")
+    doubt = more and (_doubt_of_people(facts) or ("" if settled >= MOSTLY else "fewer than two in three call from it"))
     if doubt:
         return Finding(name, False, f"{because}, but {doubt}, and a job does not explain {more}", nearness=near)
-    because += "; most work there by day, as nobody does who hides a harvest: the place can say who it is"
+    if more:
+        because += "; most work there by day, as nobody does who hides a harvest: the place can say who it is"
+    else:
+        because += "; what is rare about it is verdicts in short answers, as of an agency, which can say who it is"
     return Finding(name, True, because, coordinated=True, nearness=near)
 
 
