@@ -69,6 +69,7 @@ def report(records: Sequence[Record], baselines: Sequence[str]) -> str:
         tables.methods_table(records, baselines),
         tables.NOTES,
         tables.comparison(records, baselines),
+        f"## Of accounts that sent anything\n\n{tables.senders_table(records)}",
         f"## Common control\n\n{tables.control_table(records)}\n\n{claims_table(records, baselines)}",
         f"## Campaigns\n\n{tables.campaigns_table(fixed)}\n\n{tables.split_lines(records)}",
         f"## Campaigns that the seed draws\n\n{drawn_report(tables.in_scenario(records, LEFT_OUT))}",

@@ -49,6 +49,8 @@ class Record:
     control: Pair | None = None  # accused accounts that one hand runs with others of the same reported campaign
     one_hand: Pair | None = None  # accused campaigns half of which or more one hand runs
     frontier: tuple[Pair, ...] | None = None  # right and wrong at each of the oracle's thresholds
+    senders: Pair | None = None  # hostile accounts accused, of those that sent anything
+    senders_wronged: Pair | None = None  # and legitimate ones
     strangers: int | None = None  # accused legitimate accounts, without those that one hand runs as several
     strangers_frontier: tuple[Pair, ...] | None = None  # as `frontier`, with these alone as wrong
     exposure: Mapping[str, float | None] = field(default_factory=dict)  # share of each campaign made before detection

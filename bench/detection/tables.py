@@ -32,6 +32,14 @@ CONTROL_HEADER = (
     "campaigns mostly so",
     "harvesting (95 %)",
 )
+SENDERS_HEADER = (
+    "scenario",
+    "hostile accounts",
+    "recall (95 %)",
+    "or coordinated",
+    "legitimate accounts",
+    "wronged per million",
+)
 NOTES = """\
 large: together the accounts take far more output than as many ordinary customers, by the test of volume.
 run by one hand: accused accounts whose controller runs another one of the same reported campaign as well, and poses as
@@ -138,6 +146,18 @@ def control_table(records: Sequence[Record]) -> str:
             if claims:
                 rows.append((scenario, method, interval(accounts), _count(campaigns), interval(harvesting)))
     return markdown(CONTROL_HEADER, rows, left=2)
+
+
+def senders_table(records: Sequence[Record]) -> str:
+    """Recall and mistakes over the accounts that sent anything: traffic shows nobody else, and the tables count all."""
+    rows = []
+    for scenario in (*scenarios(records), ALL):
+        inside = in_scenario(records, scenario)
+        found, linked = (_added(of(inside, method), "senders") for method in (STRICT, LINKED))
+        wronged = _added(of(inside, STRICT), "senders_wronged")
+        counts = (f"{found.total:,}", interval(found), interval(linked), f"{wronged.total:,}", _per_million(wronged))
+        rows += [(scenario, *counts)] if found.total else []
+    return markdown(SENDERS_HEADER, rows, left=1)
 
 
 def _added(records: Sequence[Record], name: str) -> Share:

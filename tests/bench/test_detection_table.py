@@ -21,7 +21,7 @@ from bench.detection.judge import Truth, accusation, frontier, most_right, recal
 from bench.detection.measure import LINKED, STRICT, world_record
 from bench.detection.record import WORLD as FACTS
 from bench.detection.record import Record, Records, WorldName
-from bench.detection.tables import HEADER, comparison, exposures
+from bench.detection.tables import HEADER, comparison, exposures, senders_table
 from bench.detection.targets import LEFT_OUT, targets
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -176,6 +176,16 @@ def test_coordinated_stands_beside_each_baseline_at_its_own_precision() -> None:
     assert [row[1] for row in rows[:2]] == [LINKED, "fraudar"]
     assert rows[0][2:] == ["8", "60.00 % (26.24 % to 87.84 %)", "75.00 %", "-"]
     assert rows[1][4:] == ["50.00 %", "30.00 %"], "at 75 % it finds three; five would be as precise as 45 %"
+
+
+def test_who_sent_nothing_is_left_out_of_one_table() -> None:
+    own = Record(WORLD, STRICT, right=6, wrong=1, missed=4, senders=(6, 8), senders_wronged=(1, 500))
+    linked = Record(WORLD, LINKED, right=7, wrong=1, missed=3, senders=(7, 8))
+    *_, row, every = senders_table([own, linked]).splitlines()
+    assert row.split("|")[2:7] == every.split("|")[2:7]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert (cells[1], cells[2][:7], cells[3][:7], cells[4], cells[5][:5]) == ("8", "75.00 %", "87.50 %", "500", "2,000")
+    assert senders_table([Record(WORLD, STRICT, right=6)]).count("\n") == 1, "nothing was measured: no row"
 
 
 def test_hourly_exposure_is_read_from_the_table_of_its_own_command() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -189,6 +190,26 @@ def test_without_exchanges_or_with_one_run_exposure_says_it_was_not_measured(
     assert (result.exposure_accounted, result.exposure_before_detection) == (None, {})
     assert "not measured" in str(result.exposure_accounted_note)
     assert result.exposure_before_detection_note == "one run: not measured"
+
+
+def test_accounts_that_sent_nothing_are_counted_apart_too(case: Callable[..., tuple[Path, Path]]) -> None:
+    """Two of the hostile accounts and one developer send nothing, which no scan can see."""
+    out, truth = case({**GUILTY, "b0": ("2", "coordinated")})
+    folder = truth.parent / "exchanges" / "all.parquet"
+    sent = pq.read_table(folder)
+    silent = pc.is_in(sent["account_id"], pa.array(["a3", "b1", "d4"]))
+    pq.write_table(sent.filter(pc.invert(silent)), folder)
+    result = evaluate(out, truth)
+    assert result.distillation == Accusation(3, 1, 3)
+    assert result.senders is not None
+    assert (result.senders.distillation, result.senders.wronged) == (Share(3, 4), Share(1, 7))
+    assert result.senders.distillation_or_coordinated == Share(4, 4)
+    told = next(table for table in result.as_tables() if table.title == "Accounts that sent anything")
+    assert [row[1] for row in told.rows] == ["3 of 4", "4 of 4", "1 of 7"]
+    folder.unlink()
+    folder.parent.rmdir()
+    assert evaluate(out, truth).senders is None
+    assert all(table.title != told.title for table in evaluate(out, truth).as_tables())
 
 
 def test_daily_runs_tell_how_much_had_leaked_before_detection(case: Callable[..., tuple[Path, Path]]) -> None:

@@ -39,6 +39,19 @@ class TrueCampaign:
 
 
 @dataclass(frozen=True, slots=True)
+class Senders:
+    """Who was found and who was wronged of those accounts that sent anything, as traffic shows nobody else."""
+
+    distillation: Share  # of the hostile ones
+    distillation_or_coordinated: Share
+    wronged: Share  # of the legitimate ones, accused of distillation
+
+    def as_json(self) -> dict[str, object]:
+        """The shares as plain JSON values."""
+        return {name: getattr(self, name).as_json() for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Everything `stillwatch evaluate` prints. A share is null when there was nothing to measure it on."""
 
@@ -58,6 +71,7 @@ class Evaluation:
     wrong_campaigns: Share  # accused campaigns of legitimate accounts only
     control: Mapping[str, Control]  # how right a claim of common control is, by which campaigns are counted
     compromised: Share  # victims with stolen keys found in an accused campaign
+    senders: Senders | None
     exposure_accounted: float | None
     exposure_accounted_note: str | None
     exposure_before_detection: Mapping[str, float | None]
@@ -112,6 +126,7 @@ class Evaluation:
             },
             "control": {name: claim.as_json() for name, claim in self.control.items()},
             "compromised": self.compromised.as_json(),
+            "senders": None if self.senders is None else self.senders.as_json(),
             "exposure": {
                 "accounted": self.exposure_accounted,
                 "accounted_note": self.exposure_accounted_note,
@@ -169,6 +184,7 @@ def evaluate(out: Path, truth: Path, *, runs: Sequence[Path] = ()) -> Evaluation
             "distillation_or_coordinated": _control(known, linked),
         },
         compromised=Share(sum(account in accused for account in known.victims), len(known.victims)),
+        senders=None if exchanges is None else _senders(known, accused, linked, exchanges),
         exposure_accounted=accounted,
         exposure_accounted_note=accounted_note,
         exposure_before_detection=leaked,
@@ -243,6 +259,18 @@ def _accusation(known: _Truth, accused: Mapping[str, str]) -> Accusation:
     right = sum(known.origin.get(account) is not None for account in accused)
     wrong = sum(account in known.segment for account in accused)
     return Accusation(right, wrong, known.campaigns.total() - right)
+
+
+def _senders(
+    known: _Truth, accused: Mapping[str, str], linked: Mapping[str, str], exchanges: Mapping[str, int]
+) -> Senders:
+    hostile = [account for account, origin in known.origin.items() if origin is not None and account in exchanges]
+    legitimate = [account for account in known.segment if account in exchanges]
+    return Senders(
+        distillation=Share(sum(account in accused for account in hostile), len(hostile)),
+        distillation_or_coordinated=Share(sum(account in linked for account in hostile), len(hostile)),
+        wronged=Share(sum(account in accused for account in legitimate), len(legitimate)),
+    )
 
 
 def _true_campaign(name: str, known: _Truth, accused: Mapping[str, str], linked: Mapping[str, str]) -> TrueCampaign:

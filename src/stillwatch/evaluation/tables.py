@@ -25,6 +25,8 @@ def tables(numbers: Mapping[str, Any]) -> list[Table]:
     """Lay out the JSON of an evaluation."""
     wronged = numbers["wronged"]
     found = [_accounts(numbers), _control(numbers["control"]), _campaigns(numbers["campaigns"]), _segments(wronged)]
+    if numbers["senders"] is not None:
+        found.insert(1, _senders(numbers["senders"]))
     for name, title in (("scripts", "script"), ("countries", "sign-up country")):
         if wronged["distillation"][name] is not None:
             found.append(_slices(wronged, name, title))
@@ -37,6 +39,17 @@ def _accounts(numbers: Mapping[str, Any]) -> Table:
         measured = numbers[name]
         rows.append((label, _interval(measured["precision"]), _interval(measured["recall"]), _decimal(measured["f1"])))
     return Table("Accounts", ("accused of", "precision (95 %)", "recall (95 %)", "F1"), tuple(rows))
+
+
+def _senders(senders: Mapping[str, Any]) -> Table:
+    """Of those who sent anything: nobody else is seen in traffic, and the other tables count them all."""
+    labels = {
+        "distillation": "hostile, called distillation",
+        "distillation_or_coordinated": "hostile, or coordinated",
+        "wronged": "legitimate, called distillation",
+    }
+    rows = [(label, _count(senders[name]), _interval(senders[name])) for name, label in labels.items()]
+    return Table("Accounts that sent anything", ("accounts", "called so", "share (95 %)"), tuple(rows))
 
 
 def _control(claims: Mapping[str, Any]) -> Table:
