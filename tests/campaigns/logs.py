@@ -28,7 +28,15 @@ class Logs:
         self.accounts += [{"account_id": account_id, **columns} for account_id in ids]
 
     def send(
-        self, account: str, template: int | None, count: int, *, asks: str = "", day: float = 0.0, place: str = "p"
+        self,
+        account: str,
+        template: int | None,
+        count: int,
+        *,
+        asks: str = "",
+        day: float = 0.0,
+        place: str = "p",
+        family: int | None = None,
     ) -> None:
         """Send `count` exchanges of ever new items from a day on, an hour apart."""
         for _ in range(count):
@@ -41,6 +49,7 @@ class Logs:
                     "started_at": at,
                     "model": "m",
                     "template_id": template,
+                    "family_id": family,
                     "item_id": number,
                     "capability": "reasoning",
                     "intents": 1 << INTENTS.index(asks) if asks else 0,

@@ -23,7 +23,7 @@ from tests.campaigns.clues import (
 from tests.campaigns.logs import Logs
 
 from stillwatch.campaigns import Facts, Marks, Member, Past, Surroundings, campaigns, organisation_units
-from stillwatch.campaigns.facts import Usage
+from stillwatch.campaigns.facts import Relayed, Usage
 from stillwatch.campaigns.harvest import harvest
 from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.known import Span
@@ -178,6 +178,62 @@ def test_a_partner_is_no_exception_as_its_customers_are_customers(engine: Embedd
     assert [way.technique for way in found.declared.reached] == list(PRETEXTS)
 
 
+def relayed(asks: tuple[str, ...], times: int = 6, others: int = 50, family: int = 40, **columns: Any) -> Logs:
+    """A partner of whose accounts five send a wording for each ask, so often each, and eight what customers do."""
+    logs = firm(**{"access_program": "partner", **columns})
+    for template, ask in enumerate(asks, start=20):
+        for account in FIRM[:5]:
+            logs.send(account, template, times, asks=ask, family=family + template)
+    for account in FIRM:
+        logs.send(account, None, others)
+    return logs
+
+
+def test_a_partner_is_a_unit_where_several_prompts_that_ask_are_each_a_large_part_of_what_it_sends(
+    engine: EmbeddedEngine,
+) -> None:
+    (found,) = units(relayed(ASKS), engine, [])
+    assert found.account_ids == FIRM[:5]
+    assert found.declared is not None
+    assert found.declared.relayed == (3, round(90 / (8 * 5 + 8 * 50 + 90), 6))
+    assert (found.declared.outside, found.declared.reached, found.declared.peers) == ((), (), 0)
+    assert judged(found, REFERENCE) == "coordinated"
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        relayed(ASKS[:2]),
+        relayed(ASKS, times=5, others=80),
+        relayed(("step_by_step", *ASKS[:2])),
+        relayed(ASKS, verification_level="email"),
+    ],
+    ids=["a product of one or two prompts", "small parts", "one asks for what products ask for", "nobody verified it"],
+)
+def test_less_than_that_is_the_traffic_of_customers(engine: EmbeddedEngine, logs: Logs) -> None:
+    assert units(logs, engine, []) == []
+
+
+def test_one_prompt_in_several_wordings_is_one(engine: EmbeddedEngine) -> None:
+    logs = relayed(ASKS)
+    for row in logs.exchanges:
+        row["family_id"] = row["family_id"] and 1
+    assert units(logs, engine, []) == []
+
+
+def test_a_prompt_that_is_mostly_refused_asks_for_nothing(engine: EmbeddedEngine) -> None:
+    logs = relayed(ASKS)
+    for row in logs.exchanges:
+        if row["template_id"] == 20:
+            row["finish_reason"] = "refusal"
+    assert units(logs, engine, []) == []
+
+
+def test_a_company_is_not_asked_how_large_a_part_its_own_products_are(engine: EmbeddedEngine) -> None:
+    found = units(relayed(ASKS, access_program="enterprise"), engine, [])
+    assert [one.declared.relayed for one in found if one.declared] == [None]
+
+
 def test_of_an_organisation_one_thing_is_tested_first_what_others_send_then_how_it_reaches(
     engine: EmbeddedEngine,
 ) -> None:
@@ -310,6 +366,7 @@ def test_reaching_as_hardly_anybody_does_is_coordinated_at_most_and_needs_no_oth
     declared = replace(DECLARED, **reaching)
     assert declared_verdict(declared, TELLING, [], own_p_value=1e-9, is_own=True, outside=set()) == "coordinated"
     as_far = replace(declared, peers=20, peers_as_far=20)
+    assert declared_verdict(replace(as_far, reached=()), TELLING, [], own_p_value=0, is_own=True, outside=set()) is None
     assert declared_verdict(as_far, TELLING, [], own_p_value=1e-9, is_own=True, outside=set()) == "coordinated"
     assert declared_verdict(declared, outcome("not_proven"), [], own_p_value=1e-9, is_own=True, outside=set()) is None
     holds = [Finding("analyst verdict", True, "so")]
@@ -347,6 +404,19 @@ def test_a_campaign_of_an_organisation_that_reaches_says_how_and_how_many_others
     assert through["declared"]["because"].endswith(
         "They ask for the model's reasoning in ways that hardly any other customer does: debug pretext (9 accounts; "
         "1 of 1,200 other customers), replay decoding (9 accounts; 0 of 1,200 other customers)."
+    )
+
+
+def test_a_campaign_through_a_partner_says_how_large_a_part_it_is_and_whose_it_may_be() -> None:
+    inside = unit(outside=(), shared=0, relayed=Relayed(4, 0.487))
+    (through,) = campaigns_of([inside])
+    assert through["verdict"] == "coordinated"
+    because = through["declared"]["because"]
+    assert because.startswith("What could be a harvest runs through")
+    assert because.endswith(
+        "4 different prompts that ask for what customers seldom ask for are 49% of all that this partner sends, each "
+        "at least 5%; the traffic of many customers is mixed. They may be the work of one large customer, whom the "
+        "partner can name."
     )
 
 

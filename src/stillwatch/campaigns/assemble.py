@@ -7,12 +7,13 @@ from typing import Any
 from stillwatch.campaigns.continuity import Continuation, continuations
 from stillwatch.campaigns.coordination import Measure, TestResult
 from stillwatch.campaigns.extraction import NOBODY, Extraction, Reaches, Sweep, extraction
-from stillwatch.campaigns.facts import Evidence, Facts, FamilyUse, Reached, TemplateUse
+from stillwatch.campaigns.facts import Evidence, Facts, FamilyUse, Reached, Relayed, TemplateUse
 from stillwatch.campaigns.handed_on import HandedOn
 from stillwatch.campaigns.hypotheses import Finding, meaning
 from stillwatch.campaigns.known import Past
 from stillwatch.campaigns.marks import Marks, as_json, shared_json
 from stillwatch.campaigns.ordinary import Ordinary
+from stillwatch.campaigns.organisations import PROMPT_SHARE
 from stillwatch.campaigns.pivots import pivots
 from stillwatch.campaigns.succession import Surroundings
 from stillwatch.campaigns.verdicts import Judged, all_judged
@@ -151,7 +152,8 @@ def _declared(cluster: Facts, verdict: str, ids: Mapping[tuple[str, ...], str]) 
         return None
     outside = sorted({ids[accounts] for accounts in declared.outside if accounts in ids})
     name = declared.organisation
-    found = "A harvest runs through" if verdict in ACCUSING else "What could be a harvest runs through"
+    is_sure = verdict in ACCUSING and not declared.relayed  # one customer's product may be as large a part
+    found = "A harvest runs through" if is_sure else "What could be a harvest runs through"
     because = (
         f"{found} {len(cluster.members)} of the {declared.accounts} accounts of the verified organisation {name}. "
         "That these accounts belong together is declared, by contract, and says nothing against anybody; "
@@ -161,6 +163,8 @@ def _declared(cluster: Facts, verdict: str, ids: Mapping[tuple[str, ...], str]) 
         because += f" {declared.shared} of their wordings are those of {', '.join(outside)}, outside the organisation."
     if declared.reached:
         because += f" {_ways(declared.reached)}"
+    if declared.relayed:
+        because += f" {_relayed(declared.relayed)}"
     return {
         "organization_id": name,
         "accounts": declared.accounts,
@@ -177,6 +181,15 @@ def _ways(reached: Sequence[Reached]) -> str:
         for technique, accounts, others, customers in reached
     )
     return f"They ask for the model's reasoning in ways that hardly any other customer does: {ways}."
+
+
+def _relayed(found: Relayed) -> str:
+    """How much of what a partner sends it is, and what else that may be."""
+    return (
+        f"{found.prompts} different prompts that ask for what customers seldom ask for are {found.share:.0%} of all "
+        f"that this partner sends, each at least {PROMPT_SHARE:.0%}; the traffic of many customers is mixed. They may "
+        "be the work of one large customer, whom the partner can name."
+    )
 
 
 def _exposure(cluster: Facts) -> dict[str, Any]:

@@ -169,6 +169,16 @@ class Reached(NamedTuple):
     customers: int
 
 
+class Relayed(NamedTuple):
+    """Prompts that ask for what products seldom ask for and are each a large part of all that a partner sends.
+
+    `prompts` how many different ones; `share` the part that they are together.
+    """
+
+    prompts: int
+    share: float
+
+
 @dataclass(frozen=True, slots=True)
 class Declared:
     """A verified organisation as a unit of its own: the link among its accounts is declared by contract.
@@ -176,8 +186,8 @@ class Declared:
     `organisation` its id, `accounts` that were active, of which the members bear what is tested; `outside` the accounts
     of each campaign that sends some of the same templates, `shared` of them in all, and `pooled` the usage of both
     together; `asks` the intents that much of the traffic shows; `reached` the rare techniques by which it asks for the
-    model's reasoning, where it is tested for these; `peers` other organisations that were tested likewise,
-    `peers_as_far` those as far out.
+    model's reasoning, where it is tested for these; `relayed` how much of all that a partner sends it is, where it is
+    tested for that; `peers` other organisations that were tested likewise, `peers_as_far` those as far out.
     """
 
     organisation: str
@@ -187,6 +197,7 @@ class Declared:
     pooled: Usage = field(default_factory=Usage)
     asks: tuple[str, ...] = ()
     reached: tuple[Reached, ...] = ()
+    relayed: Relayed | None = None
     peers: int = 0
     peers_as_far: int = 0
 

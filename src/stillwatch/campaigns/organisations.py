@@ -3,10 +3,10 @@
 Why:    a verified organisation is one customer to linkage, so that a reseller that relays a harvest, or a company whose
         staff harvest, would never be seen. Its accounts are under common control by contract, which is no sign of
         anything; only what they take can speak against it, and only the accounts that take it are named.
-Misses: a reseller that relays a harvest nobody else sends and that asks for no reasoning, as its traffic is broad by
-        trade; staff who harvest one thing only, as a product does; ways to the reasoning that a campaign which nobody
-        linked made common, or that fewer than some 600 other customers cannot show to be rare; organisations nobody
-        verified, whose accounts are linked like any others.
+Misses: a reseller that relays a harvest nobody else sends, that asks for no reasoning and is lost among its customers;
+        staff who harvest one thing only, as a product does; ways to the reasoning that a campaign which nobody linked
+        made common, or that fewer than some 600 other customers cannot show to be rare; organisations nobody verified,
+        whose accounts are linked like any others.
 Source: own. What decides is that wordings nobody else uses are also those of a campaign outside ("the same actors seen
         by others" corroborated the disclosures of February 2026), or ask as nobody else does. The bound on the share
         that does: Clopper & Pearson, as in `ordinary`.
@@ -17,11 +17,14 @@ Source: own. What decides is that wordings nobody else uses are also those of a 
        uses. What is rare is learned from everybody, so no other organisations are needed to compare with.
     4. Alone: wordings that ask for what products seldom ask for. A product's keys ask for one thing each; accounts that
        ask for several are tested, and held against what the other organisations show.
+    5. Relayed: prompts of a partner that ask for what products seldom ask for, each a large part of all that it sends.
 
-A partner's customers ask for many things, so a partner is never accused alone (4). That is no excuse for reaching (3):
-many customers bring more of what customers do, and this hardly any does. A wording counts only where several accounts
-of the partner send it and fewer others, which independent customers with a rare wish each do not; and named are the
-accounts that send it, which are those of the partner's customer who harvests, where it gives each customer its own.
+A partner's customers ask for many things, so a partner is never accused for that (4). Many customers leave no prompt a
+large part of the whole, and one large customer has a product, which is one prompt or two (5). Nor is it an excuse for
+reaching (3): many customers bring more of what customers do, and this hardly any does. A wording counts only where
+several accounts of the partner send it and fewer others, which independent customers with a rare wish each do not; and
+named are the accounts that send it, which are those of the partner's customer who harvests, where it gives each
+customer its own.
 
 The innocent twin is a red team. It is a handful of accounts, tries many forms a few times each and is mostly refused,
 and what it asks in them is the same: each of these keeps it out. One that is answered, with ever new questions, is not.
@@ -30,7 +33,7 @@ and what it asks in them is the same: each of these keeps it out. One that is an
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import log2
+from math import fsum, log2
 from typing import Any
 
 import ibis
@@ -39,14 +42,14 @@ import pyarrow.compute as pc
 
 from stillwatch.campaigns.attempts import is_refused
 from stillwatch.campaigns.coordination import TestResult
-from stillwatch.campaigns.facts import Declared, Facts, Reached, Usage, asked, seldom
+from stillwatch.campaigns.facts import Declared, Facts, Reached, Relayed, Usage, asked, seldom
 from stillwatch.campaigns.gather import facts
 from stillwatch.campaigns.harvest import RARE_SHARE, harvest
 from stillwatch.campaigns.hypotheses import Finding
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.tables import Tables
 from stillwatch.campaigns.usage import intent_counts
-from stillwatch.engines.base import Engine
+from stillwatch.engines.base import Engine, IbisTable
 from stillwatch.records import INTENTS
 
 MIN_ACCOUNTS = 5  # of an organisation, active, or that reach for reasoning; fewer are a household or some partners
@@ -61,7 +64,9 @@ MIN_REACHES = 2  # rare techniques, each in wordings of its own; one may be a pr
 MIN_PEERS = 10  # other organisations to compare with
 PEERS_SHARE = 0.1  # of them that may be as far out
 SAME_HARVEST_P_VALUE = 0.05  # of the part tested here, where the same wordings are proven a harvest outside
-PARTNER_SHARE = 0.6  # of members from which on the traffic is that of customers, broad by trade
+PARTNER_SHARE = 0.6  # of accounts from which on the traffic is that of customers, broad by trade
+MIN_PROMPTS = 3  # that ask, each a large part of what a partner sends; a product is one or two
+PROMPT_SHARE = 0.05  # of everything the partner sends, for a prompt to be a large part
 MAX_BITS = 20.0
 
 
@@ -90,7 +95,8 @@ class _Unit:
     """What of an organisation is tested.
 
     `campaigns` are the indexes of those outside that have the same wordings; `rare` techniques with how many others use
-    them, where the wordings ask for these; `asks_each` different things an account must ask for to bear it.
+    them, where the wordings ask for these; `asks_each` different things an account must ask for to bear it;
+    `relayed` how much of all that a partner sends this is, where it is tested for that.
     """
 
     principal: str
@@ -98,6 +104,7 @@ class _Unit:
     campaigns: Sequence[int] = ()
     rare: Mapping[str, int] = field(default_factory=dict)
     asks_each: int = 1
+    relayed: Relayed | None = None
 
 
 def organisation_units(
@@ -112,17 +119,19 @@ def organisation_units(
     own = _without(own, linked)
     usages = _usages(tables, engine, sent, own)
     reaching = _reaching(sent, usages, own, ordinary.rare_techniques(RARE_SHARE))
-    alone = _asking(usages, _without(own, reaching))
-    units = sorted([*linked, *reaching, *alone], key=lambda unit: unit.principal)
+    own = _without(own, reaching)
+    alone, relayed = _asking(usages, own), _relayed(tables, engine, sent, own)
+    units = sorted([*linked, *reaching, *alone, *relayed], key=lambda unit: unit.principal)
     found = _facts(tables, engine, sent, units)
     sizes = Counter(principal for account, principal in sent.principals.items() if account != principal)
-    bits = {unit.principal: _bits(one, ordinary) for unit, one in found}
+    bits = {unit.principal: _bits(one, ordinary) for unit, one in found if unit.relayed is None}
     peers = [bits.get(principal, 0.0) for principal, size in sizes.items() if size >= MIN_ACCOUNTS]
     candidates = []
     for unit, one in found:
-        declared = _declared(unit, one, sizes[unit.principal], accused, peers, bits[unit.principal])
-        declared = replace(declared, reached=_reached(sent, unit, one, ordinary.everyone.size - 1))
-        if declared.outside or declared.reached or _asks_for_much(declared, one):
+        declared = _declared(unit, one, sizes[unit.principal], accused, peers, bits.get(unit.principal, 0.0))
+        reached = _reached(sent, unit, one, ordinary.everyone.size - 1)
+        declared = replace(declared, reached=reached, relayed=unit.relayed)
+        if declared.outside or declared.reached or declared.relayed or _asks_for_much(declared, one):
             candidates.append(replace(one, declared=declared))
     return candidates
 
@@ -159,7 +168,7 @@ def declared_verdict(
         return "coordinated" if harvested.result == "proven" else None
     if harvested.result != "proven":
         return None
-    if declared.reached:
+    if declared.reached or declared.relayed:
         return "coordinated"
     if declared.peers_as_far > PEERS_SHARE * declared.peers:
         return None
@@ -251,6 +260,59 @@ def _asking(usages: Mapping[tuple[str, int], Usage], own: Mapping[str, Sequence[
         for principal, words in asking.items()
         if len({word.ask for word in words}) >= MIN_ASKS
     ]
+
+
+def _relayed(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequence[_Wording]]) -> list[_Unit]:
+    """The partners' wordings of prompts that ask, and are so large a part of the whole, where enough accounts do.
+
+    A prompt is a family of wordings; of it count the wordings that are the partner's own.
+    """
+    partners = _partners(tables, sent).intersection(own)
+    if not partners:
+        return []
+    people = [(account, principal) for account, principal in sent.principals.items() if principal in partners]
+    accounts = {"account_id": [a for a, _ in people], "principal": [p for _, p in people]}
+    rows = tables.templated.inner_join(engine.memory(pa.table(accounts)), "account_id")
+    large = _large_prompts(rows)
+    said = rows.filter(rows.template_id.notnull() & rows.family_id.isin(sorted({family for _, family in large})))
+    pairs = said.select("principal", "template_id", "family_id").distinct().order_by("family_id")
+    told = pairs.to_pyarrow().to_pylist() if large else []
+    prompts = {(row["principal"], row["template_id"]): (row["principal"], row["family_id"]) for row in told}
+    units = []
+    for principal in sorted(partners):
+        kept = [word for word in own[principal] if prompts.get((principal, word.template_id)) in large]
+        shares = {prompt: large[prompt] for prompt in (prompts[principal, word.template_id] for word in kept)}
+        if len(shares) >= MIN_PROMPTS:
+            units.append(_Unit(principal, kept, relayed=Relayed(len(shares), round(fsum(shares.values()), 6))))
+    return [unit for unit in units if len(_bearers(sent, unit)) >= MIN_ACCOUNTS]
+
+
+def _partners(tables: Tables, sent: Sent) -> set[str]:
+    """The verified organisations of whose accounts enough are in the partners' programme."""
+    verified = [(account, principal) for account, principal in sent.principals.items() if account != principal]
+    places = pc.index_in(pa.array([account for account, _ in verified], pa.string()), tables.accounts["account_id"])
+    programmes = tables.accounts["access_program"].take(places).to_pylist()
+    sizes = Counter(principal for _, principal in verified)
+    counts = Counter(of for (_, of), programme in zip(verified, programmes, strict=True) if programme == "partner")
+    return {principal for principal, size in sizes.items() if counts[principal] >= PARTNER_SHARE * size}
+
+
+def _large_prompts(rows: IbisTable) -> dict[tuple[str, int], float]:
+    """How large a part of what a partner sends each prompt is that mostly asks for one thing, if it is a large part.
+
+    Keyed by principal and family, over the partners' exchanges. What is refused shows no intent.
+    """
+    sums = rows.group_by("principal").aggregate(exchanges=ibis._.count()).to_pyarrow().to_pylist()
+    sent = {row["principal"]: int(row["exchanges"]) for row in sums}
+    said = rows.filter(rows.family_id.notnull())
+    said = said.mutate(intents=ibis.ifelse(is_refused(said), 0, said.intents))
+    told = said.group_by(["principal", "family_id"]).aggregate(exchanges=ibis._.count(), **intent_counts(said))
+    shares = {}
+    for row in told.to_pyarrow().to_pylist():
+        share = int(row["exchanges"]) / sent[row["principal"]]
+        if share >= PROMPT_SHARE and _ask(_asked(row), INTENTS) is not None:
+            shares[row["principal"], row["family_id"]] = share
+    return shares
 
 
 def _that_ask(

@@ -2,6 +2,7 @@
 
 from tests.campaigns.clues import NOT_PROVEN, PROVEN, REACHED, TELLING, facts, members, unit
 
+from stillwatch.campaigns.facts import Relayed
 from stillwatch.campaigns.hypotheses.reseller import hypothesis
 
 PARTNERS = members(access_program="partner", verification_level="contract")
@@ -34,3 +35,10 @@ def test_reselling_does_not_explain_reaching_for_reasoning_as_hardly_anybody_doe
     found = hypothesis(facts(members=PARTNERS, declared=reaching.declared), PROVEN)
     assert not found.survives
     assert "reasoning" in found.because
+
+
+def test_reselling_does_not_explain_few_prompts_that_are_a_large_part_of_everything() -> None:
+    relay = unit(outside=(), relayed=Relayed(4, 0.487))
+    found = hypothesis(facts(members=PARTNERS, declared=relay.declared), PROVEN)
+    assert not found.survives
+    assert "mixed traffic, not 4 prompts" in found.because

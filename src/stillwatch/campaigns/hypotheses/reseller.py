@@ -1,8 +1,8 @@
 """An approved reseller or gateway that serves many customers of its own.
 
 Why:    a partner's accounts share contract, payment and addresses, and carry everybody's traffic.
-Misses: a partner that relays a harvest nobody else sends and that asks for no reasoning, thinly spread over ordinary
-        traffic.
+Misses: a partner that relays a harvest nobody else sends and that asks for no reasoning, among more of ordinary
+        traffic; one whose largest customer has a product that asks for the same.
 Source: own; fraudulent proxy networks look the same but for the contract and the template-bearing share.
 """
 
@@ -29,6 +29,12 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
         return Finding(name, False, because, nearness=near)
     if facts.declared is not None and facts.declared.reached:
         because = "reselling does not explain asking for the model's reasoning as hardly any other customer does"
+        return Finding(name, False, because, nearness=near)
+    if facts.declared is not None and facts.declared.relayed:
+        because = (
+            f"reselling explains many customers' mixed traffic, not {facts.declared.relayed.prompts} prompts, each a "
+            "large part of the whole, that ask for what customers seldom ask for"
+        )
         return Finding(name, False, because, nearness=near)
     if telling(harvest):
         because = "reselling does not explain prompts this far from ordinary use"
