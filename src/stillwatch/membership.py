@@ -12,6 +12,7 @@ BESIDE = ":"  # between the rewording of a setting and its own number, in its va
 OWNED = (*WORDINGS, SETTING)  # kinds that a cell can share and a cluster own
 LOOSE = ("rewording", SETTING)  # kinds that whoever uses a few sentences of a text may hold as well
 MIN_GROUPS = 2  # that tie an account to a cluster whose templates it does not hold; one of them no cheap one
+LINKED_SHARE = 0.1  # of the members, more than chance ties: fewer are a part of the cluster, or a null slightly off
 MIN_ACCOUNTS = 3  # fewer accounts cannot corroborate one another
 TIE_SHARE = 0.5  # of the other holders of anything, for it to tie an account to their cluster
 MAX_GROUP_BITS = 20.0  # values of one group repeat one another; more of them must not drown the rest

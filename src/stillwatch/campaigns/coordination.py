@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import log2
 
 from stillwatch.campaigns.facts import Facts, GroupLink
+from stillwatch.membership import LINKED_SHARE
 
 MIN_PRINCIPALS = 5  # fewer independent principals are a household, some partners or a small firm
 MIN_GROUPS = 2  # independent groups that must each speak
@@ -18,7 +19,6 @@ GROUP_P_VALUE = 1e-3  # per group, after correction for the number of groups tri
 CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join separate wordings
 CONTENT = "content"  # cells are made of it, so that nearly everybody may hold some wording of a large cluster
 REACHED_SHARE = 0.3  # ties of a member beyond chance, wordings apart, before all are charged with a harvest
-LINKED_SHARE = 0.1  # of the members, more than chance ties: fewer are a part of the cluster, or a null slightly off
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,19 @@ def wording_cells(of: Holdings, weighed: Weights, eligible: Flags, seed: int) ->
     return numbered(cells, least=2)
 
 
+def cells_within(of: Holdings, weighed: Weights, labels: Ints, seed: int) -> Ints:
+    """Cell of each member of a cluster by the wordings that few enough of its members hold; -1 for none.
+
+    What more than PUBLIC_SHARE of them hold is what everybody there says.
+    """
+    edge = np.flatnonzero((labels[of.accounts] >= 0) & ownable(of)[of.held])
+    home, held = labels[of.accounts[edge]], of.held[edge]
+    _, name, inside = np.unique(home * len(of.values) + held, return_inverse=True, return_counts=True)
+    few = np.zeros(len(of.held), dtype=bool)
+    few[edge] = inside[name] <= PUBLIC_SHARE * np.bincount(labels[labels >= 0])[home]
+    return numbered(_communities(of, weighed, few, seed), least=2)
+
+
 def durable_cells(of: Holdings, weighed: Weights, eligible: Flags) -> Ints:
     """Cell of each account by the cards, devices and telephones it shares; -1 for none."""
     telling = (weighed.control >= TELLING_CONTROL) & np.isin(of.group, DURABLE)

@@ -22,6 +22,8 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Chung & Lu, 
        with one another go to the cluster of which several members share it too.
     6. Where nearly all members say what is their cluster's own, whoever says other things only is let go
        (`linkage/silent.py`).
+    7. A cluster that does not stand is divided by what few of its members say: a campaign behind a public tool is one
+       cell with all of its users.
 
 Otherwise values an account holds besides are no evidence against it: mixing in other traffic does not help.
 """
@@ -35,7 +37,7 @@ import pyarrow.compute as pc
 
 from stillwatch.linkage.backing import backed
 from stillwatch.linkage.belonging import EASED, settled, tied_apart, tied_otherwise
-from stillwatch.linkage.cells import DURABLE, components, durable_cells, wording_cells
+from stillwatch.linkage.cells import DURABLE, cells_within, components, durable_cells, wording_cells
 from stillwatch.linkage.chains import with_chains
 from stillwatch.linkage.crossing import LOOSE, SMALL, WIDE, Crossed, crossed
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
@@ -97,6 +99,36 @@ def clusters(
     return Clusters(labels, *_membership(of, by.weighed, labels), labels, weighed=by.weighed, chained=chained)
 
 
+def divided(
+    of: Holdings,
+    weighed: Weights,
+    found: Clusters,
+    starts: Starts,
+    among: Collection[int],
+    *,
+    seed: int,
+    outsiders: Collection[str],
+    named: Mapping[str, str],
+) -> Ints:
+    """Clusters grown from what few members say of some that there are: the new one of each account, -1 for none.
+
+    Everybody behind a public tool says what the tool says, so that a campaign which hides there is one cluster with
+    strangers, and its cards and devices tie too small a part.
+    """
+    labels = _only(found.of_account, among)
+    if not (labels >= 0).any():
+        return labels
+    by = _linkable(of, weighed, starts, insiders(of, outsiders) & (labels >= 0), named)
+    return _corroborated(by, _swept(by, cells_within(of, weighed, labels, seed)))
+
+
+def with_parts(of: Holdings, weighed: Weights, found: Clusters, parts: Ints) -> Clusters:
+    """The clusters with some of their members in clusters of their own: `parts` as `divided` gives them."""
+    labels = numbered(np.where(parts >= 0, parts + found.count, found.of_account), least=SMALLEST)
+    bits, groups = _membership(of, weighed, labels)
+    return replace(found, of_account=labels, bits=bits, groups=groups, familiar=labels)
+
+
 def with_crossed(
     of: Holdings, weighed: Weights, found: Clusters, standing: Collection[int], *, seed: int, outsiders: Collection[str]
 ) -> Clusters:
@@ -104,7 +136,7 @@ def with_crossed(
 
     Clusters that do not stand and lose members are given up.
     """
-    able, home = insiders(of, outsiders), _standing(found.of_account, standing)
+    able, home = insiders(of, outsiders), _only(found.of_account, standing)
     if of.account_count <= SMALL.accounts:
         sets = crossed(of, able & (home < 0), home, SMALL, seed=seed)
     else:
@@ -127,9 +159,9 @@ def with_crossed(
     return Clusters(labels, *_membership(of, weighed, labels), labels, named, weighed)
 
 
-def _standing(labels: Ints, standing: Collection[int]) -> Ints:
-    """The cluster of each account that stands, -1 for none: (accounts,)."""
-    return np.where(np.isin(labels, [*standing]), labels, -1)
+def _only(labels: Ints, those: Collection[int]) -> Ints:
+    """The cluster of each account if it is one of those, else -1: (accounts,)."""
+    return np.where(np.isin(labels, [*those]), labels, -1)
 
 
 def _taken_in(home: Ints, one: Crossed) -> Crossed | None:

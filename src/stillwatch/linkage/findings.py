@@ -14,7 +14,7 @@ Source: own.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stillwatch.linkage.bearers import SHARED_SCHEMA, shared_by_bearers
-from stillwatch.linkage.clusters import Clusters, clusters, clusters_of_bearers, with_crossed, without
+from stillwatch.linkage.clusters import (
+    Clusters,
+    clusters,
+    clusters_of_bearers,
+    divided,
+    with_crossed,
+    with_parts,
+    without,
+)
 from stillwatch.linkage.evidence import (
     Step,
     by_chains_alone,
@@ -77,8 +85,9 @@ def findings(traits: pa.Table, campaigns: Collection[str], known: Known) -> Find
     of = holdings(_without_leads(traits, campaigns), known.account_ids)
     weighed = weights(of, fdr=known.fdr)
     alone = clusters(of, weighed, known.starts, seed=known.seed, outsiders=known.outsiders, named=known.named)
-    found, told = _corroborated(of, alone, known)
-    weighed, standing = found.weighed or weighed, stand_by_themselves(told.cohesion)
+    weighed = alone.weighed or weighed
+    found, told = _divided(of, weighed, *_corroborated(of, alone, known), known)
+    standing = stand_by_themselves(told.cohesion)
     every = with_crossed(of, weighed, found, standing, seed=known.seed, outsiders=known.outsiders)
     return _found(of, weighed, every, known, told if every is found else _tied(of, every, known))
 
@@ -144,6 +153,18 @@ def _corroborated(of: Holdings, found: Clusters, known: Known) -> tuple[Clusters
         return found, tied
     found = without(found, given_up)
     return found, _tied(of, found, known)
+
+
+def _divided(of: Holdings, weighed: Weights, found: Clusters, tied: _Tied, known: Known) -> tuple[Clusters, _Tied]:
+    """The clusters, those that do not stand without the parts of them that do, and what ties them."""
+    loose = sorted({*range(found.count)}.difference(stand_by_themselves(tied.cohesion)))
+    parts = divided(
+        of, weighed, found, known.starts, loose, seed=known.seed, outsiders=known.outsiders, named=known.named
+    )
+    standing = stand_by_themselves(_tied(of, replace(found, of_account=parts, familiar=parts), known).cohesion)
+    if not standing:
+        return found, tied
+    return _corroborated(of, with_parts(of, weighed, found, np.where(np.isin(parts, standing), parts, -1)), known)
 
 
 def _found(of: Holdings, weighed: Weights, found: Clusters, known: Known, tied: _Tied) -> Findings:
