@@ -41,7 +41,7 @@ def standing(rows: list[Row], seed: int = 0) -> list[set[str]]:
     for row in told.members.to_pylist():
         members.setdefault(row["cluster_id"], set()).add(row["account_id"])
     assert sum(map(len, members.values())) == len(set().union(*members.values()))
-    return [members[number] for number in stand_by_themselves(told.cohesion)]
+    return [members[number] for number in stand_by_themselves(told.cohesion, LINKED_SHARE)]
 
 
 def world(*more: list[Row], seed: int = 0) -> list[Row]:

@@ -18,7 +18,7 @@ from stillwatch.linkage.labels import any_of, holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
 from stillwatch.linkage.tails import hypergeometric
 from stillwatch.linkage.weights import Weights
-from stillwatch.membership import LINKED_SHARE, MIN_ACCOUNTS, MIN_GROUPS, WORDINGS
+from stillwatch.membership import MIN_ACCOUNTS, MIN_GROUPS, WORDINGS
 from stillwatch.records import CLUSTERS, KINDS, LINKS, arrow_schema
 
 MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
@@ -220,20 +220,19 @@ def _telling_at_most(least: Floats) -> int:
     return int(counts[could <= counts][0])
 
 
-def stand_by_themselves(cohering: pa.Table) -> list[int]:
-    """The clusters a good part of which at least MIN_GROUPS groups tie, given the rows of `cohesion`."""
+def stand_by_themselves(cohering: pa.Table, share: float = 0.0) -> list[int]:
+    """The clusters that at least MIN_GROUPS groups tie, each so large a share of them, given the rows of `cohesion`."""
     by_cluster: dict[int, list[Mapping[str, Any]]] = {}
     for row in cohering.to_pylist():
         by_cluster.setdefault(row["cluster_id"], []).append(row)
-    tied = {cluster: sum(_tells(row, len(rows)) for row in rows) for cluster, rows in by_cluster.items()}
+    tied = {cluster: sum(_tells(row, len(rows), share) for row in rows) for cluster, rows in by_cluster.items()}
     return [cluster for cluster, groups in tied.items() if groups >= MIN_GROUPS]
 
 
-def _tells(row: Mapping[str, Any], tried: int) -> bool:
-    """Whether a group ties a cluster as the test of common control asks of it."""
+def _tells(row: Mapping[str, Any], tried: int, share: float) -> bool:
+    """Whether a group ties more of a cluster than chance would, by so large a share of it."""
     chance = 0.0 if row["group"] == GROUPS[CONTENT] else row["expected"]
-    is_good_part = row["linked"] - chance >= LINKED_SHARE * row["principals"]
-    return is_good_part and row["p_value"] * tried <= TELLING_P_VALUE
+    return row["p_value"] * tried <= TELLING_P_VALUE and row["linked"] - chance >= share * row["principals"]
 
 
 def by_chains_alone(of: Holdings, found: Clusters, cohering: pa.Table) -> list[int]:

@@ -46,6 +46,7 @@ from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.power import Detectable, minimum_detectable
 from stillwatch.linkage.received import label
 from stillwatch.linkage.weights import Weights, weights
+from stillwatch.membership import LINKED_SHARE
 from stillwatch.records import LEAD_KIND, TEMPLATE_KINDS
 
 
@@ -157,11 +158,12 @@ def _corroborated(of: Holdings, found: Clusters, known: Known) -> tuple[Clusters
 
 def _divided(of: Holdings, weighed: Weights, found: Clusters, tied: _Tied, known: Known) -> tuple[Clusters, _Tied]:
     """The clusters, those that do not stand without the parts of them that do, and what ties them."""
-    loose = sorted({*range(found.count)}.difference(stand_by_themselves(tied.cohesion)))
+    loose = sorted({*range(found.count)}.difference(stand_by_themselves(tied.cohesion, LINKED_SHARE)))
     parts = divided(
         of, weighed, found, known.starts, loose, seed=known.seed, outsiders=known.outsiders, named=known.named
     )
-    standing = stand_by_themselves(_tied(of, replace(found, of_account=parts, familiar=parts), known).cohesion)
+    told = _tied(of, replace(found, of_account=parts, familiar=parts), known).cohesion
+    standing = stand_by_themselves(told, LINKED_SHARE)
     if not standing:
         return found, tied
     return _corroborated(of, with_parts(of, weighed, found, np.where(np.isin(parts, standing), parts, -1)), known)
