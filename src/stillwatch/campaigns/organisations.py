@@ -274,9 +274,11 @@ def _relayed(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Seque
     accounts = {"account_id": [a for a, _ in people], "principal": [p for _, p in people]}
     rows = tables.templated.inner_join(engine.memory(pa.table(accounts)), "account_id")
     large = _large_prompts(rows)
+    if not large:
+        return []
     said = rows.filter(rows.template_id.notnull() & rows.family_id.isin(sorted({family for _, family in large})))
     pairs = said.select("principal", "template_id", "family_id").distinct().order_by("family_id")
-    told = pairs.to_pyarrow().to_pylist() if large else []
+    told = pairs.to_pyarrow().to_pylist()
     prompts = {(row["principal"], row["template_id"]): (row["principal"], row["family_id"]) for row in told}
     units = []
     for principal in sorted(partners):
