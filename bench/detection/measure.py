@@ -24,7 +24,7 @@ from stillwatch.evaluation.customers import Wronged, owners
 from stillwatch.evaluation.measures import Accusation, Share
 
 from .judge import Truth, accusation, frontier, recalls, slices, without_several
-from .record import WORLD, Pair, Record, WorldName, pairs, sliced
+from .record import WORLD, Record, WorldName, pairs, sliced
 from .world import World
 
 STRICT = "stillwatch: distillation"
@@ -71,12 +71,15 @@ def stillwatch_records(name: WorldName, folder: Path, scratch: Path, *, runs: in
     wrong = found.campaign_precision.total - found.campaign_precision.hits
     told: dict[str, Any] = {"wrong_campaigns": (wrong, found.campaign_precision.total), "exposure": _exposure(found)}
     claims = [found.control[key] for key in ("distillation_or_large", "distillation_or_coordinated")]
-    told |= {"senders": _of_senders(found, "distillation"), "senders_wronged": _of_senders(found, "wronged")}
-    also = _of_senders(found, "distillation_or_coordinated")
+    sent = found.senders
+    also: dict[str, Any] = {}
+    if sent is not None:
+        told |= pairs({"senders": sent.distillation, "senders_wronged": sent.wronged})
+        also |= pairs({"senders": sent.distillation_or_coordinated})
     return (
         Record(**strict, **told, **rest),
         Record(**large, **_control(claims[0]), **rest),
-        Record(**either, **_control(claims[1]), **rest, senders=also),
+        Record(**either, **_control(claims[1]), **rest, **also),
     )
 
 
@@ -127,14 +130,6 @@ def _control(claim: Control) -> dict[str, Any]:
     shares = {"control": claim.accounts, "one_hand": claim.campaigns}
     strangers = sum(count for name, count in claim.wrong.items() if name != HOSTILE)
     return {**{name: (share.hits, share.total) for name, share in shares.items()}, "strangers": strangers}
-
-
-def _of_senders(found: Evaluation, name: str) -> Pair | None:
-    """One of the shares over the accounts that sent anything."""
-    if found.senders is None:
-        return None
-    share: Share = getattr(found.senders, name)
-    return share.hits, share.total
 
 
 def _exposure(found: Evaluation) -> dict[str, float | None]:

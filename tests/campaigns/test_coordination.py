@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from tests.campaigns.clues import CONTENT, NETWORK, facts, members
 
-from stillwatch.campaigns.coordination import GROUP_P_VALUE, MIN_PRINCIPALS, coordination
+from stillwatch.campaigns.coordination import MIN_PRINCIPALS, coordination
 from stillwatch.campaigns.facts import GroupLink
+from stillwatch.membership import GROUP_P_VALUE
 
 
 def test_two_groups_and_enough_principals_prove_coordination() -> None:

@@ -178,12 +178,12 @@ def test_a_partner_is_no_exception_as_its_customers_are_customers(engine: Embedd
     assert [way.technique for way in found.declared.reached] == list(PRETEXTS)
 
 
-def relayed(asks: tuple[str, ...], times: int = 6, others: int = 50, family: int = 40, **columns: Any) -> Logs:
+def relayed(asks: tuple[str, ...], times: int = 6, others: int = 50, **columns: Any) -> Logs:
     """A partner of whose accounts five send a wording for each ask, so often each, and eight what customers do."""
     logs = firm(**{"access_program": "partner", **columns})
     for template, ask in enumerate(asks, start=20):
         for account in FIRM[:5]:
-            logs.send(account, template, times, asks=ask, family=family + template)
+            logs.send(account, template, times, asks=ask, family=40 + template)
     for account in FIRM:
         logs.send(account, None, others)
     return logs

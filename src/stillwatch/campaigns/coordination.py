@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from math import log2
 
 from stillwatch.campaigns.facts import Facts, GroupLink
-from stillwatch.membership import LINKED_SHARE
+from stillwatch.membership import speaks
 
 MIN_PRINCIPALS = 5  # fewer independent principals are a household, some partners or a small firm
 MIN_GROUPS = 2  # independent groups that must each speak
-GROUP_P_VALUE = 1e-3  # per group, after correction for the number of groups tried
 CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join separate wordings
 CONTENT = "content"  # cells are made of it, so that nearly everybody may hold some wording of a large cluster
 REACHED_SHARE = 0.3  # ties of a member beyond chance, wordings apart, before all are charged with a harvest
@@ -85,13 +84,9 @@ def hangs_together(facts: Facts) -> float:
 
 
 def tells(link: GroupLink, tried: int) -> bool:
-    """Whether it ties more than chance would, by what no chance explains and for a good part of the members.
-
-    Among thousands of members a hair's breadth passes any test: users of one public tool live where it is known, so
-    that they share more kinds of sign-up than customers at large.
-    """
+    """Whether it ties more than chance would, by what no chance explains and for a good part of the members."""
     chance = 0.0 if link.group == CONTENT else link.expected
-    return link.p_value * tried <= GROUP_P_VALUE and link.linked - chance >= LINKED_SHARE * link.principals
+    return speaks(link.p_value, tried, more=link.linked - chance, members=link.principals)
 
 
 def _measure(link: GroupLink, tried: int) -> Measure:

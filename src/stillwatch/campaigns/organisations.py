@@ -270,9 +270,7 @@ def _relayed(tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Seque
     partners = _partners(tables, sent).intersection(own)
     if not partners:
         return []
-    people = [(account, principal) for account, principal in sent.principals.items() if principal in partners]
-    accounts = {"account_id": [a for a, _ in people], "principal": [p for _, p in people]}
-    rows = tables.templated.inner_join(engine.memory(pa.table(accounts)), "account_id")
+    rows = _exchanges(tables, engine, sent, partners)
     large = _large_prompts(rows)
     if not large:
         return []
@@ -302,17 +300,17 @@ def _partners(tables: Tables, sent: Sent) -> set[str]:
 def _large_prompts(rows: IbisTable) -> dict[tuple[str, int], float]:
     """How large a part of what a partner sends each prompt is that mostly asks for one thing, if it is a large part.
 
-    Keyed by principal and family, over the partners' exchanges. What is refused shows no intent.
+    Keyed by principal and family, over all exchanges of the partners.
     """
-    sums = rows.group_by("principal").aggregate(exchanges=ibis._.count()).to_pyarrow().to_pylist()
-    sent = {row["principal"]: int(row["exchanges"]) for row in sums}
-    said = rows.filter(rows.family_id.notnull())
-    said = said.mutate(intents=ibis.ifelse(is_refused(said), 0, said.intents))
-    told = said.group_by(["principal", "family_id"]).aggregate(exchanges=ibis._.count(), **intent_counts(said))
+    counted = rows.group_by(["principal", "family_id"]).aggregate(exchanges=ibis._.count(), **intent_counts(rows))
+    told = counted.to_pyarrow().to_pylist()
+    sent: Counter[str] = Counter()
+    for row in told:
+        sent[row["principal"]] += int(row["exchanges"])
     shares = {}
-    for row in told.to_pyarrow().to_pylist():
+    for row in told:
         share = int(row["exchanges"]) / sent[row["principal"]]
-        if share >= PROMPT_SHARE and _ask(_asked(row), INTENTS) is not None:
+        if row["family_id"] is not None and share >= PROMPT_SHARE and _ask(_asked(row), INTENTS) is not None:
             shares[row["principal"], row["family_id"]] = share
     return shares
 
@@ -328,21 +326,26 @@ def _that_ask(
 def _usages(
     tables: Tables, engine: Engine, sent: Sent, own: Mapping[str, Sequence[_Wording]]
 ) -> dict[tuple[str, int], Usage]:
-    """Exchanges and intents of each organisation's wordings by its accounts, keyed by both.
-
-    What is refused shows no intent: nothing was taken, and whoever tests a safeguard is mostly refused.
-    """
+    """Exchanges and intents of each organisation's wordings by its accounts, keyed by both."""
     pairs = [(principal, word.template_id) for principal, words in own.items() for word in words]
     if not pairs:
         return {}
     names = {"principal": [p for p, _ in pairs], "template_id": pa.array([t for _, t in pairs], pa.int64())}
-    people = [(account, principal) for account, principal in sent.principals.items() if principal in own]
-    accounts = {"account_id": [a for a, _ in people], "principal": [p for _, p in people]}
-    rows = tables.templated.inner_join(engine.memory(pa.table(accounts)), "account_id")
+    rows = _exchanges(tables, engine, sent, own)
     rows = rows.inner_join(engine.memory(pa.table(names)), ["principal", "template_id"])
-    rows = rows.mutate(intents=ibis.ifelse(is_refused(rows), 0, rows.intents))
     told = rows.group_by(["principal", "template_id"]).aggregate(exchanges=ibis._.count(), **intent_counts(rows))
     return {(row["principal"], row["template_id"]): _asked(row) for row in told.to_pyarrow().to_pylist()}
+
+
+def _exchanges(tables: Tables, engine: Engine, sent: Sent, organisations: Collection[str]) -> IbisTable:
+    """All exchanges of some organisations, each with its `principal`.
+
+    What is refused shows no intent: nothing was taken, and whoever tests a safeguard is mostly refused.
+    """
+    people = [(account, principal) for account, principal in sent.principals.items() if principal in organisations]
+    accounts = {"account_id": [a for a, _ in people], "principal": [p for _, p in people]}
+    rows = tables.templated.inner_join(engine.memory(pa.table(accounts)), "account_id")
+    return rows.mutate(intents=ibis.ifelse(is_refused(rows), 0, rows.intents))
 
 
 def _asked(row: Mapping[str, Any]) -> Usage:

@@ -17,7 +17,7 @@ from scipy.sparse import csgraph
 
 from stillwatch.linkage.communities import leiden
 from stillwatch.linkage.holdings import GROUPS, Floats, Holdings, Ints
-from stillwatch.linkage.labels import numbered
+from stillwatch.linkage.labels import holding_together, numbered
 from stillwatch.linkage.parts import cores
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MIN_ACCOUNTS, OWNED
@@ -53,10 +53,9 @@ def cells_within(of: Holdings, weighed: Weights, labels: Ints, seed: int) -> Int
     What more than PUBLIC_SHARE of them hold is what everybody there says.
     """
     edge = np.flatnonzero((labels[of.accounts] >= 0) & ownable(of)[of.held])
-    home, held = labels[of.accounts[edge]], of.held[edge]
-    _, name, inside = np.unique(home * len(of.values) + held, return_inverse=True, return_counts=True)
+    sizes = np.bincount(labels[labels >= 0])[labels[of.accounts[edge]]]
     few = np.zeros(len(of.held), dtype=bool)
-    few[edge] = inside[name] <= PUBLIC_SHARE * np.bincount(labels[labels >= 0])[home]
+    few[edge] = holding_together(of, labels, edge) <= PUBLIC_SHARE * sizes
     return numbered(_communities(of, weighed, few, seed), least=2)
 
 

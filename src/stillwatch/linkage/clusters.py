@@ -41,7 +41,7 @@ from stillwatch.linkage.cells import DURABLE, cells_within, components, durable_
 from stillwatch.linkage.chains import with_chains
 from stillwatch.linkage.crossing import LOOSE, SMALL, WIDE, Crossed, crossed
 from stillwatch.linkage.holdings import CONTENT, GROUPS, PARTNER, Floats, Holdings, Ints
-from stillwatch.linkage.labels import any_of, commonest, holding_counts, most, numbered
+from stillwatch.linkage.labels import any_of, commonest, holding_counts, holding_together, most, numbered
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.merging import Flags, Linkable, merged
 from stillwatch.linkage.reach import within_reach
@@ -122,8 +122,9 @@ def divided(
     return _corroborated(by, _swept(by, cells_within(of, weighed, labels, seed)))
 
 
-def with_parts(of: Holdings, weighed: Weights, found: Clusters, parts: Ints) -> Clusters:
-    """The clusters with some of their members in clusters of their own: `parts` as `divided` gives them."""
+def with_parts(of: Holdings, weighed: Weights, found: Clusters, parts: Ints, standing: Collection[int]) -> Clusters:
+    """The clusters with some of their members in clusters of their own: those of `parts`, as `divided` gives them."""
+    parts = _only(parts, standing)
     labels = numbered(np.where(parts >= 0, parts + found.count, found.of_account), least=SMALLEST)
     bits, groups = _membership(of, weighed, labels)
     return replace(found, of_account=labels, bits=bits, groups=groups, familiar=labels)
@@ -274,9 +275,7 @@ def _swept(by: Linkable, cells: Ints) -> Ints:
 def _doubly_paired(of: Holdings, cells: Ints) -> Flags:
     """Accounts that share a card, device or telephone with another one of their cell: (accounts,)."""
     edge = np.flatnonzero((cells[of.accounts] >= 0) & np.isin(of.group[of.held], DURABLE))
-    name = cells[of.accounts[edge]] * len(of.values) + of.held[edge]
-    _, pair, holders = np.unique(name, return_inverse=True, return_counts=True)
-    return any_of(of, of.accounts[edge[holders[pair] > 1]])
+    return any_of(of, of.accounts[edge[holding_together(of, cells, edge) > 1]])
 
 
 def _recut(by: Linkable, labels: Ints, own: Ints) -> Ints:

@@ -30,7 +30,7 @@ from stillwatch.linkage.belonging import MIN_WORDINGS, OWN_SHARE
 from stillwatch.linkage.cells import wording_cells
 from stillwatch.linkage.growing import World, best_set, gain_of, joined_by, pairs, world_of
 from stillwatch.linkage.holdings import Holdings, Ints
-from stillwatch.linkage.labels import numbered
+from stillwatch.linkage.labels import holding_together, numbered
 from stillwatch.linkage.merging import Flags
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import OWNED
@@ -116,8 +116,8 @@ def _tight(of: Holdings, free: Flags, least: int, seed: int) -> Ints:
     while True:
         edge = np.flatnonzero(wording[of.held] & (labels[of.accounts] >= 0))
         account, value = of.accounts[edge], of.held[edge]
-        _, name, inside = np.unique(labels[account] * size + value, return_inverse=True, return_counts=True)
-        own = (inside[name] >= 2) & (inside[name] >= OWN_SHARE * of.holder_counts[value])
+        inside = holding_together(of, labels, edge)
+        own = (inside >= 2) & (inside >= OWN_SHARE * of.holder_counts[value])
         owned = np.bincount(account[own], minlength=of.account_count)
         templates = np.bincount(account[own & template[value]], minlength=of.account_count)
         kept = np.where((owned >= least) & (templates >= 1), labels, -1)

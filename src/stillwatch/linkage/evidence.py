@@ -18,7 +18,7 @@ from stillwatch.linkage.labels import any_of, holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
 from stillwatch.linkage.tails import hypergeometric
 from stillwatch.linkage.weights import Weights
-from stillwatch.membership import MIN_ACCOUNTS, MIN_GROUPS, WORDINGS
+from stillwatch.membership import MIN_ACCOUNTS, MIN_GROUPS, WORDINGS, speaks
 from stillwatch.records import CLUSTERS, KINDS, LINKS, arrow_schema
 
 MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
@@ -232,7 +232,7 @@ def stand_by_themselves(cohering: pa.Table, share: float = 0.0) -> list[int]:
 def _tells(row: Mapping[str, Any], tried: int, share: float) -> bool:
     """Whether a group ties more of a cluster than chance would, by so large a share of it."""
     chance = 0.0 if row["group"] == GROUPS[CONTENT] else row["expected"]
-    return row["p_value"] * tried <= TELLING_P_VALUE and row["linked"] - chance >= share * row["principals"]
+    return speaks(row["p_value"], tried, more=row["linked"] - chance, members=row["principals"], share=share)
 
 
 def by_chains_alone(of: Holdings, found: Clusters, cohering: pa.Table) -> list[int]:

@@ -162,11 +162,11 @@ def _divided(of: Holdings, weighed: Weights, found: Clusters, tied: _Tied, known
     parts = divided(
         of, weighed, found, known.starts, loose, seed=known.seed, outsiders=known.outsiders, named=known.named
     )
+    if not (parts >= 0).any():
+        return found, tied
     told = _tied(of, replace(found, of_account=parts, familiar=parts), known).cohesion
     standing = stand_by_themselves(told, LINKED_SHARE)
-    if not standing:
-        return found, tied
-    return _corroborated(of, with_parts(of, weighed, found, np.where(np.isin(parts, standing), parts, -1)), known)
+    return _corroborated(of, with_parts(of, weighed, found, parts, standing), known) if standing else (found, tied)
 
 
 def _found(of: Holdings, weighed: Weights, found: Clusters, known: Known, tied: _Tied) -> Findings:

@@ -28,6 +28,16 @@ def holding_counts(of: Holdings, labels: Ints, count: int, among: Flags | None =
     return sparse.coo_array((counts.astype(np.float64), (row, column)), shape=shape).tocsr()
 
 
+def holding_together(of: Holdings, labels: Ints, edges: Ints) -> Ints:
+    """How many edges of some, each of an account in a cluster, lead from the same cluster to the same value: (edges,).
+
+    These are the members that hold it, as an account holds a value once.
+    """
+    name = labels[of.accounts[edges]] * len(of.values) + of.held[edges]
+    _, place, counts = np.unique(name, return_inverse=True, return_counts=True)
+    return np.asarray(counts[place])
+
+
 def any_of(of: Holdings, accounts: Ints) -> Flags:
     """Which accounts are named at least once: (accounts,)."""
     named = np.zeros(of.account_count, dtype=bool)

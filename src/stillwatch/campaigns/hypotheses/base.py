@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from stillwatch.campaigns.coordination import CONTENT, GROUP_P_VALUE, TestResult
+from stillwatch.campaigns.coordination import CONTENT, TestResult
 from stillwatch.campaigns.facts import VERIFIED, Facts, most_named
 from stillwatch.errors import SettingsError
+from stillwatch.membership import GROUP_P_VALUE
 from stillwatch.records import ACCOUNTS, EXCHANGES
 
 TELLING_BITS = 6.0  # elicitation as rare as in one ordinary unit in 64: no business reason explains it

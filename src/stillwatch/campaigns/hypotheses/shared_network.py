@@ -5,9 +5,10 @@ Misses: nothing it could miss: a single further group of shared traits refutes i
 Source: own; the null of the coordination test already discounts most of these.
 """
 
-from stillwatch.campaigns.coordination import GROUP_P_VALUE, TestResult
+from stillwatch.campaigns.coordination import TestResult
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.hypotheses.base import Finding
+from stillwatch.membership import GROUP_P_VALUE
 
 NEEDS = ("exchanges.client_ip",)
 
