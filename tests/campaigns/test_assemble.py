@@ -95,7 +95,21 @@ def test_who_do_a_trades_work_have_to_take_more_than_a_trade_does(volume: Volume
     marking = facts(member_days=one_day([GRADING] * 12), volume=volume)
     found = assembled(marking)[0]
     assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
-    assert any("or more accounts that reach" in one for one in found["missing"]) == (verdict == "coordinated")
+    assert any("people at one trade ask" in one for one in found["missing"]) == (verdict == "coordinated")
+
+
+@pytest.mark.parametrize(
+    ("ties", "together", "verdict"), [(2, 12, "coordinated"), (3, 12, "distillation"), (3, 10, "coordinated")]
+)
+def test_who_do_a_trades_work_and_share_more_than_a_trade_does_are_charged(
+    ties: int, together: int, verdict: str
+) -> None:
+    """Three kinds of things beside one body of wordings, and nobody reaches for reasoning or takes much."""
+    links = [replace(CONTENT, together=together), *(tie(group) for group in ("network", "payment", "device")[:ties])]
+    marking = facts(links=links, volume=ORDINARY, member_days=one_day([GRADING] * 12))
+    (found,) = assembled(marking)
+    assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
+    assert len(found["missing"]) == (verdict == "coordinated")
 
 
 FEW, MANY = 300, 900  # ordinary customers, none of whom uses a technique; fewer than 600 cannot show that one is rare
@@ -131,7 +145,7 @@ def test_a_technique_that_a_single_account_tries_is_no_second_one() -> None:
 
 
 @pytest.mark.parametrize(("together", "verdict"), [(10, "coordinated"), (11, "distillation")])
-def test_who_are_charged_for_reaching_have_to_hang_together_by_what_they_say(together: int, verdict: str) -> None:
+def test_who_are_charged_without_volume_have_to_hang_together_by_what_they_say(together: int, verdict: str) -> None:
     """Of a crowd that shares rooms with a campaign nobody need have reached for anything."""
     links, days = [replace(CONTENT, together=together), NETWORK], one_day([SEVERAL] * 12)
     cluster = facts(links=links, volume=ORDINARY, member_days=days)

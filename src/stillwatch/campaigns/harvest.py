@@ -46,8 +46,7 @@ MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends t
 RARE_SHARE = 0.005  # of other customers that may use a rare technique: one in 200, as `extraction` needs of reach
 MIN_TECHNIQUES = 2  # of those that customers use as well, one is a trade
 POOLS_AS_FAR = "pools as far"  # the measure of how usual it is to elicit as much
-EXTRACTING = "extracting"  # the measure by which a verdict tells whether reasoning is reached for
-NO_TRADE = "as no trade does"  # and the one by which it tells how
+NO_TRADE = "as no trade does"  # the measure by which a verdict tells how reasoning is reached for
 
 Stratum = tuple[bool, bool]  # of clusters that are held against one false-discovery rate
 
@@ -224,20 +223,14 @@ def _pool_measure(facts: Facts, p_value: float) -> Measure:
     return Measure(POOLS_AS_FAR, float(f"{p_value:.6g}"), 0.5, round(-log2(p_value), 6), because)
 
 
-def reaches_for_reasoning(found: TestResult) -> bool:
-    """Whether more accounts reach for the model's reasoning than of nearly any as many customers."""
-    bits = next((measure.bits for measure in found.measures if measure.name == EXTRACTING), None)
-    return bits is not None and 2.0**-bits <= EXTRACTED_P_VALUE
-
-
 def as_no_trade_does(found: TestResult) -> bool:
-    """Whether they do so by a technique that hardly any customer uses, or by several."""
+    """Whether they reach for the model's reasoning by a technique that hardly any customer uses, or by several."""
     return any(measure.name == NO_TRADE and measure.value for measure in found.measures)
 
 
 def _extraction_measure(share: float, ordinary: float, p_value: float) -> Measure:
     because = "share of accounts that use a technique of reasoning extraction, and of ordinary units at most"
-    return Measure(EXTRACTING, round(share, 6), round(ordinary, 6), round(-log2(p_value), 6), because)
+    return Measure("extracting", round(share, 6), round(ordinary, 6), round(-log2(p_value), 6), because)
 
 
 def _no_trade_measure(share: float) -> Measure:

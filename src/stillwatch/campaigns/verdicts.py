@@ -3,8 +3,8 @@
 Why:    common control, a harvest and what explains them are told apart, so that each can be doubted by itself. What
         they come to together stands in one place, and says what is missing to the next verdict.
 Misses: what the tests miss; a campaign whose harvest is charged to nobody, as it takes no more than customers do and
-        reaches for nothing that no trade reaches for, is `coordinated` at most.
-Source: own; see decisions 55, 59, 64 and 69.
+        shares no more than people at one trade, is `coordinated` at most.
+Source: own; see decisions 55, 59, 69 and 76.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ from stillwatch.campaigns.coordination import (
 )
 from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.facts import Declared, Facts
-from stillwatch.campaigns.harvest import as_no_trade_does, harvest, harvests, reaches_for_reasoning
+from stillwatch.campaigns.harvest import as_no_trade_does, harvest, harvests
 from stillwatch.campaigns.hypotheses import Finding, findings
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
 from stillwatch.records import ACCUSING
 
-TOGETHER_SHARE = 0.9  # of the members that hang together by what they say, before all are charged for reaching
+TOGETHER_SHARE = 0.9  # of the members that hang together by what they say, before all are charged with one harvest
 MIN_TIES = 3  # kinds of them beside wordings; strangers who meet share one or two
 PUBLIC = "public template"  # the explanation that rests on what accounts outside send
 
@@ -146,31 +146,26 @@ def _uncharged(cluster: Facts, harvested: TestResult) -> list[str]:
         ]
     if cluster.volume.result != "not_proven":
         return []
-    without = _without_reach(cluster, harvested)
+    without = _as_a_trade(cluster, harvested)
     return [] if without is None else [f"far more output than ordinary customers take, or {without}"]
 
 
-def _without_reach(cluster: Facts, harvested: TestResult) -> str | None:
+def _as_a_trade(cluster: Facts, harvested: TestResult) -> str | None:
     """What is missing before all members are charged who take what customers take; None when nothing is.
 
-    Marking, rewriting and making tasks are trades as well. Reaching for the model's reasoning speaks against those only
-    who say what it is asked with, or what hangs together with it; and in one usual way it is a trade's, too, unless
-    more ties the accounts than people at one trade share.
+    Marking, rewriting and making tasks are trades, and so is asking for reasoning in one usual way, unless more ties
+    the accounts than people at one trade share. And a harvest is of those only who say what it is asked with, or what
+    hangs together with it.
     """
-    if not reaches_for_reasoning(harvested):
-        return (
-            "more accounts that reach for the model's reasoning: people who do such work by trade share as much and "
-            "take as much"
-        )
     together, ties = hangs_together(cluster), ties_that_tell(cluster)
     if together < TOGETHER_SHARE:
         return (
             f"one body of wordings: {together:.0%} of the accounts hang together by what they say, and the others may "
-            "be here for what they share with those who reach for the model's reasoning"
+            "be here for what they share with those who harvest"
         )
     if ties < MIN_TIES and not as_no_trade_does(harvested):
         return (
-            f"a rarer way to the model's reasoning, a second one, or {MIN_TIES} kinds of ties beside wordings, where "
-            f"there are {ties}: people at one trade ask for reasoning in one usual way, and share rooms and cards"
+            f"a rare way to the model's reasoning, or two, or {MIN_TIES} kinds of ties beside wordings, where there "
+            f"are {ties}: people at one trade ask for the same things, and share rooms and cards"
         )
     return None
