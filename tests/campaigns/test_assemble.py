@@ -15,6 +15,7 @@ from tests.campaigns.clues import (
     bearing,
     customers,
     facts,
+    intents,
     learned,
     members,
     one_day,
@@ -157,6 +158,25 @@ def test_who_are_charged_without_volume_have_to_hang_together_by_what_they_say(t
 def test_who_take_far_more_are_charged_whatever_else_they_say() -> None:
     (found,) = assembled(facts(links=[replace(CONTENT, together=4), NETWORK], volume=MUCH))
     assert found["verdict"] == "distillation"
+
+
+@pytest.mark.parametrize(
+    ("ties", "reached", "verdict"), [(1, 5, "coordinated"), (3, 5, "distillation"), (1, 3, "coordinated")]
+)
+def test_far_more_output_charges_nobody_for_what_some_of_them_reach_for(ties: int, reached: int, verdict: str) -> None:
+    """They write much, and what they ask for is no more than as many customers may."""
+    several = [GroupLink(group, reached, 0.5, 12, 1e-9) for group in ("network", "payment", "device")[:ties]]
+    sent = [intents(forced_trace_tags=1)] * 12
+    cluster = facts(
+        links=[CONTENT, *several],
+        volume=MUCH,
+        member_days=one_day(sent),
+        bearing=bearing(intents=intents(forced_trace_tags=12)),
+    )
+    (found,) = assembled(cluster, ordinary_traffic=learned(customers(0)))
+    assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
+    assert len(found["missing"]) == (verdict == "coordinated")
+    assert all("more of what a harvest asks for" in one or "no amount tells" in one for one in found["missing"])
 
 
 @pytest.mark.parametrize(("named", "verdict"), [(0.0, "coordinated"), (0.5, "distillation")])

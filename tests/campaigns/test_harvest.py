@@ -31,6 +31,7 @@ from stillwatch.campaigns.harvest import (
     _limit,
     harvest,
     harvests,
+    rests_on_reach,
 )
 from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE
 from stillwatch.campaigns.volume import Volume
@@ -302,6 +303,18 @@ def test_many_accounts_that_reach_for_reasoning_a_little_are_a_harvest_though_li
     assert extracted < EXTRACTED_P_VALUE
     assert found.result == "proven"
     assert "and 60 accounts reach for the model's reasoning, as at most 13.3% of them do" in found.because
+
+
+def test_a_harvest_rests_on_reach_where_no_more_is_asked_for_than_customers_ask_for() -> None:
+    assert rests_on_reach(harvest(reaching(60), learned(customers(30))))
+    assert not rests_on_reach(harvest(reaching(0), learned(customers(30)))), "nobody reaches"
+    asking = one_day([intents(forced_trace_tags=375, task_generation=375)] * 12)
+    much = harvest(facts(member_days=asking), learned(customers(30)))
+    elicited, extracted = asked_twice(much)
+    assert much.result == "proven"
+    assert (elicited <= POOL_P_VALUE, extracted < EXTRACTED_P_VALUE) == (True, True)
+    assert not rests_on_reach(much), "they reach, and ask for much as well"
+    assert not rests_on_reach(harvest(facts(), ordinary(20))), "nothing was tested"
 
 
 def test_the_share_that_extracts_is_one_of_accounts_though_they_are_fewer_customers() -> None:

@@ -46,7 +46,8 @@ MAX_ITEM_SHARING = 0.06  # in a corpus shared out, hardly another member sends t
 RARE_SHARE = 0.005  # of other customers that may use a rare technique: one in 200, as `extraction` needs of reach
 MIN_TECHNIQUES = 2  # of those that customers use as well, one is a trade
 POOLS_AS_FAR = "pools as far"  # the measure of how usual it is to elicit as much
-NO_TRADE = "as no trade does"  # the measure by which a verdict tells how reasoning is reached for
+EXTRACTING = "extracting"  # the measure by which a verdict tells whether reasoning is reached for
+NO_TRADE = "as no trade does"  # and the one by which it tells how
 
 Stratum = tuple[bool, bool]  # of clusters that are held against one false-discovery rate
 
@@ -223,6 +224,16 @@ def _pool_measure(facts: Facts, p_value: float) -> Measure:
     return Measure(POOLS_AS_FAR, float(f"{p_value:.6g}"), 0.5, round(-log2(p_value), 6), because)
 
 
+def rests_on_reach(found: TestResult) -> bool:
+    """Whether a proven harvest is told by how many reach for the model's reasoning, and by no amount of what they ask.
+
+    Those who reach do so however little; what they ask for is no more than as many customers may.
+    """
+    told = {measure.name: measure.bits or 0.0 for measure in found.measures}
+    reaching, asking = (2.0 ** -told.get(name, 0.0) for name in (EXTRACTING, POOLS_AS_FAR))
+    return reaching <= EXTRACTED_P_VALUE and asking > POOL_P_VALUE
+
+
 def as_no_trade_does(found: TestResult) -> bool:
     """Whether they reach for the model's reasoning by a technique that hardly any customer uses, or by several."""
     return any(measure.name == NO_TRADE and measure.value for measure in found.measures)
@@ -230,7 +241,7 @@ def as_no_trade_does(found: TestResult) -> bool:
 
 def _extraction_measure(share: float, ordinary: float, p_value: float) -> Measure:
     because = "share of accounts that use a technique of reasoning extraction, and of ordinary units at most"
-    return Measure("extracting", round(share, 6), round(ordinary, 6), round(-log2(p_value), 6), because)
+    return Measure(EXTRACTING, round(share, 6), round(ordinary, 6), round(-log2(p_value), 6), because)
 
 
 def _no_trade_measure(share: float) -> Measure:

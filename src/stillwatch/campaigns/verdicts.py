@@ -22,7 +22,7 @@ from stillwatch.campaigns.coordination import (
 )
 from stillwatch.campaigns.days import NO_DAYS
 from stillwatch.campaigns.facts import Declared, Facts
-from stillwatch.campaigns.harvest import as_no_trade_does, harvest, harvests
+from stillwatch.campaigns.harvest import as_no_trade_does, harvest, harvests, rests_on_reach
 from stillwatch.campaigns.hypotheses import Finding, findings
 from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
@@ -134,24 +134,27 @@ def _verdict(
 def _uncharged(cluster: Facts, harvested: TestResult) -> list[str]:
     """What is missing before all members can be charged with a proven harvest; nothing where most of them take much.
 
-    Who merely says the same as others takes what customers take, and no account counts for more than a cap.
+    Who merely says the same as others takes what customers take, and no account counts for more than a cap. And where
+    some of them reach for the model's reasoning, and no more is asked for than customers may, the amount is no sign.
     """
-    if cluster.volume.result == "proven":
+    takes_much, by_reach = cluster.volume.result == "proven", rests_on_reach(harvested)
+    if takes_much and not by_reach:
         return []
     ties = ties_beyond_chance(cluster)
     if ties < REACHED_SHARE:
         return [
             f"ties beside wordings for more of the accounts: there are {ties:.2f} for each, and {REACHED_SHARE} are "
-            "needed before all are charged with a harvest that takes no more than customers do"
+            "needed before all are charged with a harvest that no amount tells"
         ]
-    if cluster.volume.result != "not_proven":
-        return []
-    without = _as_a_trade(cluster, harvested)
-    return [] if without is None else [f"far more output than ordinary customers take, or {without}"]
+    without = None if cluster.volume.result == "not_tested" else _as_a_trade(cluster, harvested)
+    amount = "far more output than ordinary customers take"
+    if takes_much:
+        amount = "more of what a harvest asks for than customers ask for"
+    return [] if without is None else [f"{amount}, or {without}"]
 
 
 def _as_a_trade(cluster: Facts, harvested: TestResult) -> str | None:
-    """What is missing before all members are charged who take what customers take; None when nothing is.
+    """What is missing before all are charged with a harvest that no amount tells; None when nothing is.
 
     Marking, rewriting and making tasks are trades, and so is asking for reasoning in one usual way, unless more ties
     the accounts than people at one trade share. And a harvest is of those only who say what it is asked with, or what

@@ -27,7 +27,8 @@ ONE_HAND = 2 / 3  # of the members on one chain of cards and devices; more are o
 NIGHT_SHARE = 0.25  # of the time at work, in the quietest third of the day; where nobody sleeps it is a third
 LONGER = 1.25  # times the ordinary answer; verdicts and their grounds stay below, reasoning and whole works do not
 MOSTLY = 2 / 3  # of the members that call from such a place, before it speaks against whatever harvest is proven
-AT_WORK_P_VALUE = 1e-6  # of pools of customers that take as much; people at work take more than customers at large
+AT_WORK_TIMES = 3.0  # what as many customers take; people at work take more than customers at large
+AT_WORK_P_VALUE = 1e-6  # of pools of customers that take as much; of few people it is hardly ever so sure
 VERDICTS = 0.5  # of what is asked for and products seldom ask for
 
 
@@ -84,8 +85,10 @@ def _doubt_of_people(facts: Facts) -> str:
 def _doubt_of_amount(facts: Facts) -> str:
     """Why they may take far more than people at work do; empty when they do not."""
     volume = facts.volume
-    usual = volume.result == "not_proven" or (volume.p_value is not None and volume.p_value > AT_WORK_P_VALUE)
-    return "" if usual else volume.because
+    if volume.times is None or volume.p_value is None:
+        return volume.because
+    is_much = volume.times >= AT_WORK_TIMES and volume.p_value <= AT_WORK_P_VALUE
+    return volume.because if is_much else ""
 
 
 def _more_than_verdicts(facts: Facts, harvest: TestResult) -> str:
