@@ -4,7 +4,7 @@ Why:    common control, a harvest and what explains them are told apart, so that
         they come to together stands in one place, and says what is missing to the next verdict.
 Misses: what the tests miss; a campaign whose harvest is charged to nobody, as it takes no more than customers do and
         shares no more than people at one trade, is `coordinated` at most.
-Source: own; see decisions 55, 59, 69 and 76.
+Source: own; see decisions 55, 59, 69, 76 and 77.
 """
 
 from collections.abc import Mapping, Sequence
