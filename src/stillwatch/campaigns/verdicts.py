@@ -147,10 +147,9 @@ def _uncharged(cluster: Facts, harvested: TestResult) -> list[str]:
             "needed before all are charged with a harvest that no amount tells"
         ]
     without = None if cluster.volume.result == "not_tested" else _as_a_trade(cluster, harvested)
-    amount = "far more output than ordinary customers take"
-    if takes_much:
-        amount = "more of what a harvest asks for than customers ask for"
-    return [] if without is None else [f"{amount}, or {without}"]
+    amounts = [] if takes_much else ["far more output than ordinary customers take"]
+    amounts += ["more of what a harvest asks for than customers ask for"] if by_reach else []
+    return [] if without is None else [f"{' and '.join(amounts)}, or {without}"]
 
 
 def _as_a_trade(cluster: Facts, harvested: TestResult) -> str | None:
