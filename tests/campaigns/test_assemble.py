@@ -87,6 +87,11 @@ def using(*asked: str) -> tuple[int, ...]:
     return tuple(375 if name in asked else 0 for name in INTENTS)
 
 
+def kinds(ties: int) -> list[GroupLink]:
+    """So many kinds of ties beside wordings, three at most."""
+    return [tie(group) for group in ("network", "payment", "device")[:ties]]
+
+
 GRADING, SEVERAL = using("pairwise_judging"), using("forced_trace_tags", "debug_pretext")
 
 
@@ -106,7 +111,7 @@ def test_who_do_a_trades_work_and_share_more_than_a_trade_does_are_charged(
     ties: int, together: int, verdict: str
 ) -> None:
     """Three kinds of things beside one body of wordings, and nobody reaches for reasoning or takes much."""
-    links = [replace(CONTENT, together=together), *(tie(group) for group in ("network", "payment", "device")[:ties])]
+    links = [replace(CONTENT, together=together), *kinds(ties)]
     marking = facts(links=links, volume=ORDINARY, member_days=one_day([GRADING] * 12))
     (found,) = assembled(marking)
     assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
@@ -129,7 +134,7 @@ FEW, MANY = 300, 900  # ordinary customers, none of whom uses a technique; fewer
 def test_one_usual_way_to_reasoning_is_a_trades_unless_much_ties_the_accounts(
     techniques: tuple[str, ...], ties: int, of: int, verdict: str
 ) -> None:
-    links = [CONTENT, *(tie(group) for group in ("network", "payment", "device")[:ties])]
+    links = [CONTENT, *kinds(ties)]
     cluster = facts(links=links, volume=ORDINARY, member_days=one_day([using(*techniques)] * 12))
     (found,) = assembled(cluster, ordinary_traffic=learned(customers(0, of)))
     assert (found["harvest"]["result"], found["verdict"]) == ("proven", verdict)
@@ -165,7 +170,7 @@ def test_who_take_far_more_are_charged_whatever_else_they_say() -> None:
 )
 def test_far_more_output_charges_nobody_for_what_some_of_them_reach_for(ties: int, reached: int, verdict: str) -> None:
     """They write much, and what they ask for is no more than as many customers may."""
-    several = [GroupLink(group, reached, 0.5, 12, 1e-9) for group in ("network", "payment", "device")[:ties]]
+    several = [replace(link, linked=reached) for link in kinds(ties)]
     sent = [intents(forced_trace_tags=1)] * 12
     cluster = facts(
         links=[CONTENT, *several],

@@ -229,9 +229,13 @@ def rests_on_reach(found: TestResult) -> bool:
 
     Those who reach do so however little; what they ask for is no more than as many customers may.
     """
-    told = {measure.name: measure.bits or 0.0 for measure in found.measures}
-    reaching, asking = (2.0 ** -told.get(name, 0.0) for name in (EXTRACTING, POOLS_AS_FAR))
-    return reaching <= EXTRACTED_P_VALUE and asking > POOL_P_VALUE
+    bits = next((measure.bits or 0.0 for measure in found.measures if measure.name == EXTRACTING), 0.0)
+    return 2.0**-bits <= EXTRACTED_P_VALUE and pools_as_far(found) > POOL_P_VALUE
+
+
+def pools_as_far(found: TestResult) -> float:
+    """The share of random pools of as many customers that elicit as much; 0 where nothing was tested."""
+    return next((measure.value or 0.0 for measure in found.measures if measure.name == POOLS_AS_FAR), 0.0)
 
 
 def as_no_trade_does(found: TestResult) -> bool:

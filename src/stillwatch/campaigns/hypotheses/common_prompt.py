@@ -9,7 +9,7 @@ Source: own; measured in decision 70.
 
 from stillwatch.campaigns.coordination import TestResult, ties_beyond_chance
 from stillwatch.campaigns.facts import Facts
-from stillwatch.campaigns.harvest import POOLS_AS_FAR
+from stillwatch.campaigns.harvest import pools_as_far
 from stillwatch.campaigns.hypotheses.base import OWNED_SHARE, Finding, nearness, of_one_owner, on_free_credit
 
 NEEDS = ("exchanges.prompt", "accounts.access_program")
@@ -25,7 +25,7 @@ def hypothesis(facts: Facts, harvest: TestResult) -> Finding:
     because = f"they have {wordings} wordings in common, and on average {ties:.1f} kinds of other things"
     if wordings >= FEW or ties >= TIES:
         return Finding(name, False, because, nearness=near)
-    usual = next((one.value or 0.0 for one in harvest.measures if one.name == POOLS_AS_FAR), 0.0)
+    usual = pools_as_far(harvest)
     if harvest.result != "not_proven" or facts.volume.result != "not_proven" or usual < USUAL:
         return Finding(name, False, f"{because}, which does not explain what is asked for and taken", nearness=near)
     doubt = "they openly belong to one owner" if of_one_owner(facts) >= OWNED_SHARE else on_free_credit(facts)
