@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 from tests.campaigns.clues import (
+    CONTENT,
+    NETWORK,
     bearing,
     customers,
     facts,
@@ -20,7 +22,7 @@ from tests.campaigns.clues import (
 
 from stillwatch.campaigns import Facts, TestResult
 from stillwatch.campaigns.days import NO_DAYS, Days
-from stillwatch.campaigns.facts import Usage
+from stillwatch.campaigns.facts import GroupLink, Usage
 from stillwatch.campaigns.harvest import (
     EXTRACTED_P_VALUE,
     FALSE_DISCOVERY_RATE,
@@ -162,6 +164,38 @@ def test_who_takes_far_more_than_customers_is_asked_apart_from_who_does_not() ->
     apart = harvests([guilty, *[replace(innocent, volume=much)] * asked], REFERENCE)[0]
     assert apart.result == "not_proven"
     assert f"{asked + 1} clusters" in apart.because
+
+
+THREE_TIES = [CONTENT, NETWORK, *(replace(NETWORK, group=group) for group in ("payment", "registration"))]
+
+
+@pytest.mark.parametrize(
+    ("links", "held_apart"),
+    [
+        (THREE_TIES, True),
+        (THREE_TIES[:3], False),
+        ([replace(CONTENT, together=10), *THREE_TIES[1:]], False),
+        ([CONTENT, *(replace(one, linked=2, expected=1.0) for one in THREE_TIES[1:])], False),
+    ],
+)
+def test_who_shares_more_than_a_trade_does_is_asked_apart_from_who_could_not_be_charged(
+    links: list[GroupLink], held_apart: bool
+) -> None:
+    innocent = one_customer(ordinary_units(20, seed=100)[0])
+    asked = int(FALSE_DISCOVERY_RATE * (REFERENCE.everyone.size + 1))
+    found = harvests([facts(links=links), *[innocent] * asked], REFERENCE)[0]
+    assert found.result == ("proven" if held_apart else "not_proven")
+
+
+def test_all_who_could_be_charged_are_asked_together() -> None:
+    innocent = one_customer(ordinary_units(20, seed=100)[0])
+    asked = int(FALSE_DISCOVERY_RATE * (REFERENCE.everyone.size + 1))
+    much = replace(innocent, volume=Volume(result="proven"))
+    found = harvests([facts(links=THREE_TIES), *[much] * asked], REFERENCE)[0]
+    assert found.result == "not_proven"
+    assert f"{asked + 1} clusters" in found.because
+    few = [replace(much, members=members(3))] * asked
+    assert harvests([facts(links=THREE_TIES), *few], REFERENCE)[0].result == "proven", "fewer than are ever charged"
 
 
 def test_clusters_that_all_send_the_same_items_were_never_asked() -> None:

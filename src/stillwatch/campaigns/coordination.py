@@ -18,6 +18,8 @@ MIN_GROUPS = 2  # independent groups that must each speak
 CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join separate wordings
 CONTENT = "content"  # cells are made of it, so that nearly everybody may hold some wording of a large cluster
 REACHED_SHARE = 0.3  # ties of a member beyond chance, wordings apart, before all are charged with a harvest
+TOGETHER_SHARE = 0.9  # of the members that hang together by what they say, before all are charged with one harvest
+MIN_TIES = 3  # kinds of them beside wordings; strangers who meet share one or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,12 @@ def hangs_together(facts: Facts) -> float:
     """
     said = next((link for link in facts.links if link.group == CONTENT), None)
     return float(facts.named > 0) if said is None else (said.together or 0) / max(said.principals, 1)
+
+
+def tied_as_no_trade(facts: Facts) -> bool:
+    """Whether the members share more than people at one trade do, who share rooms and cards: all of what is asked."""
+    much, together = ties_beyond_chance(facts) >= REACHED_SHARE, hangs_together(facts) >= TOGETHER_SHARE
+    return much and together and ties_that_tell(facts) >= MIN_TIES
 
 
 def tells(link: GroupLink, tried: int) -> bool:

@@ -14,8 +14,9 @@ Source: conformal p-values as in `ordinary`; the largest p-value of several test
        model's reasoning than of nearly any as many customers?
     3. Its own kind: is it as far out among the units of its own segment?
     4. All clusters were asked at once: the p-values of 1 and 2 pass a false-discovery rate over all of them, apart for
-       those that partners name and for those that take far more than customers do, as harvests are likelier among these
-       (strata: Sun et al., Genet. Epidemiol. 30 (2006) 519-530).
+       those that partners name, as harvests are likelier among these (strata: Sun et al., Genet. Epidemiol. 30 (2006)
+       519-530), and for those who could be charged with one, as nobody else is accused by it (independent filtering:
+       Bourgon, Gentleman & Huber, PNAS 107 (2010) 9546-9551).
 
 What a partner proved elsewhere makes a harvest here likelier before anything is tested, so the limits of 1 and 2 are
 wider by the ratio of the odds, as far as NAMED_LIMIT: weighted p-values, Genovese, Roeder & Wasserman, Biometrika 93
@@ -28,7 +29,7 @@ from math import log2
 
 import numpy as np
 
-from stillwatch.campaigns.coordination import Measure, TestResult
+from stillwatch.campaigns.coordination import Measure, TestResult, coordination, tied_as_no_trade
 from stillwatch.campaigns.days import WHOLE
 from stillwatch.campaigns.facts import Facts
 from stillwatch.campaigns.ordinary import MEASURES, MIN_REFERENCE, Floats, Ordinary, elicited_volume, extracts
@@ -78,8 +79,12 @@ def harvests(clusters: Sequence[Facts], ordinary: Ordinary) -> list[TestResult]:
 
 
 def _stratum(cluster: Facts) -> Stratum:
-    """Whether a partner names the cluster, and whether it takes far more than customers do: a harvest is likelier."""
-    return cluster.named > 0, cluster.volume.result == "proven"
+    """Whether a partner names the cluster, and whether a harvest, if there is one, could be charged to all of it.
+
+    The second by who they are and how much they take; what they ask for is for the test itself.
+    """
+    is_charged = cluster.volume.result == "proven" or tied_as_no_trade(cluster)
+    return cluster.named > 0, is_charged and coordination(cluster).result == "proven"
 
 
 def _length(facts: Facts) -> int:

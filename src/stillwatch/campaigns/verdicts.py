@@ -4,7 +4,7 @@ Why:    common control, a harvest and what explains them are told apart, so that
         they come to together stands in one place, and says what is missing to the next verdict.
 Misses: what the tests miss; a campaign whose harvest is charged to nobody, as it takes no more than customers do and
         shares no more than people at one trade, is `coordinated` at most.
-Source: own; see decisions 55, 59, 69, 76 and 77.
+Source: own; see decisions 55, 59, 69, 76, 77 and 78.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 from stillwatch.campaigns.coordination import (
     MIN_PRINCIPALS,
+    MIN_TIES,
     REACHED_SHARE,
+    TOGETHER_SHARE,
     TestResult,
     coordination,
     hangs_together,
@@ -28,8 +30,6 @@ from stillwatch.campaigns.ordinary import Ordinary
 from stillwatch.campaigns.organisations import declared_control, declared_verdict, missing_for
 from stillwatch.records import ACCUSING
 
-TOGETHER_SHARE = 0.9  # of the members that hang together by what they say, before all are charged with one harvest
-MIN_TIES = 3  # kinds of them beside wordings; strangers who meet share one or two
 PUBLIC = "public template"  # the explanation that rests on what accounts outside send
 
 
