@@ -16,6 +16,7 @@ from pathlib import Path
 
 from . import tables
 from .claims import claims_table
+from .comparison import comparison
 from .drawn import drawn_report
 from .hourly import HOURLY, hourly_record, is_there
 from .judge import truth
@@ -68,7 +69,7 @@ def report(records: Sequence[Record], baselines: Sequence[str]) -> str:
         f"# Detection\n\n{_worlds(records)}",
         tables.methods_table(records, baselines),
         tables.NOTES,
-        tables.comparison(records, baselines),
+        comparison(records, baselines),
         f"## Of accounts that sent anything\n\n{tables.senders_table(records)}",
         f"## Common control\n\n{tables.control_table(records)}\n\n{claims_table(records, baselines)}",
         f"## Campaigns\n\n{tables.campaigns_table(fixed)}\n\n{tables.split_lines(records)}",

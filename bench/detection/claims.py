@@ -28,26 +28,28 @@ def claims_table(records: Sequence[Record], baselines: Sequence[str]) -> str:
     rows = []
     for scenario in (*scenarios(records), ALL):
         inside = in_scenario(records, scenario)
-        own = _told(inside, LINKED)
-        rows += [_row(scenario, name, _told(inside, name), own) for name in (LINKED, *baselines) if _told(inside, name)]
+        own = told(inside, LINKED)
+        measured = {name: told(inside, name) for name in (LINKED, *baselines)}
+        rows += [_row(scenario, name, those, own) for name, those in measured.items() if those]
     return markdown(HEADER, rows, left=2)
 
 
-def _told(inside: Sequence[Record], method: str) -> list[Record]:
+def told(inside: Sequence[Record], method: str) -> list[Record]:
+    """The records of one method that tell strangers from accounts which one hand runs as several."""
     return [record for record in of(inside, method) if record.strangers is not None]
 
 
-def _row(scenario: str, method: str, told: Sequence[Record], own: Sequence[Record]) -> tuple[str, ...]:
-    right, wrong = sum(record.right for record in told), sum(record.strangers or 0 for record in told)
-    hostile = sum(record.right + record.missed for record in told)
+def _row(scenario: str, method: str, those: Sequence[Record], own: Sequence[Record]) -> tuple[str, ...]:
+    right, wrong = sum(record.right for record in those), sum(record.strangers or 0 for record in those)
+    hostile = sum(record.right + record.missed for record in those)
     favour = "-"
     if method != LINKED:
-        favour = percent(Share(sum(_favoured(record, own) for record in told), hostile).share)
+        favour = percent(Share(sum(favoured(record, own) for record in those), hostile).share)
     called = f"{right + wrong:,}"
     return scenario, method, called, interval(Share(right, hostile)), percent(Share(right, right + wrong).share), favour
 
 
-def _favoured(record: Record, own: Sequence[Record]) -> int:
+def favoured(record: Record, own: Sequence[Record]) -> int:
     """Harvesting accounts a baseline finds at the precision of stillwatch's claim on the same world, by the oracle."""
     claim = next((each for each in own if each.world == record.world), None)
     called = 0 if claim is None else claim.right + (claim.strangers or 0)

@@ -8,10 +8,9 @@ from stillwatch.evaluation.measures import Share
 from .hourly import HOURLY
 from .measure import LARGE, LINKED, STRICT
 from .record import WORLD, Record
-from .totals import by_language, of, oracle_right, strict, summed, total
+from .totals import by_language, of, strict, summed, total
 
 ALL = "all"
-BETTER = "Better than every baseline on every scenario at equal precision"
 SHARING = 0.25  # of a campaign's accounts, from which it counts as one with shared infrastructure
 HEADER = (
     "scenario",
@@ -51,7 +50,8 @@ wronged per million: legitimate accounts accused, and the upper end of the exact
 oracle's recall: a favour to the baseline. Its threshold is set on the labels, in each world anew, on whichever of its
   rankings does best, for the highest recall at the precision of `stillwatch: distillation` on that world. What the
   baseline accuses by itself, to the left, follows a threshold that no label has touched. 0.00 %: no threshold reaches
-  that precision. Where stillwatch accuses nobody, the oracle aims at a precision of 99 %.
+  that precision. Where stillwatch accuses nobody, the oracle aims at a precision of 99 %. The table below compares what
+  is `coordinated` where nobody who harvests is called more, abusers of free credit aside.
 exposure before detection: share of a campaign's exchanges made before the end of the first of the successive runs that
   found half of its accounts; the worst of the campaigns found, and how many were not found at all. With --hourly a run
   at the end of every hour, else as many runs as --runs says.
@@ -77,37 +77,6 @@ def scenarios(records: Sequence[Record]) -> list[str]:
 def in_scenario(records: Sequence[Record], scenario: str) -> list[Record]:
     """The records of one scenario, or all."""
     return [record for record in records if scenario in (ALL, record.world.scenario)]
-
-
-def comparison(records: Sequence[Record], baselines: Sequence[str]) -> str:
-    """The best baseline of each scenario at stillwatch's precision, with the oracle's favour, beside stillwatch."""
-    rows, lost = [], []
-    for scenario in scenarios(records):
-        inside = in_scenario(records, scenario)
-        own = total(strict(inside), strict(inside))
-        best, favour = _best(inside, baselines)
-        is_better = own.recall.hits > favour.hits
-        lost += [] if is_better or not best else [scenario]
-        answer = "-" if not best else "yes" if is_better else "no"
-        rows.append(
-            (scenario, percent(own.precision.share), percent(own.recall.share), best, percent(favour.share), answer)
-        )
-    header = ("scenario", "precision", "stillwatch's recall", "best baseline", "its recall, by the oracle", "better")
-    compared = any(row[-1] != "-" for row in rows)
-    verdict = f"no, not on {', '.join(lost)}" if lost else "yes" if compared else "not measured"
-    return f"{markdown(header, rows, left=1)}\n\n{BETTER}: {verdict}."
-
-
-def _best(inside: Sequence[Record], baselines: Sequence[str]) -> tuple[str, Share]:
-    """The baseline of which the oracle makes most, and what it makes; no name when none was measured."""
-    best, found = "", Share(0, 0)
-    for name in baselines:
-        measured = [record for record in of(inside, name) if record.frontier is not None]
-        hostile = sum(record.right + record.missed for record in measured)
-        right = sum(oracle_right(record, strict(inside)) for record in measured)
-        if measured and (not best or right > found.hits):
-            best, found = name, Share(right, hostile)
-    return best, found
 
 
 def campaigns_table(records: Sequence[Record]) -> str:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from stillwatch.evaluation.measures import Share
 
+from .comparison import BETTER, comparison
 from .measure import LARGE
 from .record import Record
-from .tables import BETTER, comparison, exposures, in_scenario, interval, markdown, percent, split_recall
+from .tables import exposures, in_scenario, interval, markdown, percent, split_recall
 from .totals import of, strict, total
 
 MAIN = ("feb2026", "jun2026", "two-pools", "cot-cleaner", "reward-model", "many-languages")

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from bench.detection.__main__ import BASELINES, SCENARIOS, _arguments, _name, _names, _simulated, main, report
 from bench.detection.claims import claims_table
+from bench.detection.comparison import comparison
 from bench.detection.components import Pairs, joined_at
 from bench.detection.drawn import drawn_report
 from bench.detection.hourly import HOURLY, exposure
@@ -21,7 +22,7 @@ from bench.detection.judge import Truth, accusation, frontier, most_right, recal
 from bench.detection.measure import LINKED, STRICT, world_record
 from bench.detection.record import WORLD as FACTS
 from bench.detection.record import Record, Records, WorldName
-from bench.detection.tables import HEADER, comparison, exposures, senders_table
+from bench.detection.tables import HEADER, exposures, senders_table
 from bench.detection.targets import LEFT_OUT, targets
 from scipy import sparse
 from scipy.sparse import csgraph
@@ -142,6 +143,19 @@ def test_the_oracle_is_asked_at_the_precision_of_stillwatch_in_the_same_world() 
     assert comparison([stillwatch(10, 0, 10), baseline], ["seat"]).endswith("at equal precision: yes.")
     assert comparison([stillwatch(9, 1, 11), baseline], ["seat"]).endswith("not on feb2026.")
     assert comparison([stillwatch(15, 5, 5), baseline], ["seat"]).endswith("not on feb2026.")
+
+
+def test_where_no_harvest_is_told_what_is_coordinated_is_compared_at_its_own_precision() -> None:
+    told = Record(WORLD, LINKED, right=6, wrong=9, missed=4, strangers=2)
+    records = [stillwatch(0, 0, 10), told, Record(WORLD, "fraudar", right=8, missed=2, frontier=((9, 0),))]
+    favoured = replace(records[-1], method="seat", strangers=8, strangers_frontier=((3, 1), (5, 1), (9, 6)))
+    cells = [cell.strip() for cell in comparison([*records, favoured], ["seat"]).splitlines()[2].split("|")]
+    assert cells[2:8] == ["coordinated", "75.00 %", "60.00 %", "seat", "50.00 %", "yes"], "at 60 % it would be nine"
+    better = replace(favoured, strangers_frontier=((7, 1),))
+    assert comparison([*records, better], ["seat"]).endswith("not on feb2026.")
+    assert "| distillation |" in comparison([stillwatch(1, 0, 9), *records[1:]], ["fraudar"])
+    nobody = replace(told, right=0, missed=10)
+    assert "| distillation |" in comparison([stillwatch(0, 0, 10), nobody, records[-1]], ["fraudar"])
 
 
 def test_who_is_run_by_one_hand_and_poses_as_several_counts_neither_way_in_the_claim_of_control() -> None:
