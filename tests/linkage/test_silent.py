@@ -5,7 +5,7 @@ import pytest
 from tests.linkage.planted import account, background, found_in, indexed, member_sets
 
 from stillwatch.linkage.holdings import Ints
-from stillwatch.linkage.silent import without_silent
+from stillwatch.linkage.silent import bodies_apart, without_silent
 
 ACCOUNTS = 600
 CAMPAIGN = range(100, 120)
@@ -68,6 +68,48 @@ def test_other_clusters_are_left_alone() -> None:
     rows = said_by(CAMPAIGN, "own") + [(account(i), "payment", "card") for i in range(200, 210)]
     kept = without_silent(indexed(background(np.random.default_rng(0), ACCOUNTS) + rows, ACCOUNTS), labels)
     assert np.flatnonzero(kept != labels).tolist() == [SILENT]
+
+
+def apart_in(rows: Rows, members: range) -> list[list[int]]:
+    labels: Ints = np.full(ACCOUNTS, -1, dtype=np.int64)
+    labels[list(members)] = 0
+    labels[500:505] = 1  # another cluster, which says nothing
+    names = {account(i) for i in members}
+    others = [row for row in background(np.random.default_rng(0), ACCOUNTS) if row[0] not in names]
+    found = bodies_apart(indexed(others + rows, ACCOUNTS), labels)
+    assert found[500:505].tolist() == [1] * 5
+    return [np.flatnonzero(found == label).tolist() for label in np.unique(found[list(members)])]
+
+
+@pytest.mark.parametrize("kind", ["template", "artefact"])
+def test_several_who_say_other_things_together_are_a_cluster_of_their_own(kind: str) -> None:
+    rows = said_by(range(100, 130), "one", kind) + said_by(range(120, 150), "other", kind)
+    beside = said_by(range(150, 155), "beside")
+    assert apart_in(rows + beside, range(100, 155)) == [list(range(100, 150)), list(range(150, 155))]
+    joined = said_by(range(149, 151), "both")
+    assert apart_in(rows + beside + joined, range(100, 155)) == [list(range(100, 155))]
+
+
+def test_a_few_who_begin_with_a_new_wording_are_not_set_apart() -> None:
+    rows = said_by(range(100, 150), "own") + said_by(range(150, 154), "new")
+    assert apart_in(rows, range(100, 154)) == [list(range(100, 154))]
+
+
+def test_a_hand_of_two_bodies_is_one_cluster() -> None:
+    rows = said_by(range(100, 144), "own") + said_by(range(144, 149), "other")
+    assert apart_in(rows, range(100, 149)) == [list(range(100, 149))], "44 of 49"
+    assert len(apart_in(rows + said_by(range(143, 150), "more"), range(100, 150))) == 1
+
+
+def test_what_mostly_others_say_sets_nobody_apart() -> None:
+    rows = said_by(range(100, 150), "own") + said_by(range(150, 155), "public") + said_by(OUTSIDE, "public")
+    assert apart_in(rows, range(100, 155)) == [list(range(100, 155))]
+
+
+def test_no_cluster_is_no_body() -> None:
+    nobody: Ints = np.full(ACCOUNTS, -1, dtype=np.int64)
+    of = indexed(background(np.random.default_rng(0), ACCOUNTS), ACCOUNTS)
+    assert (bodies_apart(of, nobody) == -1).all()
 
 
 def test_linkage_lets_go_of_who_shares_a_card_and_a_device_and_nothing_said() -> None:

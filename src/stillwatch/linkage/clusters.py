@@ -20,8 +20,8 @@ Source: Traag, Waltman & van Eck, Sci. Rep. 9 (2019) 5233 (Leiden); Chung & Lu, 
        has no other tie to the rest leaves.
     5. What is still too small to be a cluster gives way. Accounts of one cell that share a card, device or telephone
        with one another go to the cluster of which several members share it too.
-    6. Where nearly all members say what is their cluster's own, whoever says other things only is let go
-       (`linkage/silent.py`).
+    6. Where nearly all members say what is their cluster's own, whoever says other things only is let go, or a cluster
+       of their own where several say them together (`linkage/silent.py`).
     7. A cluster that does not stand is divided by what few of its members say: a campaign behind a public tool is one
        cell with all of its users.
 
@@ -45,7 +45,7 @@ from stillwatch.linkage.labels import any_of, commonest, holding_counts, holding
 from stillwatch.linkage.lockstep import Starts
 from stillwatch.linkage.merging import Flags, Linkable, merged
 from stillwatch.linkage.reach import within_reach
-from stillwatch.linkage.silent import without_silent
+from stillwatch.linkage.silent import bodies_apart, without_silent
 from stillwatch.linkage.synchrony import Synchrony
 from stillwatch.linkage.weights import Weights
 from stillwatch.membership import MAX_GROUP_BITS, MIN_ACCOUNTS, SETTING, times_commoner
@@ -95,7 +95,7 @@ def clusters(
     """
     by = _linkable(of, weighed, starts, insiders(of, outsiders), named)
     by, labels, chained = _labelled(by, seed)
-    labels = _corroborated(by, without_silent(of, within_reach(by, labels, seed)))
+    labels = _corroborated(by, bodies_apart(of, without_silent(of, within_reach(by, labels, seed))))
     return Clusters(labels, *_membership(of, by.weighed, labels), labels, weighed=by.weighed, chained=chained)
 
 
