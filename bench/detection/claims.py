@@ -28,9 +28,8 @@ def claims_table(records: Sequence[Record], baselines: Sequence[str]) -> str:
     rows = []
     for scenario in (*scenarios(records), ALL):
         inside = in_scenario(records, scenario)
-        own = told(inside, LINKED)
         measured = {name: told(inside, name) for name in (LINKED, *baselines)}
-        rows += [_row(scenario, name, those, own) for name, those in measured.items() if those]
+        rows += [_row(scenario, name, those, measured[LINKED]) for name, those in measured.items() if those]
     return markdown(HEADER, rows, left=2)
 
 
@@ -40,13 +39,17 @@ def told(inside: Sequence[Record], method: str) -> list[Record]:
 
 
 def _row(scenario: str, method: str, those: Sequence[Record], own: Sequence[Record]) -> tuple[str, ...]:
-    right, wrong = sum(record.right for record in those), sum(record.strangers or 0 for record in those)
-    hostile = sum(record.right + record.missed for record in those)
+    recall, precision = shares(those)
     favour = "-"
     if method != LINKED:
-        favour = percent(Share(sum(favoured(record, own) for record in those), hostile).share)
-    called = f"{right + wrong:,}"
-    return scenario, method, called, interval(Share(right, hostile)), percent(Share(right, right + wrong).share), favour
+        favour = percent(Share(sum(favoured(record, own) for record in those), recall.total).share)
+    return scenario, method, f"{precision.total:,}", interval(recall), percent(precision.share), favour
+
+
+def shares(those: Sequence[Record]) -> tuple[Share, Share]:
+    """Recall and precision of what one method says: harvesting accounts of all, and of those called."""
+    right, wrong = sum(record.right for record in those), sum(record.strangers or 0 for record in those)
+    return Share(right, sum(record.right + record.missed for record in those)), Share(right, right + wrong)
 
 
 def favoured(record: Record, own: Sequence[Record]) -> int:

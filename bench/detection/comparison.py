@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from stillwatch.evaluation.measures import Share
 
-from .claims import favoured, told
+from .claims import favoured, shares, told
 from .measure import LINKED
 from .record import Record
 from .tables import in_scenario, markdown, percent, scenarios
@@ -72,15 +72,14 @@ def compared(inside: Sequence[Record], baselines: Sequence[str]) -> Compared:
     own = strict(inside)
     summed = total(own, own)
     claim = told(inside, LINKED)
-    if summed.recall.hits or not any(record.right for record in claim):
+    recall, precision = shares(claim)
+    if summed.recall.hits or not recall.hits:
         measured = {name: [record for record in of(inside, name) if record.frontier is not None] for name in baselines}
         best, favour = _best(measured, lambda record: oracle_right(record, own))
         return Compared("distillation", summed.precision, summed.recall, best, favour)
-    right, wrong = sum(record.right for record in claim), sum(record.strangers or 0 for record in claim)
-    hostile = sum(record.right + record.missed for record in claim)
     measured = {name: told(inside, name) for name in baselines}
     best, favour = _best(measured, lambda record: favoured(record, claim))
-    return Compared("coordinated", Share(right, right + wrong), Share(right, hostile), best, favour)
+    return Compared("coordinated", precision, recall, best, favour)
 
 
 def _best(measured: dict[str, list[Record]], right: Callable[[Record], int]) -> tuple[str, Share]:

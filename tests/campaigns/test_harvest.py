@@ -143,27 +143,28 @@ def test_what_is_usual_in_its_own_segment_is_no_harvest() -> None:
     assert harvest(elsewhere, everyone).result == "proven"
 
 
+INNOCENT = one_customer(ordinary_units(20, seed=100)[0])
+ASKED = int(FALSE_DISCOVERY_RATE * (REFERENCE.everyone.size + 1))  # as many more and one finding may be chance
+
+
 def test_a_finding_that_chance_alone_leaves_among_many_clusters_is_no_harvest() -> None:
-    guilty, innocent = facts(), one_customer(ordinary_units(20, seed=100)[0])
-    assert innocent.bearing.exchanges >= MIN_EXCHANGES
-    asked = int(FALSE_DISCOVERY_RATE * (REFERENCE.everyone.size + 1))
-    assert harvests([guilty, *[innocent] * (asked - 1)], REFERENCE)[0].result == "proven"
-    found = harvests([guilty, *[innocent] * asked], REFERENCE)[0]
+    guilty = facts()
+    assert INNOCENT.bearing.exchanges >= MIN_EXCHANGES
+    assert harvests([guilty, *[INNOCENT] * (ASKED - 1)], REFERENCE)[0].result == "proven"
+    found = harvests([guilty, *[INNOCENT] * ASKED], REFERENCE)[0]
     assert found.result == "not_proven"
-    assert f"{asked + 1} clusters" in found.because
+    assert f"{ASKED + 1} clusters" in found.because
     assert found.p_value is not None
     assert found.p_value <= P_VALUE
 
 
 def test_who_takes_far_more_than_customers_is_asked_apart_from_who_does_not() -> None:
-    innocent = one_customer(ordinary_units(20, seed=100)[0])
-    asked = int(FALSE_DISCOVERY_RATE * (REFERENCE.everyone.size + 1))
     much = Volume(result="proven")
     guilty = facts(volume=much)
-    assert harvests([guilty, *[innocent] * asked], REFERENCE)[0].result == "proven"
-    apart = harvests([guilty, *[replace(innocent, volume=much)] * asked], REFERENCE)[0]
+    assert harvests([guilty, *[INNOCENT] * ASKED], REFERENCE)[0].result == "proven"
+    apart = harvests([guilty, *[replace(INNOCENT, volume=much)] * ASKED], REFERENCE)[0]
     assert apart.result == "not_proven"
-    assert f"{asked + 1} clusters" in apart.because
+    assert f"{ASKED + 1} clusters" in apart.because
 
 
 THREE_TIES = [CONTENT, NETWORK, *(replace(NETWORK, group=group) for group in ("payment", "registration"))]
@@ -181,20 +182,16 @@ THREE_TIES = [CONTENT, NETWORK, *(replace(NETWORK, group=group) for group in ("p
 def test_who_shares_more_than_a_trade_does_is_asked_apart_from_who_could_not_be_charged(
     links: list[GroupLink], held_apart: bool
 ) -> None:
-    innocent = one_customer(ordinary_units(20, seed=100)[0])
-    asked = int(FALSE_DISCOVERY_RATE * (REFERENCE.everyone.size + 1))
-    found = harvests([facts(links=links), *[innocent] * asked], REFERENCE)[0]
+    found = harvests([facts(links=links), *[INNOCENT] * ASKED], REFERENCE)[0]
     assert found.result == ("proven" if held_apart else "not_proven")
 
 
 def test_all_who_could_be_charged_are_asked_together() -> None:
-    innocent = one_customer(ordinary_units(20, seed=100)[0])
-    asked = int(FALSE_DISCOVERY_RATE * (REFERENCE.everyone.size + 1))
-    much = replace(innocent, volume=Volume(result="proven"))
-    found = harvests([facts(links=THREE_TIES), *[much] * asked], REFERENCE)[0]
+    much = replace(INNOCENT, volume=Volume(result="proven"))
+    found = harvests([facts(links=THREE_TIES), *[much] * ASKED], REFERENCE)[0]
     assert found.result == "not_proven"
-    assert f"{asked + 1} clusters" in found.because
-    few = [replace(much, members=members(3))] * asked
+    assert f"{ASKED + 1} clusters" in found.because
+    few = [replace(much, members=members(3))] * ASKED
     assert harvests([facts(links=THREE_TIES), *few], REFERENCE)[0].result == "proven", "fewer than are ever charged"
 
 
@@ -204,8 +201,7 @@ def test_clusters_that_all_send_the_same_items_were_never_asked() -> None:
 
 
 def test_several_harvests_support_each_other_against_chance() -> None:
-    innocent = one_customer(ordinary_units(20, seed=100)[0])
-    found = harvests([*[facts()] * 5, *[innocent] * 60], REFERENCE)
+    found = harvests([*[facts()] * 5, *[INNOCENT] * 60], REFERENCE)
     assert [result.result for result in found[:5]] == ["proven"] * 5
     assert {result.result for result in found[5:]} == {"not_proven"}
 

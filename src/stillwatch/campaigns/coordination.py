@@ -19,7 +19,7 @@ CROSSING = "crossing"  # cards, devices, telephones and addresses together, wher
 CONTENT = "content"  # cells are made of it, so that nearly everybody may hold some wording of a large cluster
 REACHED_SHARE = 0.3  # ties of a member beyond chance, wordings apart, before all are charged with a harvest
 TOGETHER_SHARE = 0.9  # of the members that hang together by what they say, before all are charged with one harvest
-MIN_TIES = 3  # kinds of them beside wordings; strangers who meet share one or two
+MIN_TIES = 3  # kinds of ties beside wordings; strangers who meet share one or two
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from scipy.sparse import csgraph
 from stillwatch.linkage.cells import linked as linked_nodes
 from stillwatch.linkage.clusters import Clusters
 from stillwatch.linkage.growing import JOINING
-from stillwatch.linkage.holdings import CONTENT, GROUPS, KIND_NAMES, PARTNER, Floats, Holdings, Ints
+from stillwatch.linkage.holdings import CONTENT, GROUPS, HANGING, KIND_NAMES, PARTNER, Floats, Holdings, Ints
 from stillwatch.linkage.households import Households, holders_of
 from stillwatch.linkage.labels import any_of, holding_counts, members_of
 from stillwatch.linkage.lockstep import IN_STEP_P_VALUE, REACH_MIN, Starts, each_together, in_step_p_value, is_in_step
@@ -24,7 +24,6 @@ from stillwatch.records import CLUSTERS, KINDS, LINKS, arrow_schema
 MIN_INSIDE = 2  # members that must hold a trait before it holds anything together
 TIMING_KIND = "session_starts"
 APART_FROM_CHAINS = ("network", "registration", KINDS[TIMING_KIND][1])  # groups that make no cells, but for wordings
-HANGING = (CONTENT, GROUPS.index(KINDS["artefact"][1]))  # groups by which members hang together: what they say
 CROSSING = "crossing"  # cards, devices, telephones and addresses together, where they join a cluster's cells
 TELLING_P_VALUE = 1e-3  # of one value, corrected for the values of its group tried in the cluster
 

@@ -24,6 +24,7 @@ GROUPS = tuple(dict.fromkeys(group for _, group, _ in KINDS.values()))
 KIND_NAMES = tuple(KINDS)
 CONTENT = GROUPS.index("content")
 PARTNER = GROUPS.index(KINDS[LEAD_KIND][1])  # wordings that others sent
+HANGING = (CONTENT, GROUPS.index(KINDS["artefact"][1]))  # groups by which members hang together: what they say
 
 
 @dataclass(frozen=True, slots=True)
